@@ -1,0 +1,568 @@
+//! From files to models: which files make one checkpoint, and which are copies of another.
+//!
+//! The rules, in the order they are tried:
+//! 1. A folder with `model_index.json` (diffusers) or `modules.json` (sentence-transformers) is one pipeline: the
+//!    weights of its component folders belong together.
+//! 2. Files of one folder form sets by their names: `A-N-of-M` parts with the same `A` and `M`, files that an
+//!    index names, or a single file.
+//! 3. Sets that libraries would load as the folder's model (`model`, `diffusion_pytorch_model`, ...) are one model.
+//!    The first of these is counted, the rest are named as copies: without variant before with variant (`fp16`),
+//!    indexed before un-indexed, parts before a single file, `consolidated` last.
+//! 4. An adapter is a checkpoint of its own, and so is every set of another name.
+
+use super::file_name::WeightName;
+use super::folder::{Folder, walk};
+use super::index::IndexReader;
+use super::name::NameHasher;
+use super::problem::{Code, Problem, Problems};
+use crate::parallel::Control;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What kind of thing a checkpoint is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Kind {
+    /// The weights of one model.
+    Model,
+    /// Weights that modify a model (LoRA and the like).
+    Adapter,
+    /// Several models that work together, one per sub-folder.
+    Pipeline,
+}
+
+impl Kind {
+    /// `model`, `adapter` or `pipeline`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Adapter => "adapter",
+            Self::Pipeline => "pipeline",
+        }
+    }
+}
+
+/// Files that together make one checkpoint, not yet read.
+#[derive(Debug)]
+pub struct Candidate {
+    /// The folder, or the file where a folder holds several checkpoints.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: Kind,
+    /// One for a model or adapter; one per component folder for a pipeline.
+    pub components: Vec<Component>,
+    /// What was found beside the weights.
+    pub problems: Vec<Problem>,
+}
+
+/// One set of weights.
+#[derive(Debug)]
+pub struct Component {
+    /// The sub-folder of a pipeline; empty for a model.
+    pub name: String,
+    /// Where its configuration lies.
+    pub folder: PathBuf,
+    /// Its index, if it has one.
+    pub index: Option<PathBuf>,
+    /// Its files.
+    pub files: Vec<PathBuf>,
+}
+
+/// All that was found below a path.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Checkpoints in path order.
+    pub candidates: Vec<Candidate>,
+    /// What belongs to none of them.
+    pub problems: Vec<Problem>,
+}
+
+/// A set of weight files of one folder.
+#[derive(Debug)]
+struct Set {
+    name: WeightName,
+    files: Vec<(String, WeightName)>,
+    index: Option<String>,
+}
+
+/// Finds every checkpoint at or below a folder.
+#[must_use]
+pub fn discover(root: &Path, threads: usize, control: &Control) -> Found {
+    let folders = walk(root, threads, control);
+    let mut found = Found::default();
+    // Folders whose weights a pipeline above them has taken.
+    let mut taken = BTreeSet::new();
+    for (path, folder) in &folders {
+        if let Some((pipeline, parts)) = pipeline(path, folder, &folders) {
+            found.candidates.push(pipeline);
+            taken.extend(parts);
+        }
+    }
+    for (path, folder) in &folders {
+        if !taken.contains(path) {
+            models(path, folder, &mut found);
+        }
+    }
+    found.candidates.sort_by(|a, b| a.path.cmp(&b.path));
+    attach_notes(&folders, &mut found);
+    found
+}
+
+/// The checkpoint that one file makes: an index with its shards, or a single safetensors file.
+///
+/// `None` if the file is neither.
+#[must_use]
+pub fn single_file(path: &Path) -> Option<Candidate> {
+    let name = path.file_name()?.to_str()?;
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    let mut notes = Problems::new(Arc::new(folder.to_owned()));
+    let set = if name.ends_with(".safetensors.index.json") {
+        sets(folder, &Folder::list(folder), &mut notes)
+            .into_iter()
+            .find(|set| set.index.as_deref() == Some(name))?
+    } else {
+        let parsed = WeightName::parse(name.strip_suffix(".safetensors")?);
+        Set {
+            name: parsed.clone(),
+            files: vec![(name.to_owned(), parsed)],
+            index: None,
+        }
+    };
+    Some(Candidate {
+        path: path.to_owned(),
+        kind: set.kind(),
+        components: vec![set.into_component("", folder)],
+        problems: notes.into_vec(),
+    })
+}
+
+impl Set {
+    fn kind(&self) -> Kind {
+        if self.name.is_adapter() {
+            Kind::Adapter
+        } else {
+            Kind::Model
+        }
+    }
+
+    /// Sorts sets that hold the same model: the one to count comes first.
+    fn preference(&self) -> impl Ord + use<> {
+        (
+            self.name.is_consolidated(),
+            self.name.variant.clone(),
+            self.index.is_none(),
+            !self.is_complete(),
+            self.name.part.is_none(),
+            self.name.rank(),
+            self.name.clone(),
+        )
+    }
+
+    fn is_complete(&self) -> bool {
+        self.name
+            .part
+            .is_none_or(|(_, total)| self.files.len() as u64 == total)
+    }
+
+    /// The file by which the set is known where its folder holds several checkpoints.
+    fn file(&self) -> &str {
+        self.index
+            .as_deref()
+            .or_else(|| self.files.first().map(|(name, _)| name.as_str()))
+            .unwrap_or_default()
+    }
+
+    fn describe(&self) -> String {
+        match self.files.len() {
+            1 => self.file().to_owned(),
+            files => format!("{} ({files} files)", self.file()),
+        }
+    }
+
+    fn into_component(self, name: &str, folder: &Path) -> Component {
+        Component {
+            name: name.to_owned(),
+            folder: folder.to_owned(),
+            index: self.index.map(|index| folder.join(index)),
+            files: self
+                .files
+                .into_iter()
+                .map(|(file, _)| folder.join(file))
+                .collect(),
+        }
+    }
+
+    /// Reports parts that the numbering of the others promises.
+    fn check_parts(&self, notes: &mut Problems) {
+        let (Some((_, total)), None) = (self.name.part, &self.index) else {
+            return;
+        };
+        let here: BTreeSet<u64> = self
+            .files
+            .iter()
+            .filter_map(|(_, name)| Some(name.part?.0))
+            .collect();
+        // Some publishers count from 0.
+        let first = u64::from(!here.contains(&0));
+        let missing = total.saturating_sub(here.len() as u64);
+        if missing > 0 {
+            let sample: Vec<String> = (first..first.saturating_add(total))
+                .filter(|part| !here.contains(part))
+                .take(5)
+                .map(|part| part.to_string())
+                .collect();
+            notes.push(Code::ShardMissing, None, || {
+                format!(
+                    "{missing} of {total} parts of {:?} are not there (part {}{})",
+                    self.name.stem,
+                    sample.join(", "),
+                    if missing > 5 { ", ..." } else { "" }
+                )
+            });
+        }
+    }
+}
+
+/// The sets of one folder. What an index leaves over is reported.
+fn sets(path: &Path, folder: &Folder, notes: &mut Problems) -> Vec<Set> {
+    let mut groups: BTreeMap<(String, Option<String>, Option<u64>), Vec<(String, WeightName)>> =
+        BTreeMap::new();
+    for (file, name) in &folder.weights {
+        let key = (
+            name.stem.clone(),
+            name.variant.clone(),
+            name.part.map(|(_, total)| total),
+        );
+        groups
+            .entry(key)
+            .or_default()
+            .push((file.clone(), name.clone()));
+    }
+    let mut sets: Vec<Set> = groups
+        .into_values()
+        .map(|files| Set {
+            name: files[0].1.clone(),
+            files,
+            index: None,
+        })
+        .collect();
+    for (index, name) in &folder.indexes {
+        let same = |set: &Set| {
+            let stem = set.name.stem.strip_suffix(".safetensors");
+            stem.unwrap_or(&set.name.stem) == name.stem && set.name.variant == name.variant
+        };
+        let foreign = |set: &Set| !same(set) && !set.name.is_consolidated() && !set.name.is_standard();
+        let matching: Vec<usize> = (0..sets.len()).filter(|&i| same(&sets[i])).collect();
+        if let &[only] = &matching[..]
+            && sets[only].name.part.is_some()
+            && !sets.iter().any(foreign)
+        {
+            // The usual case: the index must mean these files. The scan will hold them against it.
+            sets[only].index = Some(index.clone());
+            continue;
+        }
+        claim(path, folder, index, name, &mut sets, notes);
+    }
+    sets
+}
+
+/// Reads an index to learn which files it means, and makes them one set.
+fn claim(
+    path: &Path,
+    folder: &Folder,
+    index: &str,
+    name: &WeightName,
+    sets: &mut Vec<Set>,
+    notes: &mut Problems,
+) {
+    let read = IndexReader::new(NameHasher::default()).open(&path.join(index));
+    let named: BTreeSet<String> = match read {
+        Ok(index) => index.files.into_iter().map(|(file, _)| file).collect(),
+        Err(error) => {
+            notes.push(Code::IndexInvalid, None, || format!("{index}: {error}"));
+            return;
+        }
+    };
+    let (here, absent): (Vec<_>, Vec<_>) = named
+        .iter()
+        .partition(|file| folder.weights.iter().any(|(other, _)| other == *file));
+    if here.is_empty() && !sets.is_empty() {
+        notes.push(Code::CopyNotCounted, None, || {
+            format!("{index} names {} shards, none of which is here; it is not used", absent.len())
+        });
+        return;
+    }
+    let mut files = Vec::new();
+    for set in sets.iter_mut() {
+        set.files.retain(|(file, parsed)| {
+            let ours = named.contains(file);
+            if ours {
+                files.push((file.clone(), parsed.clone()));
+            } else if set.name.stem == name.stem && set.name.variant == name.variant && parsed.part.is_some() {
+                notes.push(Code::ShardUnlisted, None, || {
+                    format!("{file} is not named by {index}; it is not counted")
+                });
+            }
+            !ours
+        });
+    }
+    // What is left of the same stem was just reported; a single file of that stem is a copy and stays a set.
+    sets.retain(|set| {
+        !set.files.is_empty()
+            && !(set.name.stem == name.stem && set.name.variant == name.variant && set.name.part.is_some())
+    });
+    files.sort_unstable();
+    sets.push(Set {
+        name: name.clone(),
+        files,
+        index: Some(index.to_owned()),
+    });
+}
+
+/// Splits sets into the folder's own model, adapters and sets of other names; copies of the model are reported.
+fn divide(mut sets: Vec<Set>, notes: &mut Problems) -> (Option<Set>, Vec<Set>) {
+    sets.sort_by_cached_key(Set::preference);
+    let mut main: Option<Set> = None;
+    let mut others: Vec<Set> = Vec::new();
+    for set in sets {
+        let adapter = set.name.is_adapter();
+        let same_model = |known: &Set| known.name.is_adapter() == adapter && known.name.stem == set.name.stem;
+        let folder_model = !adapter && (set.name.is_standard() || set.name.is_consolidated());
+        let counted = if folder_model {
+            main.as_ref()
+        } else {
+            others.iter().find(|known| same_model(known))
+        };
+        if let Some(counted) = counted {
+            notes.push(Code::CopyNotCounted, None, || {
+                format!("{} holds the same weights as {}, which is counted", set.describe(), counted.describe())
+            });
+        } else if folder_model {
+            main = Some(set);
+        } else {
+            others.push(set);
+        }
+    }
+    if main.is_none() && others.len() == 1 {
+        main = others.pop();
+    }
+    (main, others)
+}
+
+/// The checkpoints that lie directly in one folder.
+fn models(path: &Path, folder: &Folder, found: &mut Found) {
+    if folder.weights.is_empty() && folder.indexes.is_empty() {
+        return;
+    }
+    let place = Arc::new(path.to_owned());
+    let mut notes = Problems::new(Arc::clone(&place));
+    let (main, others) = divide(sets(path, folder, &mut notes), &mut notes);
+    if let Some(set) = main {
+        set.check_parts(&mut notes);
+        found.candidates.push(Candidate {
+            path: path.to_owned(),
+            kind: set.kind(),
+            components: vec![set.into_component("", path)],
+            problems: notes.into_vec(),
+        });
+    } else {
+        found.problems.extend(notes.into_vec());
+    }
+    for set in others {
+        let mut notes = Problems::new(Arc::clone(&place));
+        set.check_parts(&mut notes);
+        found.candidates.push(Candidate {
+            path: path.join(set.file()),
+            kind: set.kind(),
+            components: vec![set.into_component("", path)],
+            problems: notes.into_vec(),
+        });
+    }
+}
+
+/// A pipeline and the folders it takes, if this folder describes one.
+fn pipeline(
+    path: &Path,
+    folder: &Folder,
+    folders: &BTreeMap<PathBuf, Folder>,
+) -> Option<(Candidate, Vec<PathBuf>)> {
+    let file = ["model_index.json", "modules.json"]
+        .into_iter()
+        .find(|file| folder.has(file))?;
+    let mut notes = Problems::new(Arc::new(path.to_owned()));
+    let named = match read_pipeline(&path.join(file)) {
+        Ok(named) => named,
+        Err(error) => {
+            notes.push(Code::ConfigInvalid, None, || format!("{file}: {error}"));
+            Vec::new()
+        }
+    };
+    let mut components = Vec::new();
+    let mut taken = Vec::new();
+    for PipelinePart { name, needs_weights } in named {
+        let place = if name.is_empty() {
+            path.to_owned()
+        } else {
+            path.join(&name)
+        };
+        let Some(part) = folders.get(&place) else {
+            if needs_weights {
+                notes.push(Code::ComponentMissing, None, || {
+                    format!("{file} names component {name:?}, which has no folder")
+                });
+            }
+            continue;
+        };
+        let mut inner = Problems::new(Arc::new(place.clone()));
+        let (main, _) = divide(sets(&place, part, &mut inner), &mut inner);
+        if let Some(set) = main {
+            set.check_parts(&mut inner);
+            components.push(set.into_component(&name, &place));
+            taken.push(place);
+        } else if needs_weights {
+            notes.push(Code::ComponentMissing, None, || {
+                format!("component {name:?} has no safetensors")
+            });
+        }
+        notes.absorb(inner);
+    }
+    if components.is_empty() {
+        return None;
+    }
+    if !taken.iter().any(|place| place == path) {
+        // One file with the whole pipeline often lies beside the component folders.
+        for (weights, _) in &folder.weights {
+            notes.push(Code::CopyNotCounted, None, || {
+                format!("{weights} lies beside the components, which are counted")
+            });
+        }
+        taken.push(path.to_owned());
+    }
+    let kind = if components.len() == 1 && components[0].name.is_empty() {
+        Kind::Model
+    } else {
+        Kind::Pipeline
+    };
+    let candidate = Candidate {
+        path: path.to_owned(),
+        kind,
+        components,
+        problems: notes.into_vec(),
+    };
+    Some((candidate, taken))
+}
+
+/// A component as the pipeline's file names it.
+struct PipelinePart {
+    /// Its sub-folder.
+    name: String,
+    /// Whether a pipeline without weights for it is incomplete.
+    needs_weights: bool,
+}
+
+/// Classes of pipeline components that have no weights, by the end of their name.
+const WEIGHTLESS: &[&str] = &[
+    "Scheduler", "Tokenizer", "TokenizerFast", "Processor", "ProcessorFast", "Extractor", "Pooling", "Normalize", "Guider",
+];
+
+fn read_pipeline(path: &Path) -> Result<Vec<PipelinePart>, String> {
+    use serde_json::Value;
+    let text = fs::read(path).map_err(|error| error.to_string())?;
+    let value: Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let part = |name: &str, class: &str| PipelinePart {
+        name: name.to_owned(),
+        needs_weights: !WEIGHTLESS.iter().any(|end| class.ends_with(end)),
+    };
+    match value {
+        // diffusers: {"unet": ["diffusers", "UNet2DConditionModel"], "_class_name": ...}
+        Value::Object(fields) => Ok(fields
+            .iter()
+            .filter(|(name, _)| is_plain_folder(name))
+            .filter_map(|(name, value)| match value.as_array()?.as_slice() {
+                [Value::String(_), Value::String(class)] => Some(part(name, class)),
+                _ => None,
+            })
+            .collect()),
+        // sentence-transformers: [{"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}, ...]
+        Value::Array(modules) => Ok(modules
+            .iter()
+            .filter_map(|module| {
+                let name = module.get("path")?.as_str()?;
+                let class = module.get("type").and_then(Value::as_str).unwrap_or_default();
+                // Only the first module is sure to have weights: most others are functions.
+                let mut part = part(name, class);
+                part.needs_weights &= name.is_empty() || class.ends_with("Dense");
+                (name.is_empty() || is_plain_folder(name)).then_some(part)
+            })
+            .collect()),
+        _ => Err("neither an object nor a list".to_owned()),
+    }
+}
+
+/// Whether a component name is a folder name and nothing more: a pipeline must not lead elsewhere.
+fn is_plain_folder(name: &str) -> bool {
+    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\'])
+}
+
+/// Gives every note about a folder (unfinished downloads, files not read, folders that cannot be listed) to the
+/// checkpoint it lies in, or to the tree if it lies in none.
+fn attach_notes(folders: &BTreeMap<PathBuf, Folder>, found: &mut Found) {
+    let mut owners: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for (ordinal, candidate) in found.candidates.iter().enumerate() {
+        owners.entry(candidate.path.clone()).or_insert(ordinal);
+        for component in &candidate.components {
+            owners.entry(component.folder.clone()).or_insert(ordinal);
+        }
+    }
+    // In the hub's cache layout the parts of a download lie beside the snapshots, not inside one.
+    let revisions: BTreeMap<PathBuf, usize> = owners
+        .iter()
+        .filter_map(|(path, &owner)| {
+            let snapshots = path.parent().filter(|parent| parent.ends_with("snapshots"))?;
+            Some((snapshots.parent()?.to_owned(), owner))
+        })
+        .collect();
+    for (path, folder) in folders {
+        let notes = notes_of(path, folder);
+        if notes.is_empty() {
+            continue;
+        }
+        let owner = path
+            .ancestors()
+            .find_map(|ancestor| owners.get(ancestor).or_else(|| revisions.get(ancestor)));
+        match owner {
+            Some(&owner) => found.candidates[owner].problems.extend(notes),
+            None => found.problems.extend(notes),
+        }
+    }
+}
+
+fn notes_of(path: &Path, folder: &Folder) -> Vec<Problem> {
+    let mut all = Vec::new();
+    if let Some(error) = &folder.error {
+        let mut notes = Problems::new(Arc::new(path.to_owned()));
+        notes.push(Code::FolderUnreadable, None, || error.clone());
+        all.extend(notes.into_vec());
+    }
+    for (names, code) in [
+        (&folder.unfinished, Code::UnfinishedDownload),
+        (&folder.not_read, Code::NotRead),
+    ] {
+        for name in names {
+            let file = path.join(name);
+            let size = fs::metadata(&file).map(|metadata| metadata.len());
+            let mut notes = Problems::new(Arc::new(file));
+            notes.push(code, None, || {
+                let size = size.map_or_else(|error| error.to_string(), |bytes| format!("{bytes} bytes"));
+                match code {
+                    Code::NotRead => format!("{size} in a format that is not read"),
+                    _ => format!("{size} of an unfinished, hidden or locked download"),
+                }
+            });
+            all.extend(notes.into_vec());
+        }
+    }
+    all
+}

@@ -1,0 +1,144 @@
+//! Listing folders: a whole tree, level by level, on several threads. What the files mean together is
+//! `discover`'s business.
+
+use super::file_name::{FileKind, WeightName};
+use super::shard::FileId;
+use crate::parallel::{self, Control};
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What lies directly in one folder, as far as it matters. All lists are sorted by name.
+#[derive(Debug, Default)]
+pub struct Folder {
+    /// Safetensors files.
+    pub weights: Vec<(String, WeightName)>,
+    /// Index files.
+    pub indexes: Vec<(String, WeightName)>,
+    /// Weight files in other formats.
+    pub not_read: Vec<String>,
+    /// Parts of unfinished downloads.
+    pub unfinished: Vec<String>,
+    /// Names of the small JSON files.
+    pub configs: Vec<String>,
+    /// Sub-folders.
+    pub folders: Vec<String>,
+    /// Links to folders.
+    pub links: Vec<String>,
+    /// Why the folder could not be listed.
+    pub error: Option<String>,
+}
+
+impl Folder {
+    /// Lists one folder.
+    #[must_use]
+    pub fn list(path: &Path) -> Self {
+        let mut folder = Self::default();
+        if let Err(error) = folder.fill(path) {
+            folder.error = Some(error.to_string());
+        }
+        folder.weights.sort_unstable();
+        folder.indexes.sort_unstable();
+        for names in [
+            &mut folder.not_read,
+            &mut folder.unfinished,
+            &mut folder.configs,
+            &mut folder.folders,
+            &mut folder.links,
+        ] {
+            names.sort_unstable();
+        }
+        folder
+    }
+
+    fn fill(&mut self, path: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            // A name that is not Unicode is kept readable; opening it by that name then fails and is reported.
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                self.folders.push(name);
+            } else if kind.is_symlink() && entry.path().is_dir() {
+                self.links.push(name);
+            } else {
+                self.add_file(name);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, name: String) {
+        match FileKind::of(&name) {
+            FileKind::Weights(parsed) => self.weights.push((name, parsed)),
+            FileKind::Index(parsed) => self.indexes.push((name, parsed)),
+            FileKind::Unfinished => self.unfinished.push(name),
+            FileKind::NotRead => self.not_read.push(name),
+            FileKind::Other => {
+                if name.ends_with(".json") {
+                    self.configs.push(name);
+                }
+            }
+        }
+    }
+
+    /// Whether a JSON file of this name is here.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.configs
+            .binary_search_by(|config| config.as_str().cmp(name))
+            .is_ok()
+    }
+}
+
+/// Folders that hold no models and may be huge.
+const SKIPPED: &[&str] = &[".git", ".locks", ".no_exist", "__pycache__"];
+
+/// Lists a folder and everything below it, links to folders included; each real folder once.
+#[must_use]
+pub fn walk(root: &Path, threads: usize, control: &Control) -> BTreeMap<PathBuf, Folder> {
+    let mut found = BTreeMap::new();
+    let mut seen: HashSet<FileId> = HashSet::new();
+    let mut level = vec![root.to_owned()];
+    let mut links: Vec<PathBuf> = Vec::new();
+    while !level.is_empty() && !control.is_cancelled() {
+        let listed = parallel::map(
+            &level,
+            threads,
+            control,
+            || (),
+            |(), path| {
+                let id = fs::metadata(path).ok().and_then(|m| FileId::of(&m));
+                (Folder::list(path), id)
+            },
+        );
+        let mut next = Vec::new();
+        for (path, listed) in level.into_iter().zip(listed) {
+            let Some((folder, id)) = listed else {
+                continue;
+            };
+            // A folder may be reached again through a link, also through one that leads up.
+            if id.is_some_and(|id| !seen.insert(id)) {
+                continue;
+            }
+            let below = |names: &[String]| -> Vec<PathBuf> {
+                names.iter().map(|name| path.join(name)).collect()
+            };
+            next.extend(
+                below(&folder.folders)
+                    .into_iter()
+                    .filter(|path| !SKIPPED.iter().any(|skipped| path.ends_with(skipped))),
+            );
+            links.extend(below(&folder.links));
+            found.insert(path, folder);
+        }
+        // Real paths come first: a folder that has one is known by it, not by a link to it.
+        level = if next.is_empty() {
+            std::mem::take(&mut links)
+        } else {
+            next
+        };
+    }
+    found
+}

@@ -1,0 +1,500 @@
+//! The header of a safetensors file: JSON text to tensors, checked.
+//!
+//! Accepts what the `safetensors` crate 0.8 accepts, and is stricter or more lenient only where
+//! `docs/problems.md` says so. It sees the header's bytes alone: the length field and the file are
+//! `shard`'s business.
+
+use super::form::{Form, Forms, Tensor};
+use super::json::{Cursor, JsonError, JsonErrorKind};
+use super::name::{Fingerprint, Pattern, SeenNames, number_segments};
+use super::problem::{Code, Problems};
+use super::template::{GAPS, Templates};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+/// Free text that the writer of a file put under `__metadata__`.
+pub type Metadata = BTreeMap<String, String>;
+
+/// The tensors of one header.
+#[derive(Debug, Default)]
+pub struct Header {
+    /// Tensors in the order of the header.
+    pub tensors: Vec<Tensor>,
+    /// The numbers in their names; each tensor says where its own begin.
+    pub numbers: Vec<u32>,
+    /// What stands under `__metadata__`.
+    pub metadata: Metadata,
+    /// The end of the last tensor's data, counted from the end of the header.
+    pub data_bytes: u64,
+    /// The set of names.
+    pub names: Fingerprint,
+}
+
+/// Reads headers; what it has learned from one serves the next.
+#[derive(Debug)]
+pub struct HeaderReader {
+    /// Every pattern and form met so far.
+    pub forms: Forms,
+    templates: Templates<Kind>,
+    /// The template learned for a form.
+    learned: HashMap<u32, u32>,
+    seen: SeenNames,
+    /// Whether templates are used; without them every entry goes through the parser.
+    learns: bool,
+}
+
+/// What a template stands for: a form, and what of it the fast path needs at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Kind {
+    form: u32,
+    arity: usize,
+    bytes: u64,
+}
+
+/// One entry as written, and where its integers stand.
+#[derive(Debug, Default)]
+struct Entry<'a> {
+    dtype: Option<Cow<'a, str>>,
+    shape: Option<Vec<u64>>,
+    offsets: Option<(u64, u64)>,
+    offset_gaps: [(usize, usize); 2],
+}
+
+impl Header {
+    /// Adds a tensor whose numbers are about to be appended.
+    #[inline]
+    fn push(&mut self, form: u32, begin: u64) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a header ends at 100 MB, so it has under 100 million numbers"
+        )]
+        let numbers = self.numbers.len() as u32;
+        self.tensors.push(Tensor {
+            form,
+            numbers,
+            begin,
+        });
+    }
+}
+
+impl HeaderReader {
+    /// A reader that has learned nothing yet.
+    #[must_use]
+    pub fn new(forms: Forms) -> Self {
+        Self {
+            forms,
+            templates: Templates::default(),
+            learned: HashMap::new(),
+            seen: SeenNames::default(),
+            learns: true,
+        }
+    }
+
+    /// A reader that never uses templates: the slow path, to hold the fast one against.
+    #[must_use]
+    pub fn without_templates(forms: Forms) -> Self {
+        Self {
+            learns: false,
+            ..Self::new(forms)
+        }
+    }
+
+    /// Reads one header.
+    ///
+    /// Entries that are wrong in themselves are reported and left out; wrong offsets are reported and the
+    /// tensor is kept. `None` if the text is not a JSON object at all: then exactly one problem says why.
+    pub fn read(&mut self, text: &[u8], problems: &mut Problems) -> Option<Header> {
+        let mut header = Header {
+            // Real entries take 100 to 150 bytes.
+            tensors: Vec::with_capacity(text.len() / 120),
+            ..Header::default()
+        };
+        self.templates.restart();
+        if let Err(error) = self.read_entries(text, &mut header, problems) {
+            let code = match error.kind {
+                JsonErrorKind::NotUtf8 => Code::HeaderNotUtf8,
+                _ => Code::HeaderNotJson,
+            };
+            problems.push(code, None, || error.to_string());
+            return None;
+        }
+        // A repeated entry still says which bytes are taken, so offsets come first.
+        self.check_offsets(&mut header, problems);
+        self.check_names(&mut header, problems);
+        Some(header)
+    }
+
+    fn read_entries(
+        &mut self,
+        text: &[u8],
+        header: &mut Header,
+        problems: &mut Problems,
+    ) -> Result<(), JsonError> {
+        let mut cursor = Cursor::new(text);
+        cursor.expect(b'{', "`{`, the beginning of the header")?;
+        let mut first = true;
+        let mut metadata_seen = false;
+        loop {
+            // Templates begin with the comma, which may not stand before the first entry.
+            if self.learns
+                && !first
+                && let Some(length) = self.read_by_template(cursor.rest(), header)
+            {
+                cursor.seek(cursor.position() + length);
+                continue;
+            }
+            let begin = cursor.position();
+            if !cursor.next_item(b'}', &mut first)? {
+                break;
+            }
+            let name = cursor.key()?;
+            if name == "__metadata__" {
+                if std::mem::replace(&mut metadata_seen, true) {
+                    problems.push(Code::EntryInvalid, Some("__metadata__"), || {
+                        "`__metadata__` stands twice; the first is kept".to_owned()
+                    });
+                    cursor.skip_value()?;
+                } else {
+                    read_metadata(&mut cursor, header, problems)?;
+                }
+                continue;
+            }
+            let entry = read_entry(&mut cursor, &name, problems)?;
+            if let Some(kind) = self.enter(&name, &entry, header, problems)
+                && self.learns
+                && matches!(name, Cow::Borrowed(_))
+            {
+                self.learn(text, begin..cursor.position(), kind, &entry);
+            }
+        }
+        if cursor.at_end() {
+            Ok(())
+        } else {
+            Err(JsonError {
+                kind: JsonErrorKind::Expected("nothing more after the header's closing `}`"),
+                at: cursor.position(),
+            })
+        }
+    }
+
+    /// Reads one entry, with the comma before it, by a learned template.
+    #[inline]
+    fn read_by_template(&mut self, text: &[u8], header: &mut Header) -> Option<usize> {
+        let mut values = [0; GAPS];
+        let (predicted, kind, length) = self.templates.predict(text, &mut values)?;
+        let (numbers, offsets) = values.split_at(kind.arity);
+        let (begin, end) = (offsets[0], offsets[1]);
+        // Longer runs of digits are not numbers of a pattern: the parser must see them.
+        if end.checked_sub(begin) != Some(kind.bytes) || numbers.iter().any(|&n| n > 999_999_999) {
+            return None;
+        }
+        header.push(kind.form, begin);
+        #[expect(clippy::cast_possible_truncation, reason = "checked just above")]
+        header.numbers.extend(numbers.iter().map(|&n| n as u32));
+        self.templates.accept(predicted);
+        Some(length)
+    }
+
+    /// Enters a parsed entry; gives its kind if a template may be learned from it.
+    fn enter(
+        &mut self,
+        name: &str,
+        entry: &Entry<'_>,
+        header: &mut Header,
+        problems: &mut Problems,
+    ) -> Option<Kind> {
+        let (Some(dtype), Some(shape), Some((begin, end))) =
+            (&entry.dtype, &entry.shape, entry.offsets)
+        else {
+            // What is missing or wrong was reported where it was read.
+            return None;
+        };
+        let Some(bytes) = end.checked_sub(begin) else {
+            problems.push(Code::OffsetsReversed, Some(name), || {
+                format!("data_offsets [{begin}, {end}] end before they begin")
+            });
+            return None;
+        };
+        let mut numbers = Vec::new();
+        let pattern = Pattern::split(name, &mut numbers);
+        let arity = pattern.arity();
+        let pattern = self.forms.pattern_id(pattern);
+        let form = self.forms.form_id(pattern, dtype, shape, bytes);
+        let sound = check_size(self.forms.form(form), name, problems);
+        self.forms.form(form).elements()?;
+        header.push(form, begin);
+        header.numbers.append(&mut numbers);
+        sound.then_some(Kind { form, arity, bytes })
+    }
+
+    /// Makes a template of an entry that was just read, with the comma before it.
+    fn learn(&mut self, text: &[u8], range: Range<usize>, kind: Kind, entry: &Entry<'_>) {
+        let known = self.learned.get(&kind.form).copied();
+        let raw = &text[range.clone()];
+        if raw.first() != Some(&b',') {
+            // The first entry of a file has no comma: it shows nothing of how the others look.
+            self.templates.restart_after(known);
+            return;
+        }
+        let quotes = || (0..raw.len()).filter(|&at| raw[at] == b'"');
+        let (Some(open), Some(close)) = (quotes().next(), quotes().nth(1)) else {
+            return;
+        };
+        let mut gaps: Vec<_> = number_segments(&raw[open + 1..close])
+            .map(|(start, end)| (open + 1 + start, open + 1 + end))
+            .collect();
+        debug_assert_eq!(gaps.len(), kind.arity);
+        for (start, end) in entry.offset_gaps {
+            gaps.push((start - range.start, end - range.start));
+        }
+        if let Some(id) = self.templates.learn(raw, &gaps, kind, known) {
+            self.learned.insert(kind.form, id);
+        }
+    }
+
+    /// Takes the fingerprint of the names; reports those that stand twice and keeps the first of each.
+    fn check_names(&mut self, header: &mut Header, problems: &mut Problems) {
+        let forms = &self.forms;
+        let (tensors, numbers) = (&header.tensors, &header.numbers);
+        let mut repeated = Vec::new();
+        self.seen.reset(tensors.len());
+        for (ordinal, tensor) in (0_u32..).zip(tensors) {
+            let hash = forms.hash(tensor, numbers);
+            let first = self.seen.insert(hash, ordinal, |other| {
+                forms.same_name(tensor, &tensors[other as usize], numbers)
+            });
+            if first.is_none() {
+                header.names.add(hash);
+            } else {
+                repeated.push(ordinal as usize);
+            }
+        }
+        if repeated.is_empty() {
+            return;
+        }
+        for &ordinal in &repeated {
+            let name = forms.name(&tensors[ordinal], numbers);
+            problems.push(Code::TensorDuplicate, Some(&name), || {
+                "this name stands twice in the header; the first is counted".to_owned()
+            });
+        }
+        let mut ordinal = 0;
+        let mut next = repeated.into_iter().peekable();
+        header.tensors.retain(|_| {
+            let drop = next.next_if_eq(&ordinal).is_some();
+            ordinal += 1;
+            !drop
+        });
+    }
+
+    /// Checks that the data ranges cover the data without overlap or gap, and finds where the data ends.
+    fn check_offsets(&self, header: &mut Header, problems: &mut Problems) {
+        // Writers lay data out in header order; then one pass proves everything.
+        let mut end = 0_u64;
+        let contiguous = header.tensors.iter().all(|tensor| {
+            let here = tensor.begin == end;
+            end = end.saturating_add(self.forms.bytes(tensor.form));
+            here
+        });
+        if contiguous {
+            header.data_bytes = end;
+            return;
+        }
+        let mut ranges: Vec<_> = header
+            .tensors
+            .iter()
+            .map(|tensor| {
+                let end = tensor.begin.saturating_add(self.forms.bytes(tensor.form));
+                (tensor.begin, end, tensor)
+            })
+            .collect();
+        ranges.sort_unstable_by_key(|&(begin, end, _)| (begin, end));
+        let mut reached = 0_u64;
+        for (begin, end, tensor) in ranges {
+            if begin != reached {
+                let name = self.forms.name(tensor, &header.numbers);
+                let range = format!("data_offsets [{begin}, {end}]");
+                if begin < reached {
+                    problems.push(Code::OffsetsOverlap, Some(&name), || {
+                        format!("{range} begin inside the data of another tensor, which ends at {reached}")
+                    });
+                } else {
+                    problems.push(Code::OffsetsGap, Some(&name), || {
+                        let gap = begin - reached;
+                        format!("{range} leave {gap} bytes before them that belong to no tensor")
+                    });
+                }
+            }
+            reached = reached.max(end);
+        }
+        header.data_bytes = reached;
+    }
+}
+
+/// Reports a size that shape and dtype do not explain; true if there is nothing to report.
+fn check_size(form: &Form, name: &str, problems: &mut Problems) -> bool {
+    let Some(dtype) = form.dtype.known() else {
+        problems.push(Code::DtypeUnknown, Some(name), || {
+            format!(
+                "dtype {:?} is not one this version knows; sized by its data offsets: {} bytes",
+                form.dtype.name(),
+                form.bytes
+            )
+        });
+        if form.elements().is_none() {
+            problems.push(Code::ShapeOverflow, Some(name), || {
+                format!("the product of shape {:?} does not fit 64 bits", form.shape)
+            });
+        }
+        return false;
+    };
+    let Some(bits) = form.elements().and_then(|n| n.checked_mul(dtype.bits())) else {
+        problems.push(Code::ShapeOverflow, Some(name), || {
+            format!(
+                "the product of shape {:?} and {} bits does not fit 64 bits",
+                form.shape,
+                dtype.bits()
+            )
+        });
+        return false;
+    };
+    // A sub-byte tensor must fill whole bytes.
+    if form.bytes.checked_mul(8) == Some(bits) {
+        return true;
+    }
+    problems.push(Code::SizeMismatch, Some(name), || {
+        format!(
+            "shape {:?} of {} needs {} bits, its data_offsets span {} bytes",
+            form.shape,
+            dtype.name(),
+            bits,
+            form.bytes
+        )
+    });
+    false
+}
+
+fn read_metadata(
+    cursor: &mut Cursor<'_>,
+    header: &mut Header,
+    problems: &mut Problems,
+) -> Result<(), JsonError> {
+    let begin = cursor.position();
+    if cursor.eat_null() {
+        return Ok(());
+    }
+    let mut sound = cursor.eat(b'{');
+    let mut first = true;
+    while sound && cursor.next_item(b'}', &mut first)? {
+        let key = cursor.key()?;
+        match cursor.string() {
+            Ok(text) => {
+                header.metadata.insert(key.into_owned(), text.into_owned());
+            }
+            Err(JsonError {
+                kind: JsonErrorKind::Expected("a string"),
+                ..
+            }) => sound = false,
+            Err(error) => return Err(error),
+        }
+    }
+    if !sound {
+        cursor.seek(begin);
+        cursor.skip_value()?;
+        problems.push(Code::EntryInvalid, Some("__metadata__"), || {
+            "`__metadata__` is not an object of strings".to_owned()
+        });
+    }
+    Ok(())
+}
+
+/// Reads a tensor's entry. Whatever is not of the right kind is reported once and passed.
+fn read_entry<'a>(
+    cursor: &mut Cursor<'a>,
+    name: &str,
+    problems: &mut Problems,
+) -> Result<Entry<'a>, JsonError> {
+    let begin = cursor.position();
+    match read_fields(cursor) {
+        Ok(entry) => {
+            let missing = [
+                (entry.dtype.is_none(), "dtype"),
+                (entry.shape.is_none(), "shape"),
+                (entry.offsets.is_none(), "data_offsets"),
+            ];
+            if let Some((_, field)) = missing.into_iter().find(|(missing, _)| *missing) {
+                problems.push(Code::EntryInvalid, Some(name), || {
+                    format!("field {field:?} is missing")
+                });
+            }
+            Ok(entry)
+        }
+        Err(error) => {
+            // If the value is JSON at all, only this entry is lost.
+            cursor.seek(begin);
+            cursor.skip_value()?;
+            problems.push(Code::EntryInvalid, Some(name), || error.to_string());
+            Ok(Entry::default())
+        }
+    }
+}
+
+fn read_fields<'a>(cursor: &mut Cursor<'a>) -> Result<Entry<'a>, JsonError> {
+    let mut entry = Entry::default();
+    cursor.expect(b'{', "an object with dtype, shape and data_offsets")?;
+    let mut first = true;
+    while cursor.next_item(b'}', &mut first)? {
+        let at = cursor.position();
+        let twice = |field| {
+            Err(JsonError {
+                kind: JsonErrorKind::Expected(field),
+                at,
+            })
+        };
+        match &*cursor.key()? {
+            "dtype" if entry.dtype.is_some() => return twice("one field \"dtype\", not two,"),
+            "shape" if entry.shape.is_some() => return twice("one field \"shape\", not two,"),
+            "data_offsets" if entry.offsets.is_some() => {
+                return twice("one field \"data_offsets\", not two,");
+            }
+            "dtype" => entry.dtype = Some(cursor.string()?),
+            "shape" => entry.shape = Some(read_shape(cursor)?),
+            "data_offsets" => read_offsets(cursor, &mut entry)?,
+            _ => cursor.skip_value()?,
+        }
+    }
+    Ok(entry)
+}
+
+fn read_shape(cursor: &mut Cursor<'_>) -> Result<Vec<u64>, JsonError> {
+    let mut shape = Vec::new();
+    cursor.expect(b'[', "a list of sizes")?;
+    let mut first = true;
+    while cursor.next_item(b']', &mut first)? {
+        shape.push(cursor.size()?);
+    }
+    Ok(shape)
+}
+
+fn read_offsets(cursor: &mut Cursor<'_>, entry: &mut Entry<'_>) -> Result<(), JsonError> {
+    cursor.expect(b'[', "two offsets")?;
+    let mut first = true;
+    let mut offsets = [0; 2];
+    for (offset, gap) in offsets.iter_mut().zip(&mut entry.offset_gaps) {
+        if !cursor.next_item(b']', &mut first)? {
+            return Err(JsonError {
+                kind: JsonErrorKind::Expected("two offsets"),
+                at: cursor.position(),
+            });
+        }
+        *offset = cursor.size()?;
+        let end = cursor.position();
+        // The value has no leading zeros, so its digits are those just before the cursor.
+        let digits = offset.checked_ilog10().unwrap_or(0) as usize + 1;
+        *gap = (end - digits, end);
+    }
+    cursor.expect(b']', "`]` after two offsets")?;
+    entry.offsets = Some((offsets[0], offsets[1]));
+    Ok(())
+}

@@ -1,0 +1,583 @@
+//! Index files (`model.safetensors.index.json`): which shard should hold which tensor, against what the shards hold.
+//!
+//! In the normal case everything agrees, and then nothing but a fingerprint per shard is ever built. Only where a
+//! fingerprint differs is the index read again, name by name, to say what exactly is wrong.
+
+use super::json::{Cursor, JsonError, JsonErrorKind};
+use super::name::{Fingerprint, NameHasher, Pattern, number_segments};
+use super::problem::{Code, Problem, Problems};
+use super::shard::Shard;
+use super::template::{GAPS, Templates};
+use super::form::Forms;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What an index says, summed up.
+#[derive(Debug)]
+pub struct Index {
+    /// `metadata.total_size`, if it is there as a whole number.
+    pub total_size: Option<u64>,
+    /// The shard files it names, in order of first mention, each with the fingerprint of its names.
+    pub files: Vec<(String, Fingerprint)>,
+    /// Whether every name is greater than the one before: then none stands twice.
+    pub ascending: bool,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            total_size: None,
+            files: Vec::new(),
+            ascending: true,
+        }
+    }
+}
+
+/// Reads index files, one after another.
+#[derive(Debug)]
+pub struct IndexReader {
+    forms: Forms,
+    templates: Templates<Kind>,
+    learned: HashMap<(u32, u32), u32>,
+}
+
+/// A buffer that moves over a source.
+struct Window<R> {
+    source: R,
+    buffer: Vec<u8>,
+    filled: usize,
+    /// Bytes that the buffer has left behind.
+    dropped: usize,
+    /// Whether the source has no more.
+    ended: bool,
+}
+
+/// How much of an index is looked at at once: small enough to stay in a core's own cache.
+const WINDOW: usize = 128 << 10;
+/// One entry may not be longer than this.
+const WINDOW_LIMIT: usize = 64 << 20;
+
+impl<R: Read> Window<R> {
+    const fn new(source: R) -> Self {
+        Self {
+            source,
+            buffer: Vec::new(),
+            filled: 0,
+            dropped: 0,
+            ended: false,
+        }
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.buffer[..self.filled]
+    }
+
+    /// Drops the bytes before `from` and reads more behind the rest; false if the buffer may not grow further.
+    fn refill(&mut self, from: usize) -> io::Result<bool> {
+        self.buffer.copy_within(from..self.filled, 0);
+        self.filled -= from;
+        self.dropped += from;
+        if self.filled == self.buffer.len() {
+            if self.buffer.len() >= WINDOW_LIMIT {
+                return Ok(false);
+            }
+            self.buffer.resize((2 * self.filled).max(WINDOW), 0);
+        }
+        while self.filled < self.buffer.len() {
+            match self.source.read(&mut self.buffer[self.filled..]) {
+                Ok(0) => {
+                    self.ended = true;
+                    break;
+                }
+                Ok(read) => self.filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Where in an index a reader is.
+#[derive(Clone, Copy, Debug, Default)]
+enum Place {
+    #[default]
+    Start,
+    Members {
+        first: bool,
+    },
+    Map {
+        first: bool,
+    },
+    End,
+}
+
+/// Whether the index is read, or more of it is needed.
+enum Step {
+    Done,
+    More,
+}
+
+/// What one pass over an index has found so far.
+#[derive(Default)]
+struct Pass {
+    place: Place,
+    /// Everything before this byte of the window is read.
+    at: usize,
+    index: Index,
+    file_ids: HashMap<String, u32>,
+    map_seen: bool,
+    /// Whether any name was entered.
+    any: bool,
+    /// The last name: where it stands in the window, or, if it is no longer there, the name itself.
+    last: Range<usize>,
+    last_name: Vec<u8>,
+}
+
+impl Pass {
+    #[inline]
+    fn enter(&mut self, text: &[u8], name: Range<usize>, file: u32, hash: u64) {
+        self.index.files[file as usize].1.add(hash);
+        let last = if self.last.is_empty() {
+            &self.last_name[..]
+        } else {
+            &text[self.last.clone()]
+        };
+        if self.any && last >= &text[name.clone()] {
+            self.index.ascending = false;
+        }
+        self.any = true;
+        self.last = name;
+        if self.last.is_empty() {
+            self.last_name.clear();
+        }
+    }
+
+    fn file_id(&mut self, file: &str) -> u32 {
+        if let Some(&id) = self.file_ids.get(file) {
+            return id;
+        }
+        let id = u32::try_from(self.index.files.len()).unwrap_or(u32::MAX);
+        self.index
+            .files
+            .push((file.to_owned(), Fingerprint::default()));
+        self.file_ids.insert(file.to_owned(), id);
+        id
+    }
+}
+
+/// What a template stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Kind {
+    pattern: u32,
+    arity: usize,
+    file: u32,
+    /// Bytes from the beginning of the entry to the name, and from the end of the name to the end of the entry.
+    around_name: (usize, usize),
+}
+
+impl IndexReader {
+    /// A reader whose fingerprints may be compared with those of shard readers that share the hasher.
+    #[must_use]
+    pub fn new(hasher: NameHasher) -> Self {
+        Self {
+            forms: Forms::new(hasher),
+            templates: Templates::default(),
+            learned: HashMap::new(),
+        }
+    }
+
+    /// Reads an index file; what is wrong with it, in words, if it is none.
+    pub fn open(&mut self, path: &Path) -> Result<Index, String> {
+        let file = File::open(path).map_err(|error| error.to_string())?;
+        match self.read(file) {
+            Ok(Ok(index)) => Ok(index),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Reads an index piece by piece, so that memory and caches see a small buffer and never the whole file.
+    pub fn read(&mut self, source: impl Read) -> io::Result<Result<Index, JsonError>> {
+        // File numbers are those of this index, so templates of another one are void.
+        self.templates = Templates::default();
+        self.learned.clear();
+        let mut window = Window::new(source);
+        let mut pass = Pass::default();
+        loop {
+            let result = self.advance(window.text(), window.ended, &mut pass);
+            match result {
+                Ok(Step::Done) => break,
+                Ok(Step::More) => {}
+                // At the end of the buffer an error may only mean that the rest is not there yet.
+                Err(_) if !window.ended => {}
+                Err(mut error) => {
+                    error.at += window.dropped;
+                    return Ok(Err(error));
+                }
+            }
+            pass.last_name.clear();
+            pass.last_name
+                .extend_from_slice(&window.text()[pass.last.clone()]);
+            pass.last = 0..0;
+            if !window.refill(pass.at)? {
+                return Ok(Err(JsonError {
+                    kind: JsonErrorKind::Expected("entries of less than 64 MiB"),
+                    at: window.dropped,
+                }));
+            }
+            pass.at = 0;
+        }
+        if pass.map_seen {
+            Ok(Ok(pass.index))
+        } else {
+            Ok(Err(JsonError {
+                kind: JsonErrorKind::Expected("a `weight_map` object in the index"),
+                at: 0,
+            }))
+        }
+    }
+
+    /// Reads as many whole items as the text holds. What is passed is noted in `pass` item by item, so that after
+    /// an error reading can go on from the last whole one.
+    fn advance(&mut self, text: &[u8], ended: bool, pass: &mut Pass) -> Result<Step, JsonError> {
+        let mut cursor = Cursor::new(text);
+        cursor.seek(pass.at);
+        loop {
+            let begin = cursor.position();
+            // Templates begin with the comma, which may not stand before the first entry.
+            if let Place::Map { first: false } = pass.place
+                && let Some((length, hash, kind)) = self.predict(cursor.rest())
+            {
+                cursor.seek(begin + length);
+                let name = begin + kind.around_name.0..begin + length - kind.around_name.1;
+                pass.enter(text, name, kind.file, hash);
+                pass.at = cursor.position();
+                continue;
+            }
+            let mut index = None;
+            let place = match pass.place {
+                Place::Start => {
+                    cursor.expect(b'{', "`{`, the beginning of the index")?;
+                    Place::Members { first: true }
+                }
+                Place::Members { mut first } => {
+                    if !cursor.next_item(b'}', &mut first)? {
+                        Place::End
+                    } else if cursor.key()? == "weight_map" {
+                        cursor.expect(b'{', "an object from tensor names to shard files")?;
+                        pass.map_seen = true;
+                        Place::Map { first: true }
+                    } else {
+                        index = read_total_size(&mut cursor)?;
+                        Place::Members { first }
+                    }
+                }
+                Place::Map { mut first } => {
+                    if cursor.next_item(b'}', &mut first)? {
+                        self.read_entry(text, &mut cursor, begin, ended, pass)?;
+                        Place::Map { first }
+                    } else {
+                        Place::Members { first: false }
+                    }
+                }
+                Place::End => {
+                    if !cursor.at_end() {
+                        return Err(JsonError {
+                            kind: JsonErrorKind::Expected(
+                                "nothing more after the index's closing `}`",
+                            ),
+                            at: cursor.position(),
+                        });
+                    }
+                    return Ok(if ended { Step::Done } else { Step::More });
+                }
+            };
+            if cursor.position() == text.len() && !ended {
+                // A number or a word could go on in the next piece.
+                return Ok(Step::More);
+            }
+            pass.index.total_size = pass.index.total_size.or(index);
+            pass.place = place;
+            pass.at = cursor.position();
+        }
+    }
+
+    /// Reads one entry of the map by the parser, and learns from it.
+    fn read_entry(
+        &mut self,
+        text: &[u8],
+        cursor: &mut Cursor<'_>,
+        begin: usize,
+        ended: bool,
+        pass: &mut Pass,
+    ) -> Result<(), JsonError> {
+        let name_start = cursor.position() + 1;
+        let name = cursor.key()?;
+        let file = cursor.string()?;
+        if cursor.position() == text.len() && !ended {
+            // It will be read again with what follows.
+            return Ok(());
+        }
+        let file = pass.file_id(&file);
+        let mut numbers = Vec::new();
+        let pattern = Pattern::split(&name, &mut numbers);
+        let arity = pattern.arity();
+        let pattern = self.forms.pattern_id(pattern);
+        let hash = self.forms.hash_of(pattern, &numbers);
+        let Cow::Borrowed(name) = name else {
+            // With escapes in it the order of bytes is not the order of names.
+            pass.index.ascending = false;
+            pass.index.files[file as usize].1.add(hash);
+            return Ok(());
+        };
+        let name = name_start..name_start + name.len();
+        pass.enter(text, name.clone(), file, hash);
+        if text[begin] == b',' {
+            self.learn(text, begin..cursor.position(), name, (pattern, arity, file));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn predict(&mut self, text: &[u8]) -> Option<(usize, u64, Kind)> {
+        let mut values = [0; GAPS];
+        let (predicted, kind, length) = self.templates.predict(text, &mut values)?;
+        let mut numbers = [0_u32; GAPS];
+        for (number, value) in numbers.iter_mut().zip(&values[..kind.arity]) {
+            *number = u32::try_from(*value).ok().filter(|&n| n <= 999_999_999)?;
+        }
+        self.templates.accept(predicted);
+        let hash = self.forms.hash_of(kind.pattern, &numbers[..kind.arity]);
+        Some((length, hash, kind))
+    }
+
+    fn learn(
+        &mut self,
+        text: &[u8],
+        entry: Range<usize>,
+        name: Range<usize>,
+        (pattern, arity, file): (u32, usize, u32),
+    ) {
+        let offset = name.start - entry.start;
+        let gaps: Vec<_> = number_segments(&text[name.clone()])
+            .map(|(start, end)| (offset + start, offset + end))
+            .collect();
+        let kind = Kind {
+            pattern,
+            arity,
+            file,
+            around_name: (offset, entry.end - name.end),
+        };
+        let known = self.learned.get(&(pattern, file)).copied();
+        if let Some(id) = self.templates.learn(&text[entry], &gaps, kind, known) {
+            self.learned.insert((pattern, file), id);
+        }
+    }
+}
+
+/// Calls `entry` with every name and file of an index that was read before.
+fn walk<'a>(
+    text: &'a [u8],
+    mut entry: impl FnMut(Cow<'a, str>, Cow<'a, str>),
+) -> Result<(), JsonError> {
+    let mut cursor = Cursor::new(text);
+    cursor.expect(b'{', "`{`, the beginning of the index")?;
+    let mut first = true;
+    while cursor.next_item(b'}', &mut first)? {
+        if cursor.key()? != "weight_map" {
+            cursor.skip_value()?;
+            continue;
+        }
+        cursor.expect(b'{', "an object from tensor names to shard files")?;
+        let mut first = true;
+        while cursor.next_item(b'}', &mut first)? {
+            let name = cursor.key()?;
+            entry(name, cursor.string()?);
+        }
+    }
+    Ok(())
+}
+
+/// Passes a member of the index that is not the map; its `total_size`, if it is an object with one.
+fn read_total_size(cursor: &mut Cursor<'_>) -> Result<Option<u64>, JsonError> {
+    let mut total = None;
+    if !cursor.eat(b'{') {
+        cursor.skip_value()?;
+        return Ok(None);
+    }
+    let mut first = true;
+    while cursor.next_item(b'}', &mut first)? {
+        let is_total = cursor.key()? == "total_size";
+        let at = cursor.position();
+        match cursor.size() {
+            Ok(size) if is_total => total = Some(size),
+            _ => {
+                cursor.seek(at);
+                cursor.skip_value()?;
+            }
+        }
+    }
+    Ok(total)
+}
+
+/// Whether the shards hold exactly what the index says, by fingerprint; `shards` go by file name.
+#[must_use]
+pub fn agrees(index: &Index, shards: &BTreeMap<&str, &Shard>) -> bool {
+    index.ascending
+        && index.files.len() == shards.len()
+        && index
+            .files
+            .iter()
+            .all(|(file, names)| shards.get(&**file).is_some_and(|s| s.names == *names))
+}
+
+/// Compares an index with the shards, name by name, and words every difference.
+///
+/// `shards` go by the file name that the index uses. Shards that could not be read are in `broken`: what they
+/// should hold is not reported as missing, since the file itself already is.
+pub fn differences(
+    path: &Arc<PathBuf>,
+    text: &[u8],
+    shards: &BTreeMap<&str, &Shard>,
+    broken: &[&str],
+) -> Vec<Problem> {
+    let mut problems = Problems::new(Arc::clone(path));
+    let mut holders: HashMap<String, Vec<&str>> = HashMap::new();
+    for (&file, shard) in shards {
+        for tensor in &shard.tensors {
+            holders.entry(shard.name(tensor)).or_default().push(file);
+        }
+    }
+    let mut listed: HashMap<Cow<'_, str>, Cow<'_, str>> = HashMap::new();
+    let mut missing_files: BTreeMap<Cow<'_, str>, u64> = BTreeMap::new();
+    let walked = walk(text, |name: Cow<'_, str>, file: Cow<'_, str>| {
+        if let Some(before) = listed.insert(name.clone(), file.clone()) {
+            problems.push(Code::IndexInvalid, Some(&name), || {
+                format!("the index names this tensor twice, in {before:?} and in {file:?}")
+            });
+        }
+        if !shards.contains_key(&*file) && !broken.contains(&&*file) {
+            *missing_files.entry(file).or_default() += 1;
+            return;
+        }
+        match holders.get(&*name) {
+            Some(found) if found.contains(&&*file) => {}
+            Some(found) => problems.push(Code::TensorMisplaced, Some(&name), || {
+                format!("the index says {file:?}, it is in {:?}", found[0])
+            }),
+            None if broken.contains(&&*file) => {}
+            None => problems.push(Code::TensorMissing, Some(&name), || {
+                format!("the index says {file:?}, which does not hold it")
+            }),
+        }
+    });
+    debug_assert!(walked.is_ok(), "the index was read once before");
+    for (file, tensors) in missing_files {
+        problems.push(Code::ShardMissing, None, || {
+            format!("shard {file:?}, which should hold {tensors} tensors, is not there")
+        });
+    }
+    let mut unlisted: Vec<_> = holders
+        .iter()
+        .filter(|(name, _)| !listed.contains_key(&***name))
+        .collect();
+    unlisted.sort_unstable();
+    for (name, files) in unlisted {
+        problems.push(Code::TensorUnlisted, Some(name), || {
+            format!("it is in {:?}, the index does not name it", files[0])
+        });
+    }
+    problems.into_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Index, IndexReader, JsonError};
+    use crate::checkpoint::name::{NameHasher, Pattern};
+    use crate::checkpoint::name::Fingerprint;
+    use std::fmt::Write as _;
+
+    fn read(hasher: NameHasher, text: &str) -> Result<Index, JsonError> {
+        IndexReader::new(hasher).read(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn templates_and_parser_see_the_same_names() {
+        let mut text = String::from("{\"metadata\": {\"total_size\": 12}, \"weight_map\": {");
+        let mut expected = vec![Fingerprint::default(); 3];
+        let hasher = NameHasher::default();
+        for n in 0..300_u32 {
+            let (layer, file) = (n / 10, n % 3);
+            let name = format!("model.layers.{layer}.mlp.experts.{}.up_proj.weight", n % 10);
+            let comma = if n == 0 { "" } else { "," };
+            let _ = write!(text, "{comma}\n  \"{name}\": \"part-{file}.safetensors\"");
+            let mut numbers = Vec::new();
+            let pattern = hasher.pattern(&Pattern::split(&name, &mut numbers));
+            expected[file as usize].add(crate::checkpoint::name::name_hash(pattern, &numbers));
+        }
+        text.push_str("\n}}");
+        let index = read(hasher, &text).unwrap();
+        assert_eq!(index.total_size, Some(12));
+        assert!(!index.ascending, "9.x comes after 10.x in byte order");
+        assert_eq!(index.files.len(), 3);
+        for (file, names) in &index.files {
+            let ordinal: usize = file[5..6].parse().unwrap();
+            assert_eq!(*names, expected[ordinal]);
+        }
+    }
+
+    #[test]
+    fn the_window_may_end_anywhere() {
+        // Longer than a window, in pieces that end at every possible place of an entry.
+        let mut text = String::from("{\"weight_map\": {");
+        for n in 0..6000_u32 {
+            let comma = if n == 0 { "" } else { "," };
+            let _ = write!(text, "{comma} \"layers.{n:05}.w\": \"f{}.safetensors\"", n / 1000);
+        }
+        text.push_str("}, \"metadata\": {\"total_size\": 123456}}");
+        assert!(text.len() > super::WINDOW);
+        let hasher = NameHasher::default();
+        let whole = read(hasher.clone(), &text).unwrap();
+        assert!(whole.ascending);
+        assert_eq!(whole.total_size, Some(123_456));
+        assert_eq!(whole.files.len(), 6);
+        for shift in 0..60 {
+            let shifted = format!("{}{text}", " ".repeat(shift));
+            let index = read(hasher.clone(), &shifted).unwrap();
+            assert_eq!(index.files, whole.files, "{shift}");
+            assert!(index.ascending);
+            assert_eq!(index.total_size, whole.total_size);
+        }
+        let broken = text.replacen("layers.05999.w\":", "layers.05999.w\"", 1);
+        let error = read(hasher, &broken).unwrap_err();
+        // Where the colon should be, the file's name begins.
+        assert!(broken[error.at..].starts_with("\"f5.safetensors"));
+    }
+
+    #[test]
+    fn a_repeated_name_is_not_ascending() {
+        for (text, ascending) in [
+            (r#"{"weight_map":{"a":"x","b":"x","c":"y"}}"#, true),
+            (r#"{"weight_map":{"a":"x","b":"x","b":"y"}}"#, false),
+            (r#"{"weight_map":{"":"x","a":"x"}}"#, true),
+        ] {
+            let index = read(NameHasher::default(), text).unwrap();
+            assert_eq!(index.ascending, ascending, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_index_is_refused() {
+        for text in ["", "[]", "{}", "{\"weight_map\":[]}", "{\"weight_map\":{\"a\":1}}", "{\"weight_map\":{}} x"] {
+            assert!(read(NameHasher::default(), text).is_err(), "{text}");
+        }
+        let text = "{\"metadata\":{\"total_size\":1.5e9},\"weight_map\":{}}";
+        assert_eq!(read(NameHasher::default(), text).unwrap().total_size, None);
+    }
+}

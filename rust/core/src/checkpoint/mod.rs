@@ -1,0 +1,40 @@
+//! The body of a model: from files to a [`Checkpoint`].
+//!
+//! ```text
+//! folder, discover ─► shard ─ header ─ (template) ─► form ─► assemble ─► Checkpoint
+//!                     index ─────────────────────────────┘     role, parameters
+//! ```
+//!
+//! Only headers are read, never tensor data.
+
+mod assemble;
+mod body;
+mod discover;
+mod file_name;
+mod folder;
+mod form;
+mod header;
+mod index;
+mod json;
+mod listing;
+mod name;
+mod parameters;
+mod problem;
+mod report;
+mod role;
+mod scan;
+mod shard;
+mod tally;
+mod template;
+
+pub use body::{Checkpoint, Group, Layer, ShardFile};
+pub use discover::Kind;
+pub use form::{Form, Forms, Tensor};
+pub use header::{Header, HeaderReader, Metadata};
+pub use name::{NameHasher, Pattern};
+pub use problem::{Code, Problem, Problems, Severity};
+pub use report::{Detail, SCHEMA};
+pub use role::{Role, classify};
+pub use scan::{ScanError, Tree, scan, scan_tree};
+pub use shard::{FileId, HEADER_LIMIT, Shard, ShardReader};
+pub use tally::Tally;

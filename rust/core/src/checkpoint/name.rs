@@ -1,0 +1,264 @@
+//! Tensor names, split into a pattern and the numbers in it.
+//!
+//! A checkpoint has many names and few kinds of names: DeepSeek-V3 has 92,000 tensors and about 60 patterns.
+//! `model.layers.3.mlp.experts.17.up_proj.weight` is the pattern `model.layers.*.mlp.experts.*.up_proj.weight`
+//! with the numbers 3 and 17. The split loses nothing: pattern and numbers give back the name, so two names are
+//! equal exactly when both parts are.
+
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+use std::hash::{BuildHasher, RandomState};
+
+/// Longest run of digits that is taken as a number; longer ones stay part of the pattern.
+const DIGITS: usize = 9;
+
+/// A name whose number segments are open.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Pattern {
+    /// The name with `*` for every number. A `*` that the name itself holds is told apart by `holes`.
+    text: Box<str>,
+    /// Byte positions in `text` of the `*` that stand for numbers.
+    holes: Box<[u32]>,
+}
+
+impl Pattern {
+    /// Splits a name, appending its numbers to `numbers`.
+    pub fn split(name: &str, numbers: &mut Vec<u32>) -> Self {
+        let mut text = String::with_capacity(name.len());
+        let mut holes = Vec::new();
+        let mut from = 0;
+        for (start, end) in number_segments(name.as_bytes()) {
+            text.push_str(&name[from..start]);
+            // A name over 4 GiB cannot occur: headers end at 100 MB. Nine digits always fit.
+            let (Ok(hole), Ok(number)) = (u32::try_from(text.len()), name[start..end].parse()) else {
+                text.push_str(&name[start..]);
+                from = name.len();
+                break;
+            };
+            holes.push(hole);
+            numbers.push(number);
+            text.push('*');
+            from = end;
+        }
+        text.push_str(&name[from..]);
+        Self {
+            text: text.into(),
+            holes: holes.into(),
+        }
+    }
+
+    /// The name with `*` for every number.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// How many numbers the pattern takes.
+    #[must_use]
+    pub fn arity(&self) -> usize {
+        self.holes.len()
+    }
+
+    /// Appends the name that these numbers give.
+    pub fn write_name(&self, numbers: &[u32], out: &mut String) {
+        let mut from = 0;
+        for (&hole, number) in self.holes.iter().zip(numbers) {
+            let hole = hole as usize;
+            out.push_str(&self.text[from..hole]);
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{number}");
+            from = hole + 1;
+        }
+        out.push_str(&self.text[from..]);
+    }
+
+    /// The name that these numbers give.
+    #[must_use]
+    pub fn name(&self, numbers: &[u32]) -> String {
+        let mut out = String::with_capacity(self.text.len() + 2 * self.holes.len());
+        self.write_name(numbers, &mut out);
+        out
+    }
+}
+
+/// The byte ranges of the numbers in a name: whole dot-separated segments of at most nine digits without leading
+/// zeros.
+pub fn number_segments(name: &[u8]) -> impl Iterator<Item = (usize, usize)> {
+    let mut at = 0;
+    name.split(|&byte| byte == b'.').filter_map(move |segment| {
+        let start = at;
+        at += segment.len() + 1;
+        let canonical = matches!(segment, [b'0'] | [b'1'..=b'9', ..])
+            && segment.len() <= DIGITS
+            && segment.iter().all(u8::is_ascii_digit);
+        canonical.then_some((start, start + segment.len()))
+    })
+}
+
+/// Hashes names by their parts, with a key drawn anew for each scan so that no file can be built to collide.
+#[derive(Clone, Debug, Default)]
+pub struct NameHasher(RandomState);
+
+impl NameHasher {
+    /// The hash a pattern contributes.
+    #[must_use]
+    pub fn pattern(&self, pattern: &Pattern) -> u64 {
+        self.0.hash_one(pattern)
+    }
+}
+
+/// The hash of the name made of a pattern (by its hash) and numbers.
+#[inline]
+#[must_use]
+pub fn name_hash(pattern: u64, numbers: &[u32]) -> u64 {
+    // Multiply-and-fold: each step is a bijection of the running value, so equal hashes of one pattern need a
+    // real 64-bit coincidence.
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    numbers.iter().fold(pattern, |hash, &number| {
+        let mixed = (hash ^ u64::from(number)).wrapping_mul(MULTIPLIER);
+        mixed ^ (mixed >> 32)
+    })
+}
+
+/// The sum over a set of names, in any order: two sets are taken as equal when count and sums are.
+///
+/// A false match needs a coincidence in 64 keyed bits. It decides only whether the exact, slower comparison runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fingerprint {
+    count: u64,
+    sum: u64,
+    mixed: u64,
+}
+
+impl Fingerprint {
+    /// Adds one name by its hash.
+    #[inline]
+    pub const fn add(&mut self, hash: u64) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(hash);
+        let mixed = (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        self.mixed = self.mixed.wrapping_add(mixed ^ (mixed >> 32));
+    }
+}
+
+/// Finds names that were seen before: an open-addressing table that holds a tag of the hash and an ordinal.
+#[derive(Debug, Default)]
+pub struct SeenNames {
+    slots: Vec<u64>,
+    used: usize,
+}
+
+impl SeenNames {
+    /// Empties the table and makes room for this many names.
+    pub fn reset(&mut self, names: usize) {
+        let slots = (names.saturating_mul(2)).next_power_of_two().max(16);
+        self.slots.clear();
+        self.slots.resize(slots, 0);
+        self.used = 0;
+    }
+
+    /// Enters a name; if an equal one was entered before, gives its ordinal instead.
+    ///
+    /// `equal` decides whether the name just entered equals the one with that ordinal. No more than the number
+    /// given to `reset` may be entered.
+    #[inline]
+    pub fn insert(
+        &mut self,
+        hash: u64,
+        ordinal: u32,
+        mut equal: impl FnMut(u32) -> bool,
+    ) -> Option<u32> {
+        let mask = self.slots.len() - 1;
+        let tag = hash & 0xffff_ffff_0000_0000;
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits choose the slot")]
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.slots[at];
+            if slot == 0 {
+                debug_assert!(self.used * 2 <= mask + 1, "more names than announced");
+                self.used += 1;
+                self.slots[at] = tag | (u64::from(ordinal) + 1);
+                return None;
+            }
+            if slot & 0xffff_ffff_0000_0000 == tag {
+                #[expect(clippy::cast_possible_truncation, reason = "the low half is the ordinal")]
+                let found = (slot as u32) - 1;
+                if equal(found) {
+                    return Some(found);
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fingerprint, NameHasher, Pattern, SeenNames, name_hash};
+
+    #[test]
+    fn splitting_loses_nothing() {
+        for name in [
+            "model.layers.3.mlp.experts.17.up_proj.weight",
+            "",
+            ".",
+            "7",
+            "007.1",
+            "a.*.1.*",
+            "*.0",
+            "1234567890.x",
+            "999999999",
+            "h.0.attn.c_attn.bias",
+            "é.1.ü",
+            "1..2.",
+        ] {
+            let mut numbers = Vec::new();
+            let pattern = Pattern::split(name, &mut numbers);
+            assert_eq!(pattern.arity(), numbers.len());
+            assert_eq!(pattern.name(&numbers), name);
+        }
+    }
+
+    #[test]
+    fn a_literal_star_is_not_a_number() {
+        let (mut none, mut one) = (Vec::new(), Vec::new());
+        let literal = Pattern::split("a.*", &mut none);
+        let number = Pattern::split("a.1", &mut one);
+        assert_eq!(literal.text(), number.text());
+        assert_ne!(literal, number);
+    }
+
+    #[test]
+    fn fingerprints_ignore_order_and_see_every_difference() {
+        let hasher = NameHasher::default();
+        let pattern = hasher.pattern(&Pattern::split("a.1", &mut Vec::new()));
+        let sum = |numbers: &[u32]| {
+            let mut fingerprint = Fingerprint::default();
+            for &number in numbers {
+                fingerprint.add(name_hash(pattern, &[number]));
+            }
+            fingerprint
+        };
+        assert_eq!(sum(&[1, 2, 3]), sum(&[3, 1, 2]));
+        assert_ne!(sum(&[1, 2, 3]), sum(&[1, 2, 4]));
+        assert_ne!(sum(&[1, 2]), sum(&[1, 2, 2]));
+    }
+
+    #[test]
+    fn seen_names_finds_each_repetition() {
+        let names = ["a", "b", "a", "c", "b"];
+        let mut seen = SeenNames::default();
+        seen.reset(names.len());
+        let mut repeated = Vec::new();
+        for (ordinal, name) in (0..).zip(names) {
+            // A poor hash on purpose: equality must decide.
+            if seen
+                .insert(42, ordinal, |other| names[other as usize] == name)
+                .is_some()
+            {
+                repeated.push(name);
+            }
+        }
+        assert_eq!(repeated, ["a", "b"]);
+    }
+}

@@ -1,0 +1,316 @@
+//! Scanning: from a path to checkpoints, reading all headers on several threads.
+
+use super::assemble::{Gathered, assemble};
+use super::body::Checkpoint;
+use super::discover::{Candidate, Found, discover, single_file};
+use super::index::IndexReader;
+use super::name::NameHasher;
+use super::problem::{Code, Problem, Problems};
+use super::shard::{Shard, ShardReader};
+use super::tally::Tally;
+use crate::parallel::{self, Control};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Why a scan gave nothing at all.
+#[derive(Debug)]
+pub enum ScanError {
+    /// There is nothing at the path.
+    NotFound(PathBuf),
+    /// The path cannot be looked at.
+    Unreadable(PathBuf, String),
+    /// The file is not one that can be scanned.
+    NotAModelFile(PathBuf),
+    /// The folder holds no safetensors; what else was found.
+    Nothing(PathBuf, Vec<Problem>),
+    /// The folder holds several checkpoints where one was asked for.
+    Several(PathBuf, Vec<PathBuf>),
+    /// The scan was asked to stop.
+    Cancelled,
+}
+
+impl fmt::Display for ScanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(path) => write!(f, "{}: no such file or folder", path.display()),
+            Self::Unreadable(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::NotAModelFile(path) => write!(
+                f,
+                "{}: neither a .safetensors file nor a .safetensors.index.json; name one of these, or a folder",
+                path.display()
+            ),
+            Self::Nothing(path, beside) => {
+                write!(f, "{}: no safetensors here or below", path.display())?;
+                let mut listed = beside.iter().take(3);
+                if let Some(first) = listed.next() {
+                    write!(f, "; found {first}")?;
+                    listed.try_for_each(|problem| write!(f, "; {problem}"))?;
+                }
+                if beside.len() > 3 {
+                    write!(f, "; and {} more", beside.len() - 3)?;
+                }
+                Ok(())
+            }
+            Self::Several(path, found) => {
+                write!(
+                    f,
+                    "{}: {} checkpoints where one was asked for; name one of them, or scan the tree: ",
+                    path.display(),
+                    found.len()
+                )?;
+                let listed: Vec<_> = found
+                    .iter()
+                    .take(5)
+                    .map(|path| path.display().to_string())
+                    .collect();
+                write!(f, "{}", listed.join(", "))?;
+                if found.len() > 5 {
+                    write!(f, ", ...")?;
+                }
+                Ok(())
+            }
+            Self::Cancelled => write!(f, "the scan was stopped"),
+        }
+    }
+}
+
+impl std::error::Error for ScanError {}
+
+/// All checkpoints below a folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tree {
+    /// The folder.
+    pub path: PathBuf,
+    /// Checkpoints in path order.
+    pub checkpoints: Vec<Arc<Checkpoint>>,
+    /// What was found outside all of them.
+    pub problems: Vec<Problem>,
+}
+
+impl Tree {
+    /// The sum over all checkpoints.
+    #[must_use]
+    pub fn total(&self) -> Tally {
+        self.checkpoints.iter().map(|one| one.total()).sum()
+    }
+
+    /// Bytes that the weight files take on disk: a file that several checkpoints link to counts once.
+    #[must_use]
+    pub fn disk_bytes(&self) -> u128 {
+        let mut seen = HashSet::new();
+        self.checkpoints
+            .iter()
+            .flat_map(|checkpoint| &checkpoint.files)
+            .filter(|file| file.id.is_none_or(|id| seen.insert(id)))
+            .map(|file| u128::from(file.file_bytes))
+            .sum()
+    }
+}
+
+/// Scans one model: a folder, a safetensors file or an index file.
+///
+/// # Errors
+/// If there is no checkpoint at the path, or more than one and none of them is the folder's own.
+pub fn scan(path: &Path, threads: usize, control: &Control) -> Result<Checkpoint, ScanError> {
+    let mut found = find(path, threads, control)?;
+    if found.candidates.len() > 1
+        && let Some(own) = found.candidates.iter().position(|c| c.path == path)
+    {
+        // The folder is a model; others below it (training checkpoints, say) are not part of it.
+        let others = found.candidates.len() - 1;
+        let mut own = found.candidates.swap_remove(own);
+        let mut notes = Problems::new(Arc::new(path.to_owned()));
+        notes.push(Code::MoreBelow, None, || {
+            format!("{others} more checkpoints lie beside or below this one; they are not counted")
+        });
+        own.problems.extend(notes.into_vec());
+        found = Found {
+            candidates: vec![own],
+            problems: Vec::new(),
+        };
+    }
+    match found.candidates.len() {
+        0 => Err(ScanError::Nothing(path.to_owned(), found.problems)),
+        1 => {
+            found.candidates[0].problems.append(&mut found.problems);
+            read(found.candidates, threads, control)?
+                .pop()
+                .ok_or(ScanError::Cancelled)
+        }
+        _ => Err(ScanError::Several(
+            path.to_owned(),
+            found.candidates.into_iter().map(|c| c.path).collect(),
+        )),
+    }
+}
+
+/// Scans every model at or below a path. A tree without models is empty, not an error.
+///
+/// # Errors
+/// If the path cannot be looked at, or the scan was stopped.
+pub fn scan_tree(path: &Path, threads: usize, control: &Control) -> Result<Tree, ScanError> {
+    let found = find(path, threads, control)?;
+    Ok(Tree {
+        path: path.to_owned(),
+        checkpoints: read(found.candidates, threads, control)?
+            .into_iter()
+            .map(Arc::new)
+            .collect(),
+        problems: found.problems,
+    })
+}
+
+fn find(path: &Path, threads: usize, control: &Control) -> Result<Found, ScanError> {
+    let metadata = fs::metadata(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => ScanError::NotFound(path.to_owned()),
+        _ => ScanError::Unreadable(path.to_owned(), error.to_string()),
+    })?;
+    if metadata.is_dir() {
+        let found = discover(path, threads, control);
+        if control.is_cancelled() {
+            return Err(ScanError::Cancelled);
+        }
+        if found.candidates.is_empty()
+            && let Some(unreadable) = found
+                .problems
+                .iter()
+                .find(|problem| problem.code == Code::FolderUnreadable && *problem.path == path)
+        {
+            return Err(ScanError::Unreadable(
+                path.to_owned(),
+                unreadable.message.clone(),
+            ));
+        }
+        return Ok(found);
+    }
+    let candidate =
+        single_file(path).ok_or_else(|| ScanError::NotAModelFile(path.to_owned()))?;
+    Ok(Found {
+        candidates: vec![candidate],
+        problems: Vec::new(),
+    })
+}
+
+/// One file to read.
+enum Job {
+    Index(PathBuf),
+    Shard(Arc<PathBuf>),
+}
+
+/// What a job gave.
+enum Output {
+    Index(Result<super::index::Index, Problem>),
+    Shard(Box<Shard>, Vec<Problem>),
+}
+
+struct Readers {
+    shards: ShardReader,
+    indexes: IndexReader,
+}
+
+/// Reads all files of all candidates and puts each checkpoint together.
+fn read(
+    candidates: Vec<Candidate>,
+    threads: usize,
+    control: &Control,
+) -> Result<Vec<Checkpoint>, ScanError> {
+    let hasher = NameHasher::default();
+    let mut jobs = Vec::new();
+    for component in candidates.iter().flat_map(|candidate| &candidate.components) {
+        // An index takes longer than any one shard, so it goes first.
+        jobs.extend(component.index.iter().cloned().map(Job::Index));
+        jobs.extend(
+            component
+                .files
+                .iter()
+                .map(|file| Job::Shard(Arc::new(file.clone()))),
+        );
+    }
+    control.expect(jobs.len());
+    let outputs = parallel::map(
+        &jobs,
+        threads,
+        control,
+        || Readers {
+            shards: ShardReader::new(hasher.clone()),
+            indexes: IndexReader::new(hasher.clone()),
+        },
+        |readers, job| {
+            let output = match job {
+                Job::Shard(path) => {
+                    let (shard, problems) = readers.shards.read(path);
+                    Output::Shard(Box::new(shard), problems)
+                }
+                Job::Index(path) => Output::Index(read_index(&mut readers.indexes, path)),
+            };
+            control.finish_one();
+            output
+        },
+    );
+    if control.is_cancelled() {
+        return Err(ScanError::Cancelled);
+    }
+    let mut outputs = outputs.into_iter().flatten();
+    let gathered: Vec<_> = candidates
+        .into_iter()
+        .map(|candidate| Mutex::new(Some(gather(candidate, &mut outputs))))
+        .collect();
+    let checkpoints = parallel::map(
+        &gathered,
+        threads,
+        control,
+        || (),
+        |(), gathered| {
+            let gathered = gathered
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            gathered.map(assemble)
+        },
+    );
+    if control.is_cancelled() {
+        return Err(ScanError::Cancelled);
+    }
+    Ok(checkpoints.into_iter().flatten().flatten().collect())
+}
+
+fn read_index(reader: &mut IndexReader, path: &Path) -> Result<super::index::Index, Problem> {
+    reader.open(path).map_err(|message| Problem {
+        code: Code::IndexInvalid,
+        path: Arc::new(path.to_owned()),
+        tensor: None,
+        message,
+    })
+}
+
+/// Takes a candidate's outputs from the common list, which is in the order of the jobs.
+fn gather(mut candidate: Candidate, outputs: &mut impl Iterator<Item = Output>) -> Gathered {
+    let mut shards = Vec::new();
+    let mut indexes = BTreeMap::new();
+    let mut read_problems = Vec::new();
+    for (ordinal, component) in candidate.components.iter().enumerate() {
+        let expected = usize::from(component.index.is_some()) + component.files.len();
+        for output in outputs.by_ref().take(expected) {
+            match output {
+                Output::Shard(shard, problems) => {
+                    shards.push((ordinal, *shard));
+                    read_problems.extend(problems);
+                }
+                Output::Index(Ok(index)) => {
+                    indexes.insert(ordinal, index);
+                }
+                Output::Index(Err(problem)) => read_problems.push(problem),
+            }
+        }
+    }
+    candidate.problems.extend(read_problems);
+    Gathered {
+        candidate,
+        shards,
+        indexes,
+    }
+}

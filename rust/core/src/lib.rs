@@ -1,0 +1,15 @@
+//! Pondera: how heavy is this model, what is it made of, and where does it fit?
+//!
+//! The pure core, without Python. [`checkpoint::scan`] weighs the body of a model: every tensor of its safetensors
+//! files, tallied by role, dtype and layer.
+//!
+//! What this crate does not do: it never reads tensor data, never runs what a configuration names, and never
+//! reaches for the network.
+
+#![forbid(unsafe_code)]
+
+pub mod checkpoint;
+pub mod dtype;
+pub mod parallel;
+pub mod quantization;
+pub mod table;

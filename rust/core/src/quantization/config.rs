@@ -1,0 +1,176 @@
+//! What a publisher states about quantization: method, bits and group size.
+//!
+//! Only what is needed to count logical parameters is read; the rest of the configuration is for the architecture.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// Bits and group size of one module, or of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grid {
+    /// Bits per weight.
+    pub bits: Option<u64>,
+    /// Weights that share a scale.
+    pub group_size: Option<u64>,
+}
+
+/// What is stated for a checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QuantizationConfig {
+    /// `gptq`, `awq`, `fp8`, `compressed-tensors`, `mlx`, ...
+    pub method: Option<String>,
+    /// What holds for every module not named below.
+    pub grid: Grid,
+    /// Modules with a grid of their own (MLX names them one by one).
+    pub modules: BTreeMap<String, Grid>,
+}
+
+impl QuantizationConfig {
+    /// The grid of a module.
+    #[must_use]
+    pub fn grid_of(&self, module: &str) -> Grid {
+        self.modules.get(module).copied().unwrap_or(self.grid)
+    }
+
+    /// Reads the statement that lies in a folder, from whichever of the usual files holds one.
+    ///
+    /// `Err` names the file that is not JSON. No file, or none with a statement, is `Ok(None)`.
+    pub fn read(folder: &Path) -> Result<Option<Self>, (&'static str, String)> {
+        for (file, keys) in PLACES {
+            let Ok(text) = fs::read(folder.join(file)) else {
+                continue;
+            };
+            let value: Value =
+                serde_json::from_slice(&text).map_err(|error| (*file, error.to_string()))?;
+            if keys.is_empty() {
+                return Ok(Some(Self::parse(&value)));
+            }
+            for key in *keys {
+                if let Some(stated) = value.pointer(key).filter(|v| v.is_object()) {
+                    let mut config = Self::parse(stated);
+                    if *key == "/quantization" && *file == "config.json" && config.method.is_none() {
+                        config.method = Some("mlx".to_owned());
+                    }
+                    return Ok(Some(config));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn parse(stated: &Value) -> Self {
+        let text = |keys: &[&str]| {
+            keys.iter()
+                .find_map(|key| stated.get(key)?.as_str())
+                .map(str::to_lowercase)
+        };
+        let mut config = Self {
+            method: text(&["quant_method", "quant_algo", "quant_type"]),
+            grid: Grid::parse(stated),
+            modules: BTreeMap::new(),
+        };
+        if stated.get("load_in_4bit").and_then(Value::as_bool) == Some(true) {
+            config.grid.bits = Some(4);
+        }
+        if let Some(groups) = stated.get("config_groups").and_then(Value::as_object) {
+            // compressed-tensors: one entry per group of targets. If they disagree, nothing is stated for all.
+            let mut grids = groups
+                .values()
+                .filter_map(|group| group.get("weights"))
+                .map(Grid::parse);
+            if let Some(first) = grids.next()
+                && grids.all(|grid| grid == first)
+            {
+                config.grid = first;
+            }
+        }
+        if let Some(fields) = stated.as_object() {
+            config.modules = fields
+                .iter()
+                .filter(|(_, value)| value.get("bits").is_some())
+                .map(|(module, value)| (module.clone(), Grid::parse(value)))
+                .collect();
+        }
+        config
+    }
+}
+
+impl Grid {
+    fn parse(value: &Value) -> Self {
+        let number = |keys: &[&str]| keys.iter().find_map(|key| value.get(key)?.as_u64());
+        Self {
+            bits: number(&["bits", "num_bits", "w_bit", "nbits"]),
+            group_size: number(&["group_size", "q_group_size"]),
+        }
+    }
+}
+
+/// The files that state a quantization, and where in them; no place means the whole file.
+const PLACES: &[(&str, &[&str])] = &[
+    (
+        "config.json",
+        &[
+            "/quantization_config",
+            "/quantization",
+            "/compression_config",
+            "/text_config/quantization_config",
+        ],
+    ),
+    ("hf_quant_config.json", &["/quantization"]),
+    ("quantize_config.json", &[]),
+    ("quant_config.json", &[]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{Grid, QuantizationConfig};
+    use serde_json::json;
+
+    #[test]
+    fn reads_what_each_publisher_states() {
+        let grid = |bits, group_size| Grid { bits, group_size };
+        for (stated, method, expected) in [
+            (
+                json!({"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": false}),
+                Some("gptq"),
+                grid(Some(4), Some(128)),
+            ),
+            (
+                json!({"w_bit": 4, "q_group_size": 64, "version": "GEMM"}),
+                None,
+                grid(Some(4), Some(64)),
+            ),
+            (
+                json!({"quant_method": "compressed-tensors", "config_groups":
+                    {"group_0": {"weights": {"num_bits": 4, "group_size": 32}}}}),
+                Some("compressed-tensors"),
+                grid(Some(4), Some(32)),
+            ),
+            (
+                json!({"quant_algo": "NVFP4", "group_size": 16}),
+                Some("nvfp4"),
+                grid(None, Some(16)),
+            ),
+            (
+                json!({"quant_method": "bitsandbytes", "load_in_4bit": true}),
+                Some("bitsandbytes"),
+                grid(Some(4), None),
+            ),
+        ] {
+            let config = QuantizationConfig::parse(&stated);
+            assert_eq!(config.method.as_deref(), method);
+            assert_eq!(config.grid, expected);
+        }
+    }
+
+    #[test]
+    fn a_module_may_have_its_own_grid() {
+        let config = QuantizationConfig::parse(&json!({
+            "bits": 4, "group_size": 64, "model.embed_tokens": {"bits": 8, "group_size": 64}, "lm_head": false
+        }));
+        assert_eq!(config.grid_of("model.embed_tokens").bits, Some(8));
+        assert_eq!(config.grid_of("lm_head").bits, Some(4));
+    }
+}

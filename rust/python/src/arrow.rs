@@ -1,0 +1,102 @@
+//! Tables as Arrow streams, handed over by the Arrow `PyCapsule` interface.
+
+use arrow_array::builder::{LargeStringBuilder, StringBuilder};
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::types::UInt32Type;
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, LargeListArray, RecordBatch, RecordBatchIterator, UInt32Array,
+    UInt64Array,
+};
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::ffi::FFI_ArrowSchema;
+use arrow_schema::{ArrowError, DataType, Field, Schema};
+use pondera::table::{Column, Table};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
+use std::sync::Arc;
+
+/// The stream of a table: one batch.
+pub fn stream<'py>(py: Python<'py>, table: &Table) -> PyResult<Bound<'py, PyCapsule>> {
+    let batch = py.detach(|| to_batch(table)).map_err(|error| refused(&error))?;
+    let schema = batch.schema();
+    let reader = RecordBatchIterator::new([Ok(batch)], schema);
+    let stream = FFI_ArrowArrayStream::new(Box::new(reader));
+    PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
+}
+
+/// The schema of a table.
+pub fn schema<'py>(py: Python<'py>, table: &Table) -> PyResult<Bound<'py, PyCapsule>> {
+    let schema = FFI_ArrowSchema::try_from(&to_schema(table)).map_err(|error| refused(&error))?;
+    PyCapsule::new_with_value(py, schema, c"arrow_schema")
+}
+
+fn refused(error: &ArrowError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+fn to_schema(table: &Table) -> Schema {
+    let fields = table.columns().iter().map(|(name, column)| {
+        let nullable = matches!(column, Column::Optional(_));
+        Field::new(name, data_type(column), nullable)
+    });
+    Schema::new(fields.collect::<Vec<_>>())
+}
+
+fn data_type(column: &Column) -> DataType {
+    match column {
+        Column::Unsigned(_) => DataType::UInt64,
+        Column::Optional(_) => DataType::UInt32,
+        Column::Text(_) => DataType::LargeUtf8,
+        Column::Category { .. } => {
+            DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8))
+        }
+        Column::Lists { .. } => DataType::LargeList(item()),
+    }
+}
+
+fn item() -> Arc<Field> {
+    Arc::new(Field::new("item", DataType::UInt64, false))
+}
+
+fn to_batch(table: &Table) -> Result<RecordBatch, ArrowError> {
+    let arrays = table
+        .columns()
+        .iter()
+        .map(|(_, column)| to_array(column))
+        .collect::<Result<Vec<_>, _>>()?;
+    RecordBatch::try_new(Arc::new(to_schema(table)), arrays)
+}
+
+fn to_array(column: &Column) -> Result<ArrayRef, ArrowError> {
+    Ok(match column {
+        Column::Unsigned(values) => Arc::new(UInt64Array::from(values.clone())),
+        Column::Optional(values) => Arc::new(UInt32Array::from(values.clone())),
+        Column::Text(texts) => {
+            let mut builder =
+                LargeStringBuilder::with_capacity(texts.ends.len(), texts.joined.len());
+            texts.iter().for_each(|text| builder.append_value(text));
+            Arc::new(builder.finish())
+        }
+        Column::Category { codes, values } => {
+            let mut builder = StringBuilder::new();
+            values.iter().for_each(|value| builder.append_value(value));
+            let values: Arc<dyn Array> = Arc::new(builder.finish());
+            Arc::new(DictionaryArray::<UInt32Type>::try_new(
+                UInt32Array::from(codes.clone()),
+                values,
+            )?)
+        }
+        Column::Lists { items, ends } => {
+            let lengths = ends
+                .iter()
+                .scan(0, |from, &end| Some(end - std::mem::replace(from, end)));
+            Arc::new(LargeListArray::try_new(
+                item(),
+                OffsetBuffer::from_lengths(lengths),
+                Arc::new(UInt64Array::from(items.clone())),
+                None,
+            )?)
+        }
+    })
+}

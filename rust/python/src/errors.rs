@@ -1,0 +1,48 @@
+//! Errors of the core as Python exceptions: one tree under `PonderaError`, and Python's own `OSError` where the
+//! operating system is what refused.
+
+use pondera::checkpoint::ScanError;
+use pyo3::create_exception;
+use pyo3::exceptions::{PyException, PyFileNotFoundError, PyKeyboardInterrupt, PyOSError};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+create_exception!(
+    pondera,
+    PonderaError,
+    PyException,
+    "Base of all errors that pondera raises for bad input."
+);
+create_exception!(
+    pondera,
+    NoCheckpoint,
+    PonderaError,
+    "There are no safetensors at or below the path, or the file is of another kind."
+);
+create_exception!(
+    pondera,
+    SeveralCheckpoints,
+    PonderaError,
+    "The path holds several checkpoints where one was asked for; `paths` names them."
+);
+
+/// The Python exception for a scan that gave nothing.
+pub fn scan_error(py: Python<'_>, error: ScanError) -> PyErr {
+    let message = error.to_string();
+    match error {
+        ScanError::NotFound(_) => PyFileNotFoundError::new_err(message),
+        ScanError::Unreadable(..) => PyOSError::new_err(message),
+        ScanError::NotAModelFile(_) | ScanError::Nothing(..) => NoCheckpoint::new_err(message),
+        ScanError::Several(_, found) => {
+            let error = SeveralCheckpoints::new_err(message);
+            let paths = found.iter().map(|path| path.to_string_lossy());
+            match PyTuple::new(py, paths.collect::<Vec<_>>())
+                .and_then(|paths| error.value(py).setattr("paths", paths))
+            {
+                Ok(()) => error,
+                Err(other) => other,
+            }
+        }
+        ScanError::Cancelled => PyKeyboardInterrupt::new_err(()),
+    }
+}

@@ -1,0 +1,31 @@
+//! `pondera._native`: the core, seen from Python.
+//!
+//! Functions here convert their arguments, let go of the interpreter, call the core and convert the result. They
+//! compute nothing.
+
+mod arrow;
+mod checkpoint;
+mod errors;
+mod run;
+mod table;
+
+/// The compiled half of `pondera`.
+#[pyo3::pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::checkpoint::{
+        Checkpoint, Problem, ShardFile, Tally, Tree, problem_codes, role_names, scan, scan_tree,
+    };
+    #[pymodule_export]
+    use super::errors::{NoCheckpoint, PonderaError, SeveralCheckpoints};
+    #[pymodule_export]
+    use super::table::Table;
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("DEBUG_BUILD", cfg!(debug_assertions))?;
+        module.add("SCAN_SCHEMA", pondera::checkpoint::SCHEMA)
+    }
+}
