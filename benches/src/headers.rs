@@ -4,7 +4,7 @@
 //! Usage: `headers FOLDER ROUNDS THREADS`. The measurements take turns, so that a machine that changes speed changes
 //! it for all.
 
-use pondera::checkpoint::{Forms, HeaderReader, NameHasher, Problems, scan};
+use pondera::checkpoint::{HeaderReader, NameHasher, Problems, scan};
 use pondera::parallel::Control;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::error::Error;
@@ -136,11 +136,10 @@ fn with_sonic(text: &[u8]) -> usize {
 }
 
 fn with_pondera(headers: &[Vec<u8>], templates: bool) {
-    let forms = Forms::new(NameHasher::default());
     let mut reader = if templates {
-        HeaderReader::new(forms)
+        HeaderReader::new(NameHasher::default())
     } else {
-        HeaderReader::without_templates(forms)
+        HeaderReader::without_templates(NameHasher::default())
     };
     let mut problems = Problems::new(Arc::new(PathBuf::new()));
     for text in headers {

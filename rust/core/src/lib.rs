@@ -10,6 +10,8 @@
 
 pub mod checkpoint;
 pub mod dtype;
+mod json_file;
 pub mod parallel;
 pub mod quantization;
+mod regular_file;
 pub mod table;

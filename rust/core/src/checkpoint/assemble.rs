@@ -4,13 +4,15 @@ use super::body::{Checkpoint, Group, ShardFile};
 use super::discover::Candidate;
 use super::form::{Form, Tensor};
 use super::index::{Index, agrees, differences};
-use super::name::{NameHasher, SeenNames, name_hash};
+use super::header::retain_others;
+use super::name::SeenNames;
 use super::parameters::count_parameters;
 use super::problem::{Code, Problem, Problems};
 use super::role::{Role, assign, mtp_marker};
 use super::shard::Shard;
 use crate::quantization::config::QuantizationConfig;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use foldhash::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -59,13 +61,19 @@ pub fn assemble(gathered: Gathered) -> Checkpoint {
         .first()
         .map(|(_, shard)| shard.metadata.clone())
         .unwrap_or_default();
+    // Which layers each file has tensors of, form by form.
+    let reach: Vec<Vec<(u32, u32)>> = shards
+        .iter()
+        .map(|(_, shard)| shard.forms.iter().map(|used| used.first_numbers).collect())
+        .collect();
     let (mut groups, mut files) = join(shards);
     for (ordinal, index) in &indexes {
         if let Some(path) = &candidate.components[*ordinal].index {
             check_total(path, index, *ordinal, &groups, &files, &mut problems);
         }
     }
-    assign_roles(&mut groups, &mut files, &components);
+    assign_roles(&mut groups, &components);
+    assign_mtp(&mut groups, &mut files, &reach);
     let mut quantization = None;
     for (ordinal, component) in candidate.components.iter().enumerate() {
         let config = match QuantizationConfig::read(&component.folder) {
@@ -109,15 +117,16 @@ pub fn assemble(gathered: Gathered) -> Checkpoint {
 fn join(shards: Vec<(usize, Shard)>) -> (Vec<Group>, Vec<ShardFile>) {
     let mut groups: Vec<Group> = Vec::new();
     // Threads that read headers share forms by pointer, so few need a comparison by value.
-    let mut by_pointer: HashMap<(usize, *const Form), u32> = HashMap::new();
-    let mut by_value: HashMap<(usize, Arc<Form>), u32> = HashMap::new();
+    let mut by_pointer: HashMap<(usize, *const Form), u32> = HashMap::default();
+    let mut by_value: HashMap<(usize, Arc<Form>), u32> = HashMap::default();
     let mut files = Vec::with_capacity(shards.len());
     for (component, shard) in shards {
         let ids: Vec<u32> = shard
             .forms
             .iter()
-            .map(|form| {
-                *by_pointer
+            .map(|used| {
+                let form = &used.form;
+                let id = *by_pointer
                     .entry((component, Arc::as_ptr(form)))
                     .or_insert_with(|| {
                         *by_value
@@ -132,21 +141,19 @@ fn join(shards: Vec<(usize, Shard)>) -> (Vec<Group>, Vec<ShardFile>) {
                                 });
                                 index(groups.len() - 1)
                             })
-                    })
+                    });
+                groups[id as usize].count += used.count;
+                id
             })
             .collect();
-        let mut tensors = shard.tensors;
-        for tensor in &mut tensors {
-            tensor.form = ids[tensor.form as usize];
-            groups[tensor.form as usize].count += 1;
-        }
         files.push(ShardFile {
             path: shard.path,
             file_bytes: shard.file_bytes,
             header_bytes: shard.header_bytes,
             id: shard.id,
             component: index(component),
-            tensors,
+            groups: ids,
+            tensors: shard.tensors,
             numbers: shard.numbers,
         });
     }
@@ -158,7 +165,7 @@ fn index(ordinal: usize) -> u32 {
     u32::try_from(ordinal).unwrap_or(u32::MAX)
 }
 
-fn assign_roles(groups: &mut Vec<Group>, files: &mut [ShardFile], components: &[String]) {
+fn assign_roles(groups: &mut [Group], components: &[String]) {
     for (ordinal, component) in components.iter().enumerate() {
         let own: Vec<usize> = (0..groups.len())
             .filter(|&id| groups[id].component as usize == ordinal)
@@ -169,11 +176,12 @@ fn assign_roles(groups: &mut Vec<Group>, files: &mut [ShardFile], components: &[
             groups[id].role = role;
         }
     }
-    assign_mtp(groups, files);
 }
 
 /// Gives role `mtp` to every tensor of a layer that a marker shows to be a multi-token-prediction layer.
-fn assign_mtp(groups: &mut Vec<Group>, files: &mut [ShardFile]) {
+///
+/// `reach` gives, for every file and form, the least and greatest first number of its tensors' names.
+fn assign_mtp(groups: &mut Vec<Group>, files: &mut [ShardFile], reach: &[Vec<(u32, u32)>]) {
     let markers: Vec<Option<(String, usize)>> = groups
         .iter()
         .map(|group| {
@@ -188,10 +196,13 @@ fn assign_mtp(groups: &mut Vec<Group>, files: &mut [ShardFile]) {
     // The numbers of the marked layers, stack by stack.
     let mut layers: BTreeMap<(&str, usize), BTreeSet<u32>> = BTreeMap::new();
     for file in &*files {
+        if !file.groups.iter().any(|&id| markers[id as usize].is_some()) {
+            continue;
+        }
         for tensor in &file.tensors {
-            if let Some((stack, ordinal)) = &markers[tensor.form as usize] {
-                let form = &groups[tensor.form as usize].form;
-                let number = tensor.numbers(form, &file.numbers)[*ordinal];
+            let id = file.group(tensor);
+            if let Some((stack, ordinal)) = &markers[id] {
+                let number = tensor.numbers(&groups[id].form, &file.numbers)[*ordinal];
                 layers.entry((stack, *ordinal)).or_default().insert(number);
             }
         }
@@ -209,8 +220,15 @@ fn assign_mtp(groups: &mut Vec<Group>, files: &mut [ShardFile]) {
             Some((*ordinal, numbers.iter().copied().collect()))
         })
         .collect();
-    split(groups, files, |group, tensor, numbers| {
-        let (ordinal, marked) = inside[tensor.form as usize].as_ref()?;
+    // Where the layer is the first number, most files can be passed over by what layers they reach.
+    let may_hold = |(file, local): (usize, usize), id: usize| {
+        inside[id].as_ref().is_some_and(|(ordinal, marked)| {
+            let (least, greatest) = reach[file][local];
+            *ordinal > 0 || marked.iter().any(|layer| (least..=greatest).contains(layer))
+        })
+    };
+    split(groups, files, may_hold, |id, group, tensor, numbers| {
+        let (ordinal, marked) = inside[id].as_ref()?;
         let number = numbers[tensor.numbers as usize + ordinal];
         marked.contains(&number).then(|| Group {
             role: Role::Mtp,
@@ -219,37 +237,57 @@ fn assign_mtp(groups: &mut Vec<Group>, files: &mut [ShardFile]) {
     });
 }
 
-/// Moves tensors to other groups: `choose` gives, for a tensor with its group and its file's list of numbers, the
-/// group it should be in instead, if another.
+/// Moves tensors to other groups. Only files with a form for which `concerns` holds, given the places of file and form
+/// and the form's group, are looked at; `choose` gives, for a tensor of such a form by its group's index and its
+/// file's list of numbers, the group it should be in instead, if another.
 pub fn split(
     groups: &mut Vec<Group>,
     files: &mut [ShardFile],
-    choose: impl Fn(&Group, &Tensor, &[u32]) -> Option<Group>,
+    concerns: impl Fn((usize, usize), usize) -> bool,
+    choose: impl Fn(usize, &Group, &Tensor, &[u32]) -> Option<Group>,
 ) {
-    let mut made: HashMap<(u32, Role, u64), u32> = HashMap::new();
-    let before = groups.len();
-    for file in files {
+    let mut made: HashMap<(u32, Role, u64), u32> = HashMap::default();
+    for (place, file) in files.iter_mut().enumerate() {
+        let concerned: Vec<bool> = file
+            .groups
+            .iter()
+            .enumerate()
+            .map(|(local, &id)| concerns((place, local), id as usize))
+            .collect();
+        if !concerned.contains(&true) {
+            continue;
+        }
         for tensor in &mut file.tensors {
-            let id = tensor.form as usize;
-            debug_assert!(id < before, "each tensor is looked at once");
-            let Some(other) = choose(&groups[id], tensor, &file.numbers) else {
+            let local = tensor.form as usize;
+            // Forms that splitting itself has added are not looked at again.
+            if concerned.get(local) != Some(&true) {
+                continue;
+            }
+            let id = file.groups[local];
+            let Some(other) = choose(id as usize, &groups[id as usize], tensor, &file.numbers) else {
                 continue;
             };
             let target = *made
-                .entry((tensor.form, other.role, other.parameters))
+                .entry((id, other.role, other.parameters))
                 .or_insert_with(|| {
                     groups.push(Group { count: 0, ..other });
                     index(groups.len() - 1)
                 });
-            groups[id].count -= 1;
+            groups[id as usize].count -= 1;
             groups[target as usize].count += 1;
-            tensor.form = target;
+            let known = file.groups.iter().position(|&id| id == target);
+            tensor.form = index(known.unwrap_or_else(|| {
+                file.groups.push(target);
+                file.groups.len() - 1
+            }));
         }
     }
 }
 
 /// Removes groups that splitting has emptied, so that every group has a tensor.
 fn drop_empty(groups: &mut Vec<Group>, files: &mut [ShardFile]) {
+    // A file may still list a group that all its tensors have left; none of them refers to it any more.
+    const GONE: u32 = u32::MAX;
     if groups.iter().all(|group| group.count > 0) {
         return;
     }
@@ -257,13 +295,15 @@ fn drop_empty(groups: &mut Vec<Group>, files: &mut [ShardFile]) {
     let new_ids: Vec<u32> = groups
         .iter()
         .map(|group| {
-            let id = kept;
-            kept += u32::from(group.count > 0);
-            id
+            if group.count == 0 {
+                return GONE;
+            }
+            kept += 1;
+            kept - 1
         })
         .collect();
-    for tensor in files.iter_mut().flat_map(|file| &mut file.tensors) {
-        tensor.form = new_ids[tensor.form as usize];
+    for id in files.iter_mut().flat_map(|file| &mut file.groups) {
+        *id = new_ids[*id as usize];
     }
     groups.retain(|group| group.count > 0);
 }
@@ -338,32 +378,25 @@ fn drop_repeats(shards: &mut [&mut Shard], problems: &mut Vec<Problem>) {
         // One header has been checked for repeated names when it was read.
         return;
     }
-    let hasher = NameHasher::default();
     let mut seen = SeenNames::default();
     seen.reset(shards.iter().map(|shard| shard.tensors.len()).sum());
     let mut places: Vec<(&Shard, &Tensor)> = Vec::new();
-    let mut repeated: Vec<Vec<bool>> = Vec::new();
+    let mut repeated: Vec<Vec<usize>> = Vec::new();
     for shard in &*shards {
         let shard: &Shard = shard;
         let mut notes = Problems::new(Arc::clone(&shard.path));
-        let hashes: Vec<u64> = shard
-            .forms
-            .iter()
-            .map(|form| hasher.pattern(&form.pattern))
-            .collect();
-        let mut here = Vec::with_capacity(shard.tensors.len());
-        for tensor in &shard.tensors {
+        let mut here = Vec::new();
+        for (ordinal, (tensor, &hash)) in shard.tensors.iter().zip(&shard.hashes).enumerate() {
             let form = shard.form(tensor);
             let numbers = tensor.numbers(form, &shard.numbers);
-            let hash = name_hash(hashes[tensor.form as usize], numbers);
             let first = seen.insert(hash, index(places.len()), |other| {
                 let (shard, tensor) = places[other as usize];
                 let other = shard.form(tensor);
                 other.pattern == form.pattern && tensor.numbers(other, &shard.numbers) == numbers
             });
             places.push((shard, tensor));
-            here.push(first.is_some());
             if let Some(first) = first {
+                here.push(ordinal);
                 let (holder, _) = places[first as usize];
                 notes.push(Code::TensorTwice, Some(&shard.name(tensor)), || {
                     format!("{} holds a tensor of this name too", holder.path.display())
@@ -374,9 +407,12 @@ fn drop_repeats(shards: &mut [&mut Shard], problems: &mut Vec<Problem>) {
         problems.extend(notes.into_vec());
     }
     for (shard, repeated) in shards.iter_mut().zip(repeated) {
-        if repeated.contains(&true) {
-            let mut repeated = repeated.into_iter();
-            shard.tensors.retain(|_| repeated.next() != Some(true));
+        if !repeated.is_empty() {
+            for &ordinal in &repeated {
+                let form = shard.tensors[ordinal].form as usize;
+                shard.forms[form].count -= 1;
+            }
+            retain_others(&mut shard.tensors, &repeated);
         }
     }
 }

@@ -62,7 +62,9 @@ pub struct ShardFile {
     pub id: Option<FileId>,
     /// Index of its component.
     pub component: u32,
-    /// Its tensors in the order of the header; `Tensor::form` is an index into the checkpoint's groups.
+    /// The groups its tensors are in, as indices into the checkpoint's list.
+    pub groups: Vec<u32>,
+    /// Its tensors in the order of the header; `Tensor::form` is an index into the file's `groups`.
     pub tensors: Vec<Tensor>,
     /// The numbers in their names.
     pub numbers: Vec<u32>,
@@ -197,8 +199,9 @@ impl Checkpoint {
         let mut outside = Tally::default();
         for file in &self.files {
             for tensor in &file.tensors {
-                let group = &self.groups[tensor.form as usize];
-                match &places[tensor.form as usize] {
+                let id = file.group(tensor);
+                let group = &self.groups[id];
+                match &places[id] {
                     Some((stack, ordinal)) => {
                         let number = tensor.numbers(&group.form, &file.numbers)[*ordinal];
                         *stacks
@@ -257,12 +260,19 @@ impl Checkpoint {
         self.files.iter().flat_map(move |file| {
             file.tensors
                 .iter()
-                .map(move |tensor| (file, &groups[tensor.form as usize], tensor))
+                .map(move |tensor| (file, &groups[file.group(tensor)], tensor))
         })
     }
 }
 
 impl ShardFile {
+    /// The index of a tensor's group in the checkpoint's list.
+    #[inline]
+    #[must_use]
+    pub fn group(&self, tensor: &Tensor) -> usize {
+        self.groups[tensor.form as usize] as usize
+    }
+
     /// Where a tensor's data begins in the file.
     #[must_use]
     pub fn data_offset(&self, tensor: &Tensor) -> u64 {

@@ -15,9 +15,12 @@ use super::folder::{Folder, walk};
 use super::index::IndexReader;
 use super::name::NameHasher;
 use super::problem::{Code, Problem, Problems};
+use crate::json_file;
 use crate::parallel::Control;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::regular_file;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -95,9 +98,9 @@ pub fn discover(root: &Path, threads: usize, control: &Control) -> Found {
     // Folders whose weights a pipeline above them has taken.
     let mut taken = BTreeSet::new();
     for (path, folder) in &folders {
-        if let Some((pipeline, parts)) = pipeline(path, folder, &folders) {
-            found.candidates.push(pipeline);
-            taken.extend(parts);
+        // Outer folders come first: a component that describes itself as a pipeline is not counted again.
+        if !taken.contains(path) {
+            pipeline(path, folder, &folders, &mut taken, &mut found);
         }
     }
     for (path, folder) in &folders {
@@ -206,9 +209,10 @@ impl Set {
             .collect();
         // Some publishers count from 0.
         let first = u64::from(!here.contains(&0));
-        let missing = total.saturating_sub(here.len() as u64);
+        let end = first.saturating_add(total);
+        let missing = total.saturating_sub(here.range(first..end).count() as u64);
         if missing > 0 {
-            let sample: Vec<String> = (first..first.saturating_add(total))
+            let sample: Vec<String> = (first..end)
                 .filter(|part| !here.contains(part))
                 .take(5)
                 .map(|part| part.to_string())
@@ -258,6 +262,7 @@ fn sets(path: &Path, folder: &Folder, notes: &mut Problems) -> Vec<Set> {
         if let &[only] = &matching[..]
             && sets[only].name.part.is_some()
             && !sets.iter().any(foreign)
+            && begins_with(&path.join(index), &sets[only].files)
         {
             // The usual case: the index must mean these files. The scan will hold them against it.
             sets[only].index = Some(index.clone());
@@ -266,6 +271,18 @@ fn sets(path: &Path, folder: &Folder, notes: &mut Problems) -> Vec<Set> {
         claim(path, folder, index, name, &mut sets, notes);
     }
     sets
+}
+
+/// Whether an index names one of these files near its beginning: then it is no left-over of another numbering. To
+/// read it whole is the business of the scan.
+fn begins_with(index: &Path, files: &[(String, WeightName)]) -> bool {
+    const LOOK: u64 = 64 << 10;
+    let mut text = Vec::new();
+    let read = regular_file::open(index).and_then(|(file, _)| file.take(LOOK).read_to_end(&mut text));
+    read.is_ok()
+        && text
+            .split(|&byte| byte == b'"')
+            .any(|piece| files.binary_search_by(|(name, _)| name.as_bytes().cmp(piece)).is_ok())
 }
 
 /// Reads an index to learn which files it means, and makes them one set.
@@ -285,12 +302,11 @@ fn claim(
             return;
         }
     };
-    let (here, absent): (Vec<_>, Vec<_>) = named
-        .iter()
-        .partition(|file| folder.weights.iter().any(|(other, _)| other == *file));
-    if here.is_empty() && !sets.is_empty() {
+    let is_here = |file: &String| folder.weights.binary_search_by(|(other, _)| other.cmp(file)).is_ok();
+    // An adapter is no copy of the model whose shards are missing.
+    if !named.iter().any(is_here) && sets.iter().any(|set| !set.name.is_adapter()) {
         notes.push(Code::CopyNotCounted, None, || {
-            format!("{index} names {} shards, none of which is here; it is not used", absent.len())
+            format!("{index} names {} shards, none of which is here; it is not used", named.len())
         });
         return;
     }
@@ -326,14 +342,15 @@ fn divide(mut sets: Vec<Set>, notes: &mut Problems) -> (Option<Set>, Vec<Set>) {
     sets.sort_by_cached_key(Set::preference);
     let mut main: Option<Set> = None;
     let mut others: Vec<Set> = Vec::new();
+    // The place of each stem among the others: folders with many thousands of single files exist.
+    let mut known: HashMap<String, usize> = HashMap::new();
     for set in sets {
-        let adapter = set.name.is_adapter();
-        let same_model = |known: &Set| known.name.is_adapter() == adapter && known.name.stem == set.name.stem;
-        let folder_model = !adapter && (set.name.is_standard() || set.name.is_consolidated());
+        let folder_model =
+            !set.name.is_adapter() && (set.name.is_standard() || set.name.is_consolidated());
         let counted = if folder_model {
             main.as_ref()
         } else {
-            others.iter().find(|known| same_model(known))
+            known.get(&set.name.stem).map(|&place| &others[place])
         };
         if let Some(counted) = counted {
             notes.push(Code::CopyNotCounted, None, || {
@@ -342,6 +359,7 @@ fn divide(mut sets: Vec<Set>, notes: &mut Problems) -> (Option<Set>, Vec<Set>) {
         } else if folder_model {
             main = Some(set);
         } else {
+            known.insert(set.name.stem.clone(), others.len());
             others.push(set);
         }
     }
@@ -356,8 +374,7 @@ fn models(path: &Path, folder: &Folder, found: &mut Found) {
     if folder.weights.is_empty() && folder.indexes.is_empty() {
         return;
     }
-    let place = Arc::new(path.to_owned());
-    let mut notes = Problems::new(Arc::clone(&place));
+    let mut notes = Problems::new(Arc::new(path.to_owned()));
     let (main, others) = divide(sets(path, folder, &mut notes), &mut notes);
     if let Some(set) = main {
         set.check_parts(&mut notes);
@@ -370,8 +387,13 @@ fn models(path: &Path, folder: &Folder, found: &mut Found) {
     } else {
         found.problems.extend(notes.into_vec());
     }
+    enter_others(path, others, found);
+}
+
+/// Enters the sets of a folder that are not its own model, each as a checkpoint known by its file.
+fn enter_others(path: &Path, others: Vec<Set>, found: &mut Found) {
     for set in others {
-        let mut notes = Problems::new(Arc::clone(&place));
+        let mut notes = Problems::new(Arc::new(path.to_owned()));
         set.check_parts(&mut notes);
         found.candidates.push(Candidate {
             path: path.join(set.file()),
@@ -382,33 +404,41 @@ fn models(path: &Path, folder: &Folder, found: &mut Found) {
     }
 }
 
-/// A pipeline and the folders it takes, if this folder describes one.
+/// Enters the pipeline that a folder describes, if it describes one with weights, and the folders it takes.
 fn pipeline(
     path: &Path,
     folder: &Folder,
     folders: &BTreeMap<PathBuf, Folder>,
-) -> Option<(Candidate, Vec<PathBuf>)> {
-    let file = ["model_index.json", "modules.json"]
-        .into_iter()
-        .find(|file| folder.has(file))?;
-    let mut notes = Problems::new(Arc::new(path.to_owned()));
-    let named = match read_pipeline(&path.join(file)) {
-        Ok(named) => named,
-        Err(error) => {
-            notes.push(Code::ConfigInvalid, None, || format!("{file}: {error}"));
-            Vec::new()
-        }
+    taken: &mut BTreeSet<PathBuf>,
+    found: &mut Found,
+) {
+    let file = ["model_index.json", "modules.json"].into_iter().find(|file| folder.has(file));
+    let Some(file) = file else {
+        return;
     };
+    let mut notes = Problems::new(Arc::new(path.to_owned()));
+    let named = read_pipeline(&path.join(file)).unwrap_or_else(|error| {
+        notes.push(Code::ConfigInvalid, None, || format!("{file}: {error}"));
+        Vec::new()
+    });
     let mut components = Vec::new();
-    let mut taken = Vec::new();
+    let mut inner_notes = Vec::new();
     for PipelinePart { name, needs_weights } in named {
         let place = if name.is_empty() {
             path.to_owned()
         } else {
             path.join(&name)
         };
+        if taken.contains(&place) {
+            // A hostile file may name a folder twice.
+            continue;
+        }
         let Some(part) = folders.get(&place) else {
-            if needs_weights {
+            if folder.links.binary_search(&name).is_ok() {
+                notes.push(Code::CopyNotCounted, None, || {
+                    format!("component {name:?} is a link to a folder that is counted elsewhere")
+                });
+            } else if needs_weights {
                 notes.push(Code::ComponentMissing, None, || {
                     format!("{file} names component {name:?}, which has no folder")
                 });
@@ -416,42 +446,44 @@ fn pipeline(
             continue;
         };
         let mut inner = Problems::new(Arc::new(place.clone()));
-        let (main, _) = divide(sets(&place, part, &mut inner), &mut inner);
+        let (main, others) = divide(sets(&place, part, &mut inner), &mut inner);
         if let Some(set) = main {
             set.check_parts(&mut inner);
             components.push(set.into_component(&name, &place));
-            taken.push(place);
+            inner_notes.extend(inner.into_vec());
+            enter_others(&place, others, found);
+            taken.insert(place);
         } else if needs_weights {
             notes.push(Code::ComponentMissing, None, || {
-                format!("component {name:?} has no safetensors")
+                format!("component {name:?} has no safetensors of its own")
             });
         }
-        notes.absorb(inner);
     }
     if components.is_empty() {
-        return None;
+        found.problems.extend(notes.into_vec());
+        return;
     }
-    if !taken.iter().any(|place| place == path) {
+    if taken.insert(path.to_owned()) {
         // One file with the whole pipeline often lies beside the component folders.
         for (weights, _) in &folder.weights {
             notes.push(Code::CopyNotCounted, None, || {
                 format!("{weights} lies beside the components, which are counted")
             });
         }
-        taken.push(path.to_owned());
     }
     let kind = if components.len() == 1 && components[0].name.is_empty() {
         Kind::Model
     } else {
         Kind::Pipeline
     };
-    let candidate = Candidate {
+    let mut problems = notes.into_vec();
+    problems.extend(inner_notes);
+    found.candidates.push(Candidate {
         path: path.to_owned(),
         kind,
         components,
-        problems: notes.into_vec(),
-    };
-    Some((candidate, taken))
+        problems,
+    });
 }
 
 /// A component as the pipeline's file names it.
@@ -469,8 +501,7 @@ const WEIGHTLESS: &[&str] = &[
 
 fn read_pipeline(path: &Path) -> Result<Vec<PipelinePart>, String> {
     use serde_json::Value;
-    let text = fs::read(path).map_err(|error| error.to_string())?;
-    let value: Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let value = json_file::read(path)?.unwrap_or_default();
     let part = |name: &str, class: &str| PipelinePart {
         name: name.to_owned(),
         needs_weights: !WEIGHTLESS.iter().any(|end| class.ends_with(end)),

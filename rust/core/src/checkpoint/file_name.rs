@@ -62,19 +62,15 @@ impl FileKind {
         if UNFINISHED.contains(&&*extension_lower) {
             return Self::Unfinished;
         }
+        // `.model.safetensors.Xy12` and `.model.safetensors` alike: rsync and editors write hidden files.
+        if name.starts_with('.') && name.contains(".safetensors") {
+            return Self::Unfinished;
+        }
         if let Some(set) = name.strip_suffix(".safetensors.index.json") {
             return Self::Index(WeightName::parse(set));
         }
         if extension_lower == "safetensors" {
-            // `.model.safetensors.Xy12` and `.model.safetensors` alike: rsync and editors write hidden files.
-            return if name.starts_with('.') {
-                Self::Unfinished
-            } else {
-                Self::Weights(WeightName::parse(stem))
-            };
-        }
-        if name.starts_with('.') && name.contains(".safetensors") {
-            return Self::Unfinished;
+            return Self::Weights(WeightName::parse(stem));
         }
         if OTHER_FORMATS.contains(&&*extension_lower)
             && !name.starts_with('.')
@@ -150,7 +146,7 @@ fn split_part(stem: &str) -> (&str, Option<(u64, u64)>, &str) {
         let tail = &stem[at + 4..];
         let total = &tail[..digits_end(tail)];
         let head = &stem[..at];
-        let start = head.rfind(|c: char| !c.is_ascii_digit()).map_or(0, |i| i + 1);
+        let start = head.trim_end_matches(|c: char| c.is_ascii_digit()).len();
         let before = head[..start].strip_suffix(['-', '_'])?;
         let part = (head[start..].parse().ok()?, total.parse().ok()?);
         Some((before, Some(part), &tail[total.len()..]))
@@ -179,6 +175,11 @@ mod tests {
             ("sd_xl_base_1.0", "sd_xl_base_1.0", None, None),
             ("a-of-b", "a-of-b", None, None),
             ("-of-", "-of-", None, None),
+            ("modelé00001-of-00002", "modelé00001-of-00002", None, None),
+            ("модель-00001-of-00002", "модель", None, Some((1, 2))),
+            ("00001-of-00002", "00001-of-00002", None, None),
+            ("a-1-of-18446744073709551615", "a", None, Some((1, u64::MAX))),
+            ("a-1-of-18446744073709551616", "a-1-of-18446744073709551616", None, None),
         ] {
             let expected = WeightName {
                 stem: stem.to_owned(),
@@ -206,6 +207,7 @@ mod tests {
             ("model.safetensors.lock", "unfinished"),
             (".model.safetensors.aB3dE9", "unfinished"),
             (".model.safetensors", "unfinished"),
+            ("._model.safetensors.index.json", "unfinished"),
             ("pytorch_model.bin", "not read"),
             ("pytorch_model.bin.index.json", "other"),
             ("training_args.bin", "other"),

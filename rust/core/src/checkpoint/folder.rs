@@ -103,25 +103,18 @@ pub fn walk(root: &Path, threads: usize, control: &Control) -> BTreeMap<PathBuf,
     let mut level = vec![root.to_owned()];
     let mut links: Vec<PathBuf> = Vec::new();
     while !level.is_empty() && !control.is_cancelled() {
-        let listed = parallel::map(
-            &level,
-            threads,
-            control,
-            || (),
-            |(), path| {
-                let id = fs::metadata(path).ok().and_then(|m| FileId::of(&m));
-                (Folder::list(path), id)
-            },
-        );
+        // A folder may be reached again through a link, also through one that leads up. That must be known before
+        // it is listed: a thousand links to one large folder would cost a thousand times its size.
+        level.retain(|path| {
+            let id = fs::metadata(path).ok().and_then(|m| FileId::of(&m));
+            id.is_none_or(|id| seen.insert(id))
+        });
+        let listed = parallel::map(&level, threads, control, || (), |(), path| Folder::list(path));
         let mut next = Vec::new();
         for (path, listed) in level.into_iter().zip(listed) {
-            let Some((folder, id)) = listed else {
+            let Some(folder) = listed else {
                 continue;
             };
-            // A folder may be reached again through a link, also through one that leads up.
-            if id.is_some_and(|id| !seen.insert(id)) {
-                continue;
-            }
             let below = |names: &[String]| -> Vec<PathBuf> {
                 names.iter().map(|name| path.join(name)).collect()
             };

@@ -4,10 +4,10 @@
 //! is then a form, the numbers in its name and where its data begins: 16 bytes, and 4 for each number. Every sum
 //! over a checkpoint is a sum over forms.
 
-use super::name::{NameHasher, Pattern, name_hash};
+use super::name::Pattern;
 use crate::dtype::StoredDtype;
+use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What tensors that differ only in the numbers of their names have in common.
@@ -54,49 +54,24 @@ impl Tensor {
     }
 }
 
-/// What the inner loops need of a form, side by side.
-#[derive(Clone, Copy, Debug)]
-struct Key {
-    /// Index of its pattern.
-    pattern: u32,
-    /// How many numbers its names take.
-    arity: u32,
-    /// Hash of its pattern.
-    hash: u64,
-    /// Bytes of one tensor.
-    bytes: u64,
-}
-
 /// Patterns and forms, each kept once, for one thread that reads many headers.
 #[derive(Debug, Default)]
 pub struct Forms {
-    hasher: NameHasher,
     patterns: Vec<Arc<Pattern>>,
-    /// The hash of each pattern.
-    hashes: Vec<u64>,
     pattern_ids: HashMap<Arc<Pattern>, u32>,
     forms: Vec<Arc<Form>>,
-    keys: Vec<Key>,
+    /// The bytes of each form, side by side for the inner loop.
+    bytes: Vec<u64>,
     form_ids: HashMap<Arc<Form>, u32>,
 }
 
 impl Forms {
-    /// An empty table; tables whose hashes will be compared must share the hasher.
-    #[must_use]
-    pub fn new(hasher: NameHasher) -> Self {
-        Self {
-            hasher,
-            ..Self::default()
-        }
-    }
-
     /// The index of a pattern, which is entered if it is new.
     pub fn pattern_id(&mut self, pattern: Pattern) -> u32 {
         if let Some(&id) = self.pattern_ids.get(&pattern) {
             return id;
         }
         let id = index(self.patterns.len());
-        self.hashes.push(self.hasher.pattern(&pattern));
         let pattern = Arc::new(pattern);
         self.patterns.push(Arc::clone(&pattern));
         self.pattern_ids.insert(pattern, id);
@@ -117,12 +92,7 @@ impl Forms {
         let id = index(self.forms.len());
         let form = Arc::new(form);
         self.forms.push(Arc::clone(&form));
-        self.keys.push(Key {
-            pattern,
-            arity: index(form.pattern.arity()),
-            hash: self.hashes[pattern as usize],
-            bytes,
-        });
+        self.bytes.push(bytes);
         self.form_ids.insert(form, id);
         id
     }
@@ -156,31 +126,15 @@ impl Forms {
     #[inline]
     #[must_use]
     pub fn bytes(&self, form: u32) -> u64 {
-        self.keys[form as usize].bytes
-    }
-
-    /// The hash of a tensor's name, given its shard's list of numbers.
-    #[inline]
-    #[must_use]
-    pub fn hash(&self, tensor: &Tensor, numbers: &[u32]) -> u64 {
-        let key = &self.keys[tensor.form as usize];
-        let from = tensor.numbers as usize;
-        name_hash(key.hash, &numbers[from..from + key.arity as usize])
-    }
-
-    /// The hash of the name made of a pattern, by its index, and numbers.
-    #[inline]
-    #[must_use]
-    pub fn hash_of(&self, pattern: u32, numbers: &[u32]) -> u64 {
-        name_hash(self.hashes[pattern as usize], numbers)
+        self.bytes[form as usize]
     }
 
     /// Whether two tensors of one shard have the same name.
     #[must_use]
     pub fn same_name(&self, left: &Tensor, right: &Tensor, numbers: &[u32]) -> bool {
-        self.keys[left.form as usize].pattern == self.keys[right.form as usize].pattern
-            && left.numbers(self.form(left.form), numbers)
-                == right.numbers(self.form(right.form), numbers)
+        let (one, other) = (self.form(left.form), self.form(right.form));
+        one.pattern == other.pattern
+            && left.numbers(one, numbers) == right.numbers(other, numbers)
     }
 }
 

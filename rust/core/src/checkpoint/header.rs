@@ -6,7 +6,7 @@
 
 use super::form::{Form, Forms, Tensor};
 use super::json::{Cursor, JsonError, JsonErrorKind};
-use super::name::{Fingerprint, Pattern, SeenNames, number_segments};
+use super::name::{Fingerprint, NameHasher, Pattern, SeenNames, number_segments};
 use super::problem::{Code, Problems};
 use super::template::{GAPS, Templates};
 use std::borrow::Cow;
@@ -21,6 +21,8 @@ pub type Metadata = BTreeMap<String, String>;
 pub struct Header {
     /// Tensors in the order of the header.
     pub tensors: Vec<Tensor>,
+    /// The hashes of their names.
+    pub hashes: Vec<u64>,
     /// The numbers in their names; each tensor says where its own begin.
     pub numbers: Vec<u32>,
     /// What stands under `__metadata__`.
@@ -29,6 +31,10 @@ pub struct Header {
     pub data_bytes: u64,
     /// The set of names.
     pub names: Fingerprint,
+    /// Whether an entry was left out whose data range is not known: bytes that belong to no tensor may be its data.
+    pub unplaced: bool,
+    /// The data ranges of the other entries that were left out.
+    left_out: Vec<(u64, u64)>,
 }
 
 /// Reads headers; what it has learned from one serves the next.
@@ -36,6 +42,7 @@ pub struct Header {
 pub struct HeaderReader {
     /// Every pattern and form met so far.
     pub forms: Forms,
+    hasher: NameHasher,
     templates: Templates<Kind>,
     /// The template learned for a form.
     learned: HashMap<u32, u32>,
@@ -50,6 +57,8 @@ struct Kind {
     form: u32,
     arity: usize,
     bytes: u64,
+    /// Bytes from the beginning of the entry to the name, and from the end of the name to the first offset.
+    around_name: (usize, usize),
 }
 
 /// One entry as written, and where its integers stand.
@@ -64,7 +73,7 @@ struct Entry<'a> {
 impl Header {
     /// Adds a tensor whose numbers are about to be appended.
     #[inline]
-    fn push(&mut self, form: u32, begin: u64) {
+    fn push(&mut self, form: u32, begin: u64, hash: u64) {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a header ends at 100 MB, so it has under 100 million numbers"
@@ -75,15 +84,26 @@ impl Header {
             numbers,
             begin,
         });
+        self.hashes.push(hash);
+    }
+
+    /// Remembers which bytes an entry takes that cannot be a tensor.
+    fn leave_out(&mut self, offsets: Option<(u64, u64)>) {
+        match offsets {
+            Some((begin, end)) if begin <= end => self.left_out.push((begin, end)),
+            _ => self.unplaced = true,
+        }
     }
 }
 
 impl HeaderReader {
-    /// A reader that has learned nothing yet.
+    /// A reader that has learned nothing yet. Its fingerprints may be compared with those of others that share the
+    /// hasher.
     #[must_use]
-    pub fn new(forms: Forms) -> Self {
+    pub fn new(hasher: NameHasher) -> Self {
         Self {
-            forms,
+            forms: Forms::default(),
+            hasher,
             templates: Templates::default(),
             learned: HashMap::new(),
             seen: SeenNames::default(),
@@ -93,10 +113,10 @@ impl HeaderReader {
 
     /// A reader that never uses templates: the slow path, to hold the fast one against.
     #[must_use]
-    pub fn without_templates(forms: Forms) -> Self {
+    pub fn without_templates(hasher: NameHasher) -> Self {
         Self {
             learns: false,
-            ..Self::new(forms)
+            ..Self::new(hasher)
         }
     }
 
@@ -108,10 +128,14 @@ impl HeaderReader {
         let mut header = Header {
             // Real entries take 100 to 150 bytes.
             tensors: Vec::with_capacity(text.len() / 120),
+            hashes: Vec::with_capacity(text.len() / 120),
+            numbers: Vec::with_capacity(text.len() / 60),
             ..Header::default()
         };
         self.templates.restart();
-        if let Err(error) = self.read_entries(text, &mut header, problems) {
+        // If the text turns out not to be JSON, what was found in the part before that is of no use.
+        let mut found = problems.fork();
+        if let Err(error) = self.read_entries(text, &mut header, &mut found) {
             let code = match error.kind {
                 JsonErrorKind::NotUtf8 => Code::HeaderNotUtf8,
                 _ => Code::HeaderNotJson,
@@ -119,6 +143,7 @@ impl HeaderReader {
             problems.push(code, None, || error.to_string());
             return None;
         }
+        problems.absorb(found);
         // A repeated entry still says which bytes are taken, so offsets come first.
         self.check_offsets(&mut header, problems);
         self.check_names(&mut header, problems);
@@ -154,7 +179,7 @@ impl HeaderReader {
                     problems.push(Code::EntryInvalid, Some("__metadata__"), || {
                         "`__metadata__` stands twice; the first is kept".to_owned()
                     });
-                    cursor.skip_value()?;
+                    cursor.skip_value(1)?;
                 } else {
                     read_metadata(&mut cursor, header, problems)?;
                 }
@@ -182,18 +207,23 @@ impl HeaderReader {
     #[inline]
     fn read_by_template(&mut self, text: &[u8], header: &mut Header) -> Option<usize> {
         let mut values = [0; GAPS];
-        let (predicted, kind, length) = self.templates.predict(text, &mut values)?;
+        let (predicted, kind, covered) = self.templates.predict(text, &mut values)?;
         let (numbers, offsets) = values.split_at(kind.arity);
         let (begin, end) = (offsets[0], offsets[1]);
         // Longer runs of digits are not numbers of a pattern: the parser must see them.
-        if end.checked_sub(begin) != Some(kind.bytes) || numbers.iter().any(|&n| n > 999_999_999) {
+        if end.checked_sub(begin) != Some(kind.bytes)
+            || numbers.iter().any(|&number| number > 999_999_999)
+        {
             return None;
         }
-        header.push(kind.form, begin);
+        let name = &text[kind.around_name.0..covered.mark - kind.around_name.1];
+        header.push(kind.form, begin, self.hasher.hash(name));
         #[expect(clippy::cast_possible_truncation, reason = "checked just above")]
-        header.numbers.extend(numbers.iter().map(|&n| n as u32));
+        header
+            .numbers
+            .extend(numbers.iter().map(|&number| number as u32));
         self.templates.accept(predicted);
-        Some(length)
+        Some(covered.length)
     }
 
     /// Enters a parsed entry; gives its kind if a template may be learned from it.
@@ -208,12 +238,14 @@ impl HeaderReader {
             (&entry.dtype, &entry.shape, entry.offsets)
         else {
             // What is missing or wrong was reported where it was read.
+            header.leave_out(entry.offsets);
             return None;
         };
         let Some(bytes) = end.checked_sub(begin) else {
             problems.push(Code::OffsetsReversed, Some(name), || {
                 format!("data_offsets [{begin}, {end}] end before they begin")
             });
+            header.leave_out(entry.offsets);
             return None;
         };
         let mut numbers = Vec::new();
@@ -222,10 +254,18 @@ impl HeaderReader {
         let pattern = self.forms.pattern_id(pattern);
         let form = self.forms.form_id(pattern, dtype, shape, bytes);
         let sound = check_size(self.forms.form(form), name, problems);
-        self.forms.form(form).elements()?;
-        header.push(form, begin);
+        if self.forms.form(form).elements().is_none() {
+            header.leave_out(entry.offsets);
+            return None;
+        }
+        header.push(form, begin, self.hasher.hash(name.as_bytes()));
         header.numbers.append(&mut numbers);
-        sound.then_some(Kind { form, arity, bytes })
+        sound.then_some(Kind {
+            form,
+            arity,
+            bytes,
+            around_name: (0, 0),
+        })
     }
 
     /// Makes a template of an entry that was just read, with the comma before it.
@@ -248,7 +288,15 @@ impl HeaderReader {
         for (start, end) in entry.offset_gaps {
             gaps.push((start - range.start, end - range.start));
         }
-        if let Some(id) = self.templates.learn(raw, &gaps, kind, known) {
+        let Some(tail) = gaps[kind.arity].0.checked_sub(close) else {
+            // With the offsets in front of the name it could not be found again.
+            return;
+        };
+        let kind = Kind {
+            around_name: (open + 1, tail),
+            ..kind
+        };
+        if let Some(id) = self.templates.learn(raw, &gaps, kind.arity, kind, known) {
             self.learned.insert(kind.form, id);
         }
     }
@@ -259,8 +307,7 @@ impl HeaderReader {
         let (tensors, numbers) = (&header.tensors, &header.numbers);
         let mut repeated = Vec::new();
         self.seen.reset(tensors.len());
-        for (ordinal, tensor) in (0_u32..).zip(tensors) {
-            let hash = forms.hash(tensor, numbers);
+        for ((ordinal, tensor), &hash) in (0_u32..).zip(tensors).zip(&header.hashes) {
             let first = self.seen.insert(hash, ordinal, |other| {
                 forms.same_name(tensor, &tensors[other as usize], numbers)
             });
@@ -279,13 +326,8 @@ impl HeaderReader {
                 "this name stands twice in the header; the first is counted".to_owned()
             });
         }
-        let mut ordinal = 0;
-        let mut next = repeated.into_iter().peekable();
-        header.tensors.retain(|_| {
-            let drop = next.next_if_eq(&ordinal).is_some();
-            ordinal += 1;
-            !drop
-        });
+        retain_others(&mut header.tensors, &repeated);
+        retain_others(&mut header.hashes, &repeated);
     }
 
     /// Checks that the data ranges cover the data without overlap or gap, and finds where the data ends.
@@ -297,7 +339,7 @@ impl HeaderReader {
             end = end.saturating_add(self.forms.bytes(tensor.form));
             here
         });
-        if contiguous {
+        if contiguous && header.left_out.is_empty() {
             header.data_bytes = end;
             return;
         }
@@ -306,20 +348,23 @@ impl HeaderReader {
             .iter()
             .map(|tensor| {
                 let end = tensor.begin.saturating_add(self.forms.bytes(tensor.form));
-                (tensor.begin, end, tensor)
+                (tensor.begin, end, Some(tensor))
             })
+            .chain(header.left_out.iter().map(|&(begin, end)| (begin, end, None)))
             .collect();
         ranges.sort_unstable_by_key(|&(begin, end, _)| (begin, end));
         let mut reached = 0_u64;
         for (begin, end, tensor) in ranges {
-            if begin != reached {
+            if begin != reached
+                && let Some(tensor) = tensor
+            {
                 let name = self.forms.name(tensor, &header.numbers);
                 let range = format!("data_offsets [{begin}, {end}]");
                 if begin < reached {
                     problems.push(Code::OffsetsOverlap, Some(&name), || {
                         format!("{range} begin inside the data of another tensor, which ends at {reached}")
                     });
-                } else {
+                } else if !header.unplaced {
                     problems.push(Code::OffsetsGap, Some(&name), || {
                         let gap = begin - reached;
                         format!("{range} leave {gap} bytes before them that belong to no tensor")
@@ -330,6 +375,17 @@ impl HeaderReader {
         }
         header.data_bytes = reached;
     }
+}
+
+/// Removes the items with these ordinals, which ascend.
+pub fn retain_others<T>(items: &mut Vec<T>, ordinals: &[usize]) {
+    let mut next = ordinals.iter().peekable();
+    let mut ordinal = 0;
+    items.retain(|_| {
+        let remove = next.next_if_eq(&&ordinal).is_some();
+        ordinal += 1;
+        !remove
+    });
 }
 
 /// Reports a size that shape and dtype do not explain; true if there is nothing to report.
@@ -344,7 +400,7 @@ fn check_size(form: &Form, name: &str, problems: &mut Problems) -> bool {
         });
         if form.elements().is_none() {
             problems.push(Code::ShapeOverflow, Some(name), || {
-                format!("the product of shape {:?} does not fit 64 bits", form.shape)
+                format!("the product of shape {} does not fit 64 bits", sides(&form.shape))
             });
         }
         return false;
@@ -352,8 +408,8 @@ fn check_size(form: &Form, name: &str, problems: &mut Problems) -> bool {
     let Some(bits) = form.elements().and_then(|n| n.checked_mul(dtype.bits())) else {
         problems.push(Code::ShapeOverflow, Some(name), || {
             format!(
-                "the product of shape {:?} and {} bits does not fit 64 bits",
-                form.shape,
+                "the product of shape {} and {} bits does not fit 64 bits",
+                sides(&form.shape),
                 dtype.bits()
             )
         });
@@ -365,14 +421,25 @@ fn check_size(form: &Form, name: &str, problems: &mut Problems) -> bool {
     }
     problems.push(Code::SizeMismatch, Some(name), || {
         format!(
-            "shape {:?} of {} needs {} bits, its data_offsets span {} bytes",
-            form.shape,
+            "shape {} of {} needs {} bits, its data_offsets span {} bytes",
+            sides(&form.shape),
             dtype.name(),
             bits,
             form.bytes
         )
     });
     false
+}
+
+/// A shape for a message. A hostile one has millions of sides; the first few tell enough.
+fn sides(shape: &[u64]) -> String {
+    const SHOWN: usize = 16;
+    let listed: Vec<_> = shape.iter().take(SHOWN).map(u64::to_string).collect();
+    let listed = listed.join(", ");
+    match shape.len() {
+        ..=SHOWN => format!("[{listed}]"),
+        all => format!("[{listed}, ...] ({all} sides)"),
+    }
 }
 
 fn read_metadata(
@@ -401,7 +468,7 @@ fn read_metadata(
     }
     if !sound {
         cursor.seek(begin);
-        cursor.skip_value()?;
+        cursor.skip_value(1)?;
         problems.push(Code::EntryInvalid, Some("__metadata__"), || {
             "`__metadata__` is not an object of strings".to_owned()
         });
@@ -433,7 +500,7 @@ fn read_entry<'a>(
         Err(error) => {
             // If the value is JSON at all, only this entry is lost.
             cursor.seek(begin);
-            cursor.skip_value()?;
+            cursor.skip_value(1)?;
             problems.push(Code::EntryInvalid, Some(name), || error.to_string());
             Ok(Entry::default())
         }
@@ -461,7 +528,7 @@ fn read_fields<'a>(cursor: &mut Cursor<'a>) -> Result<Entry<'a>, JsonError> {
             "dtype" => entry.dtype = Some(cursor.string()?),
             "shape" => entry.shape = Some(read_shape(cursor)?),
             "data_offsets" => read_offsets(cursor, &mut entry)?,
-            _ => cursor.skip_value()?,
+            _ => cursor.skip_value(2)?,
         }
     }
     Ok(entry)
@@ -497,4 +564,50 @@ fn read_offsets(cursor: &mut Cursor<'_>, entry: &mut Entry<'_>) -> Result<(), Js
     cursor.expect(b']', "`]` after two offsets")?;
     entry.offsets = Some((offsets[0], offsets[1]));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HeaderReader, sides};
+    use crate::checkpoint::{Code, NameHasher, Problems};
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    fn codes(text: &str) -> Vec<Code> {
+        let mut problems = Problems::new(Arc::new(PathBuf::new()));
+        HeaderReader::new(NameHasher::default()).read(text.as_bytes(), &mut problems);
+        problems.into_vec().iter().map(|problem| problem.code).collect()
+    }
+
+    #[test]
+    fn text_that_is_not_json_gives_one_problem_whatever_stood_before() {
+        assert_eq!(codes(r#"{"a":5,"b":{"dtype":"F7","shape":[1],"data_offsets":[0,4]},"#), [Code::HeaderNotJson]);
+        assert_eq!(codes(r#"{"a":5}"#), [Code::EntryInvalid]);
+    }
+
+    #[test]
+    fn an_entry_that_is_left_out_makes_no_second_problem() {
+        let sound = r#""b":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}"#;
+        for (left_out, code) in [
+            (r#"{"shape":[4],"data_offsets":[0,4]}"#, Code::EntryInvalid),
+            (r#"{"dtype":"U8","shape":[4]}"#, Code::EntryInvalid),
+            (r#"{"dtype":"U8","shape":[4],"data_offsets":[4,0]}"#, Code::OffsetsReversed),
+            (r#"{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,4]}"#, Code::ShapeOverflow),
+        ] {
+            assert_eq!(codes(&format!(r#"{{"a":{left_out},{sound}}}"#)), [code], "{left_out}");
+        }
+        // Its bytes still are taken: another tensor may not have them.
+        let taken = r#"{"a":{"shape":[6],"data_offsets":[0,6]},"#;
+        assert_eq!(codes(&format!("{taken}{sound}}}")), [Code::EntryInvalid, Code::OffsetsOverlap]);
+    }
+
+    #[test]
+    fn long_shapes_are_shortened_in_messages() {
+        assert_eq!(sides(&[]), "[]");
+        assert_eq!(sides(&[2, 3]), "[2, 3]");
+        assert_eq!(
+            sides(&[1; 17]),
+            "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ...] (17 sides)"
+        );
+    }
 }

@@ -4,14 +4,13 @@
 //! fingerprint differs is the index read again, name by name, to say what exactly is wrong.
 
 use super::json::{Cursor, JsonError, JsonErrorKind};
-use super::name::{Fingerprint, NameHasher, Pattern, number_segments};
+use super::name::{Fingerprint, NameHasher};
 use super::problem::{Code, Problem, Problems};
 use super::shard::Shard;
-use super::template::{GAPS, Templates};
-use super::form::Forms;
+use crate::regular_file;
+use memchr::memchr2;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -41,9 +40,7 @@ impl Default for Index {
 /// Reads index files, one after another.
 #[derive(Debug)]
 pub struct IndexReader {
-    forms: Forms,
-    templates: Templates<Kind>,
-    learned: HashMap<(u32, u32), u32>,
+    hasher: NameHasher,
 }
 
 /// A buffer that moves over a source.
@@ -130,7 +127,11 @@ struct Pass {
     /// Everything before this byte of the window is read.
     at: usize,
     index: Index,
-    file_ids: HashMap<String, u32>,
+    file_ids: HashMap<String, usize>,
+    /// The file of the last entry.
+    file: usize,
+    /// Its name in quotes.
+    quoted_file: Vec<u8>,
     map_seen: bool,
     /// Whether any name was entered.
     any: bool,
@@ -141,8 +142,8 @@ struct Pass {
 
 impl Pass {
     #[inline]
-    fn enter(&mut self, text: &[u8], name: Range<usize>, file: u32, hash: u64) {
-        self.index.files[file as usize].1.add(hash);
+    fn enter(&mut self, text: &[u8], name: Range<usize>, hash: u64) {
+        self.index.files[self.file].1.add(hash);
         let last = if self.last.is_empty() {
             &self.last_name[..]
         } else {
@@ -158,43 +159,34 @@ impl Pass {
         }
     }
 
-    fn file_id(&mut self, file: &str) -> u32 {
-        if let Some(&id) = self.file_ids.get(file) {
-            return id;
+    /// Makes this the file that names are entered for.
+    fn set_file(&mut self, file: &str) {
+        self.file = *self.file_ids.entry(file.to_owned()).or_insert_with(|| {
+            self.index
+                .files
+                .push((file.to_owned(), Fingerprint::default()));
+            self.index.files.len() - 1
+        });
+        self.quoted_file.clear();
+        let plain = file.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+        // A name that needs escapes goes through the parser each time: no text begins with a bare NUL.
+        let quotes: &[u8] = if plain { b"\"" } else { b"\0" };
+        for piece in [quotes, file.as_bytes(), quotes] {
+            self.quoted_file.extend_from_slice(piece);
         }
-        let id = u32::try_from(self.index.files.len()).unwrap_or(u32::MAX);
-        self.index
-            .files
-            .push((file.to_owned(), Fingerprint::default()));
-        self.file_ids.insert(file.to_owned(), id);
-        id
     }
-}
-
-/// What a template stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Kind {
-    pattern: u32,
-    arity: usize,
-    file: u32,
-    /// Bytes from the beginning of the entry to the name, and from the end of the name to the end of the entry.
-    around_name: (usize, usize),
 }
 
 impl IndexReader {
-    /// A reader whose fingerprints may be compared with those of shard readers that share the hasher.
+    /// A reader whose fingerprints may be compared with those of header readers that share the hasher.
     #[must_use]
-    pub fn new(hasher: NameHasher) -> Self {
-        Self {
-            forms: Forms::new(hasher),
-            templates: Templates::default(),
-            learned: HashMap::new(),
-        }
+    pub const fn new(hasher: NameHasher) -> Self {
+        Self { hasher }
     }
 
     /// Reads an index file; what is wrong with it, in words, if it is none.
-    pub fn open(&mut self, path: &Path) -> Result<Index, String> {
-        let file = File::open(path).map_err(|error| error.to_string())?;
+    pub fn open(&self, path: &Path) -> Result<Index, String> {
+        let (file, _) = regular_file::open(path).map_err(|error| error.to_string())?;
         match self.read(file) {
             Ok(Ok(index)) => Ok(index),
             Ok(Err(error)) => Err(error.to_string()),
@@ -203,10 +195,7 @@ impl IndexReader {
     }
 
     /// Reads an index piece by piece, so that memory and caches see a small buffer and never the whole file.
-    pub fn read(&mut self, source: impl Read) -> io::Result<Result<Index, JsonError>> {
-        // File numbers are those of this index, so templates of another one are void.
-        self.templates = Templates::default();
-        self.learned.clear();
+    pub fn read(&self, source: impl Read) -> io::Result<Result<Index, JsonError>> {
         let mut window = Window::new(source);
         let mut pass = Pass::default();
         loop {
@@ -221,10 +210,13 @@ impl IndexReader {
                     return Ok(Err(error));
                 }
             }
-            pass.last_name.clear();
-            pass.last_name
-                .extend_from_slice(&window.text()[pass.last.clone()]);
-            pass.last = 0..0;
+            // Without a new name since the last time, what was kept then is still the last name.
+            if !pass.last.is_empty() {
+                pass.last_name.clear();
+                pass.last_name
+                    .extend_from_slice(&window.text()[pass.last.clone()]);
+                pass.last = 0..0;
+            }
             if !window.refill(pass.at)? {
                 return Ok(Err(JsonError {
                     kind: JsonErrorKind::Expected("entries of less than 64 MiB"),
@@ -245,42 +237,57 @@ impl IndexReader {
 
     /// Reads as many whole items as the text holds. What is passed is noted in `pass` item by item, so that after
     /// an error reading can go on from the last whole one.
-    fn advance(&mut self, text: &[u8], ended: bool, pass: &mut Pass) -> Result<Step, JsonError> {
+    fn advance(&self, text: &[u8], ended: bool, pass: &mut Pass) -> Result<Step, JsonError> {
         let mut cursor = Cursor::new(text);
         cursor.seek(pass.at);
         loop {
-            let begin = cursor.position();
-            // Templates begin with the comma, which may not stand before the first entry.
             if let Place::Map { first: false } = pass.place
-                && let Some((length, hash, kind)) = self.predict(cursor.rest())
+                && let Some((name, length)) = plain_entry(cursor.rest(), &pass.quoted_file)
             {
+                let begin = cursor.position();
+                let name = begin + name.start..begin + name.end;
+                let hash = self.hasher.hash(&text[name.clone()]);
+                pass.enter(text, name, hash);
                 cursor.seek(begin + length);
-                let name = begin + kind.around_name.0..begin + length - kind.around_name.1;
-                pass.enter(text, name, kind.file, hash);
                 pass.at = cursor.position();
                 continue;
             }
-            let mut index = None;
+            let mut total_size = None;
             let place = match pass.place {
                 Place::Start => {
                     cursor.expect(b'{', "`{`, the beginning of the index")?;
                     Place::Members { first: true }
                 }
                 Place::Members { mut first } => {
-                    if !cursor.next_item(b'}', &mut first)? {
-                        Place::End
-                    } else if cursor.key()? == "weight_map" {
-                        cursor.expect(b'{', "an object from tensor names to shard files")?;
-                        pass.map_seen = true;
-                        Place::Map { first: true }
+                    if cursor.next_item(b'}', &mut first)? {
+                        let key_at = cursor.position();
+                        match &*cursor.key()? {
+                            "weight_map" if pass.map_seen => {
+                                return Err(JsonError {
+                                    kind: JsonErrorKind::Expected("one `weight_map`, not two,"),
+                                    at: key_at,
+                                });
+                            }
+                            "weight_map" => {
+                                cursor.expect(b'{', "an object from tensor names to shard files")?;
+                                Place::Map { first: true }
+                            }
+                            "metadata" => {
+                                total_size = Some(read_total_size(&mut cursor)?);
+                                Place::Members { first }
+                            }
+                            _ => {
+                                cursor.skip_value(1)?;
+                                Place::Members { first }
+                            }
+                        }
                     } else {
-                        index = read_total_size(&mut cursor)?;
-                        Place::Members { first }
+                        Place::End
                     }
                 }
                 Place::Map { mut first } => {
                     if cursor.next_item(b'}', &mut first)? {
-                        self.read_entry(text, &mut cursor, begin, ended, pass)?;
+                        self.read_entry(text, &mut cursor, ended, pass)?;
                         Place::Map { first }
                     } else {
                         Place::Members { first: false }
@@ -302,18 +309,20 @@ impl IndexReader {
                 // A number or a word could go on in the next piece.
                 return Ok(Step::More);
             }
-            pass.index.total_size = pass.index.total_size.or(index);
+            if let Some(total_size) = total_size {
+                pass.index.total_size = total_size;
+            }
+            pass.map_seen |= matches!(place, Place::Map { first: true });
             pass.place = place;
             pass.at = cursor.position();
         }
     }
 
-    /// Reads one entry of the map by the parser, and learns from it.
+    /// Reads one entry of the map by the parser.
     fn read_entry(
-        &mut self,
+        &self,
         text: &[u8],
         cursor: &mut Cursor<'_>,
-        begin: usize,
         ended: bool,
         pass: &mut Pass,
     ) -> Result<(), JsonError> {
@@ -324,61 +333,47 @@ impl IndexReader {
             // It will be read again with what follows.
             return Ok(());
         }
-        let file = pass.file_id(&file);
-        let mut numbers = Vec::new();
-        let pattern = Pattern::split(&name, &mut numbers);
-        let arity = pattern.arity();
-        let pattern = self.forms.pattern_id(pattern);
-        let hash = self.forms.hash_of(pattern, &numbers);
-        let Cow::Borrowed(name) = name else {
+        pass.set_file(&file);
+        let hash = self.hasher.hash(name.as_bytes());
+        if let Cow::Borrowed(name) = name {
+            pass.enter(text, name_start..name_start + name.len(), hash);
+        } else {
             // With escapes in it the order of bytes is not the order of names.
             pass.index.ascending = false;
-            pass.index.files[file as usize].1.add(hash);
-            return Ok(());
-        };
-        let name = name_start..name_start + name.len();
-        pass.enter(text, name.clone(), file, hash);
-        if text[begin] == b',' {
-            self.learn(text, begin..cursor.position(), name, (pattern, arity, file));
+            pass.index.files[pass.file].1.add(hash);
         }
         Ok(())
     }
+}
 
-    #[inline]
-    fn predict(&mut self, text: &[u8]) -> Option<(usize, u64, Kind)> {
-        let mut values = [0; GAPS];
-        let (predicted, kind, length) = self.templates.predict(text, &mut values)?;
-        let mut numbers = [0_u32; GAPS];
-        for (number, value) in numbers.iter_mut().zip(&values[..kind.arity]) {
-            *number = u32::try_from(*value).ok().filter(|&n| n <= 999_999_999)?;
-        }
-        self.templates.accept(predicted);
-        let hash = self.forms.hash_of(kind.pattern, &numbers[..kind.arity]);
-        Some((length, hash, kind))
+/// Reads `, "NAME": "FILE"` where the name has no escapes and the file, with its quotes, is this one: nearly every
+/// entry is so. Where the name stands, and how many bytes the entry takes.
+#[inline]
+fn plain_entry(text: &[u8], quoted_file: &[u8]) -> Option<(Range<usize>, usize)> {
+    let space = |from: usize| {
+        let rest = text.get(from..)?;
+        let length = rest
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
+            .count();
+        Some(from + length)
+    };
+    let passed = |at: usize, byte: u8| (*text.get(at)? == byte).then_some(at + 1);
+    let start = passed(space(passed(0, b',')?)?, b'"')?;
+    let rest = text.get(start..)?;
+    let length = memchr2(b'"', b'\\', rest)?;
+    let name = &rest[..length];
+    // Control characters, and what may not be UTF-8, are the parser's business. Every byte is looked at, without an
+    // early end, so that it can be done many bytes at a time.
+    let odd = name.iter().fold(false, |found, &byte| found | !(b' '..=0x7f).contains(&byte));
+    if rest[length] != b'"' || odd {
+        return None;
     }
-
-    fn learn(
-        &mut self,
-        text: &[u8],
-        entry: Range<usize>,
-        name: Range<usize>,
-        (pattern, arity, file): (u32, usize, u32),
-    ) {
-        let offset = name.start - entry.start;
-        let gaps: Vec<_> = number_segments(&text[name.clone()])
-            .map(|(start, end)| (offset + start, offset + end))
-            .collect();
-        let kind = Kind {
-            pattern,
-            arity,
-            file,
-            around_name: (offset, entry.end - name.end),
-        };
-        let known = self.learned.get(&(pattern, file)).copied();
-        if let Some(id) = self.templates.learn(&text[entry], &gaps, kind, known) {
-            self.learned.insert((pattern, file), id);
-        }
-    }
+    let end = start + length;
+    let file = space(passed(space(end + 1)?, b':')?)?;
+    text.get(file..)?
+        .starts_with(quoted_file)
+        .then_some((start..end, file + quoted_file.len()))
 }
 
 /// Calls `entry` with every name and file of an index that was read before.
@@ -391,7 +386,7 @@ fn walk<'a>(
     let mut first = true;
     while cursor.next_item(b'}', &mut first)? {
         if cursor.key()? != "weight_map" {
-            cursor.skip_value()?;
+            cursor.skip_value(1)?;
             continue;
         }
         cursor.expect(b'{', "an object from tensor names to shard files")?;
@@ -404,24 +399,22 @@ fn walk<'a>(
     Ok(())
 }
 
-/// Passes a member of the index that is not the map; its `total_size`, if it is an object with one.
+/// Passes the `metadata` of the index; its `total_size`, if it is an object with one that is a whole number.
 fn read_total_size(cursor: &mut Cursor<'_>) -> Result<Option<u64>, JsonError> {
     let mut total = None;
     if !cursor.eat(b'{') {
-        cursor.skip_value()?;
+        cursor.skip_value(1)?;
         return Ok(None);
     }
     let mut first = true;
     while cursor.next_item(b'}', &mut first)? {
         let is_total = cursor.key()? == "total_size";
         let at = cursor.position();
-        match cursor.size() {
-            Ok(size) if is_total => total = Some(size),
-            _ => {
-                cursor.seek(at);
-                cursor.skip_value()?;
-            }
+        if is_total {
+            total = cursor.size().ok();
+            cursor.seek(at);
         }
+        cursor.skip_value(2)?;
     }
     Ok(total)
 }
@@ -477,7 +470,10 @@ pub fn differences(
             }),
         }
     });
-    debug_assert!(walked.is_ok(), "the index was read once before");
+    if let Err(error) = walked {
+        // It was read once before, so it has changed since.
+        problems.push(Code::IndexInvalid, None, || error.to_string());
+    }
     for (file, tensors) in missing_files {
         problems.push(Code::ShardMissing, None, || {
             format!("shard {file:?}, which should hold {tensors} tensors, is not there")
@@ -499,8 +495,7 @@ pub fn differences(
 #[cfg(test)]
 mod tests {
     use super::{Index, IndexReader, JsonError};
-    use crate::checkpoint::name::{NameHasher, Pattern};
-    use crate::checkpoint::name::Fingerprint;
+    use crate::checkpoint::name::{Fingerprint, NameHasher};
     use std::fmt::Write as _;
 
     fn read(hasher: NameHasher, text: &str) -> Result<Index, JsonError> {
@@ -508,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_and_parser_see_the_same_names() {
+    fn names_are_summed_per_file() {
         let mut text = String::from("{\"metadata\": {\"total_size\": 12}, \"weight_map\": {");
         let mut expected = vec![Fingerprint::default(); 3];
         let hasher = NameHasher::default();
@@ -517,9 +512,7 @@ mod tests {
             let name = format!("model.layers.{layer}.mlp.experts.{}.up_proj.weight", n % 10);
             let comma = if n == 0 { "" } else { "," };
             let _ = write!(text, "{comma}\n  \"{name}\": \"part-{file}.safetensors\"");
-            let mut numbers = Vec::new();
-            let pattern = hasher.pattern(&Pattern::split(&name, &mut numbers));
-            expected[file as usize].add(crate::checkpoint::name::name_hash(pattern, &numbers));
+            expected[file as usize].add(hasher.hash(name.as_bytes()));
         }
         text.push_str("\n}}");
         let index = read(hasher, &text).unwrap();
@@ -573,8 +566,50 @@ mod tests {
     }
 
     #[test]
+    fn the_last_name_is_remembered_while_the_window_grows() {
+        // The long entry takes several refills, between which no name is entered.
+        for long in [super::WINDOW, 5 * super::WINDOW] {
+            let text = format!(r#"{{"weight_map":{{"b":"x","{}":"y","b":"z"}}}}"#, "c".repeat(long));
+            assert!(!read(NameHasher::default(), &text).unwrap().ascending);
+            let text = format!(r#"{{"weight_map":{{"b":"x","a":"{}"}}}}"#, "c".repeat(long));
+            assert!(!read(NameHasher::default(), &text).unwrap().ascending);
+        }
+    }
+
+    #[test]
+    fn the_total_size_is_that_of_the_last_metadata() {
+        for (members, expected) in [
+            (r#""metadata":{"total_size":1}"#, Some(1)),
+            (r#""metadata":{"total_size":1,"total_size":2}"#, Some(2)),
+            (r#""metadata":{"total_size":1},"metadata":{"total_size":2}"#, Some(2)),
+            (r#""metadata":{"total_size":1},"metadata":{}"#, None),
+            (r#""metadata":{"total_size":-1}"#, None),
+            (r#""metadata":{"total_size":"1"}"#, None),
+            (r#""metadata":[1],"other":{"total_size":1}"#, None),
+        ] {
+            let text = format!(r#"{{{members},"weight_map":{{}}}}"#);
+            assert_eq!(read(NameHasher::default(), &text).unwrap().total_size, expected, "{members}");
+        }
+    }
+
+    #[test]
+    fn names_and_files_must_be_utf8_wherever_they_stand() {
+        for text in [
+            &b"{\"weight_map\":{\"\xff\":\"x\"}}"[..],
+            b"{\"weight_map\":{\"a\":\"x\",\"\xff\":\"x\"}}",
+            b"{\"weight_map\":{\"a\":\"x\",\"b\":\"\xff\"}}",
+            b"{\"weight_map\":{\"a\":\"x\",\"b\x01\":\"x\"}}",
+        ] {
+            let read = IndexReader::new(NameHasher::default()).read(text).unwrap();
+            assert!(read.is_err(), "{}", String::from_utf8_lossy(text));
+        }
+        let text = "{\"weight_map\":{\"a\":\"x\",\"\u{e9}\":\"x\"}}";
+        assert!(read(NameHasher::default(), text).unwrap().ascending);
+    }
+
+    #[test]
     fn what_is_no_index_is_refused() {
-        for text in ["", "[]", "{}", "{\"weight_map\":[]}", "{\"weight_map\":{\"a\":1}}", "{\"weight_map\":{}} x"] {
+        for text in ["", "[]", "{}", "{\"weight_map\":[]}", "{\"weight_map\":{\"a\":1}}", "{\"weight_map\":{}} x", "{\"weight_map\":{},\"weight_map\":{}}"] {
             assert!(read(NameHasher::default(), text).is_err(), "{text}");
         }
         let text = "{\"metadata\":{\"total_size\":1.5e9},\"weight_map\":{}}";

@@ -68,8 +68,8 @@ impl Checkpoint {
         let mut shape_ends: Vec<usize> = Vec::with_capacity(rows);
         for (ordinal, file) in (0_u32..).zip(&self.files) {
             for tensor in &file.tensors {
-                let group = &self.groups[tensor.form as usize];
-                let shared = &shared[tensor.form as usize];
+                let id = file.group(tensor);
+                let (group, shared) = (&self.groups[id], &shared[id]);
                 let numbers = tensor.numbers(&group.form, &file.numbers);
                 group.form.pattern.write_name(numbers, &mut names.joined);
                 names.end_row();

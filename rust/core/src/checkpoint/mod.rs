@@ -29,7 +29,7 @@ mod template;
 
 pub use body::{Checkpoint, Group, Layer, ShardFile};
 pub use discover::Kind;
-pub use form::{Form, Forms, Tensor};
+pub use form::{Form, Tensor};
 pub use header::{Header, HeaderReader, Metadata};
 pub use name::{NameHasher, Pattern};
 pub use problem::{Code, Problem, Problems, Severity};

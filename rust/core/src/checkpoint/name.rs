@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher as _, Hasher as _};
 
 /// Longest run of digits that is taken as a number; longer ones stay part of the pattern.
 const DIGITS: usize = 9;
@@ -95,29 +95,19 @@ pub fn number_segments(name: &[u8]) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// Hashes names by their parts, with a key drawn anew for each scan so that no file can be built to collide.
+/// Hashes names, with a key drawn anew for each scan so that no file can be built to collide.
 #[derive(Clone, Debug, Default)]
-pub struct NameHasher(RandomState);
+pub struct NameHasher(foldhash::quality::RandomState);
 
 impl NameHasher {
-    /// The hash a pattern contributes.
+    /// The hash of a name.
+    #[inline]
     #[must_use]
-    pub fn pattern(&self, pattern: &Pattern) -> u64 {
-        self.0.hash_one(pattern)
+    pub fn hash(&self, name: &[u8]) -> u64 {
+        let mut hasher = self.0.build_hasher();
+        hasher.write(name);
+        hasher.finish()
     }
-}
-
-/// The hash of the name made of a pattern (by its hash) and numbers.
-#[inline]
-#[must_use]
-pub fn name_hash(pattern: u64, numbers: &[u32]) -> u64 {
-    // Multiply-and-fold: each step is a bijection of the running value, so equal hashes of one pattern need a
-    // real 64-bit coincidence.
-    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-    numbers.iter().fold(pattern, |hash, &number| {
-        let mixed = (hash ^ u64::from(number)).wrapping_mul(MULTIPLIER);
-        mixed ^ (mixed >> 32)
-    })
 }
 
 /// The sum over a set of names, in any order: two sets are taken as equal when count and sums are.
@@ -194,7 +184,7 @@ impl SeenNames {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fingerprint, NameHasher, Pattern, SeenNames, name_hash};
+    use super::{Fingerprint, NameHasher, Pattern, SeenNames};
 
     #[test]
     fn splitting_loses_nothing() {
@@ -231,17 +221,16 @@ mod tests {
     #[test]
     fn fingerprints_ignore_order_and_see_every_difference() {
         let hasher = NameHasher::default();
-        let pattern = hasher.pattern(&Pattern::split("a.1", &mut Vec::new()));
-        let sum = |numbers: &[u32]| {
+        let sum = |names: &[&str]| {
             let mut fingerprint = Fingerprint::default();
-            for &number in numbers {
-                fingerprint.add(name_hash(pattern, &[number]));
+            for name in names {
+                fingerprint.add(hasher.hash(name.as_bytes()));
             }
             fingerprint
         };
-        assert_eq!(sum(&[1, 2, 3]), sum(&[3, 1, 2]));
-        assert_ne!(sum(&[1, 2, 3]), sum(&[1, 2, 4]));
-        assert_ne!(sum(&[1, 2]), sum(&[1, 2, 2]));
+        assert_eq!(sum(&["a", "b", "c"]), sum(&["c", "a", "b"]));
+        assert_ne!(sum(&["a", "b", "c"]), sum(&["a", "b", "d"]));
+        assert_ne!(sum(&["a", "b"]), sum(&["a", "b", "b"]));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::quantization::config::{Grid, QuantizationConfig};
 use crate::quantization::packing::{
     CACHE_SCALES, Logical, PACKINGS, Packing, SIDES, can_be_served,
 };
+use crate::dtype::Dtype;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -56,6 +57,9 @@ pub fn count_parameters(
             }
             logical.map_or(elements, |logical| logical.parameters)
         } else {
+            if form.shape.len() > 1 && form.dtype.known().is_some_and(Dtype::is_float8) {
+                scheme.get_or_insert("fp8");
+            }
             elements
         };
         counts.push((id, parameters));
@@ -162,7 +166,7 @@ fn count_one_by_one(
         .filter(|file| file.component == component)
         .flat_map(|file| {
             file.tensors.iter().map(|tensor| {
-                let form = &groups[tensor.form as usize].form;
+                let form = &groups[file.group(tensor)].form;
                 let name = form.pattern.name(tensor.numbers(form, &file.numbers));
                 (name, Arc::clone(form))
             })
@@ -181,10 +185,7 @@ fn count_one_by_one(
         })
     };
     let notes = std::cell::RefCell::new(assumed);
-    split(groups, files, |group, tensor, numbers| {
-        if !mixed.contains(&(tensor.form as usize)) {
-            return None;
-        }
+    split(groups, files, |_, id| mixed.contains(&id), |_, group, tensor, numbers| {
         let numbers = tensor.numbers(&group.form, numbers);
         let elements = group.form.elements().unwrap_or(0);
         let counted = logical(group, numbers);

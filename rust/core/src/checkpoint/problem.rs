@@ -153,6 +153,12 @@ impl Problems {
         }
     }
 
+    /// An empty list for the same file or folder, to be absorbed or dropped later.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self::new(Arc::clone(&self.path))
+    }
+
     /// Adds a problem; the message is worded only if it will be listed.
     pub fn push(&mut self, code: Code, tensor: Option<&str>, message: impl FnOnce() -> String) {
         let seen = self.seen.entry(code).or_default();

@@ -245,7 +245,7 @@ fn read(
                     let (shard, problems) = readers.shards.read(path);
                     Output::Shard(Box::new(shard), problems)
                 }
-                Job::Index(path) => Output::Index(read_index(&mut readers.indexes, path)),
+                Job::Index(path) => Output::Index(read_index(&readers.indexes, path)),
             };
             control.finish_one();
             output
@@ -278,7 +278,7 @@ fn read(
     Ok(checkpoints.into_iter().flatten().flatten().collect())
 }
 
-fn read_index(reader: &mut IndexReader, path: &Path) -> Result<super::index::Index, Problem> {
+fn read_index(reader: &IndexReader, path: &Path) -> Result<super::index::Index, Problem> {
     reader.open(path).map_err(|message| Problem {
         code: Code::IndexInvalid,
         path: Arc::new(path.to_owned()),

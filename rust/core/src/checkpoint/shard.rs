@@ -2,7 +2,7 @@
 //!
 //! Tensor data is never read.
 
-use super::form::{Form, Forms, Tensor};
+use super::form::{Form, Tensor};
 use super::header::{HeaderReader, Metadata};
 use super::name::{Fingerprint, NameHasher};
 use super::problem::{Code, Problem, Problems};
@@ -46,6 +46,17 @@ impl FileId {
     }
 }
 
+/// A form and how a shard uses it.
+#[derive(Clone, Debug)]
+pub struct FormUse {
+    /// The form.
+    pub form: Arc<Form>,
+    /// How many tensors of the shard have it.
+    pub count: u64,
+    /// The least and the greatest first number in their names; of no meaning where names have no numbers.
+    pub first_numbers: (u32, u32),
+}
+
 /// One file as read, with its own list of forms.
 #[derive(Debug)]
 pub struct Shard {
@@ -58,9 +69,11 @@ pub struct Shard {
     /// Which file it is, links followed.
     pub id: Option<FileId>,
     /// What its tensors have in common; `Tensor::form` is an index into this list.
-    pub forms: Vec<Arc<Form>>,
+    pub forms: Vec<FormUse>,
     /// Tensors in the order of the header.
     pub tensors: Vec<Tensor>,
+    /// The hashes of their names.
+    pub hashes: Vec<u64>,
     /// The numbers in their names.
     pub numbers: Vec<u32>,
     /// What stands under `__metadata__`.
@@ -80,6 +93,7 @@ impl Shard {
             id: None,
             forms: Vec::new(),
             tensors: Vec::new(),
+            hashes: Vec::new(),
             numbers: Vec::new(),
             metadata: Metadata::new(),
             names: Fingerprint::default(),
@@ -90,7 +104,7 @@ impl Shard {
     #[inline]
     #[must_use]
     pub fn form(&self, tensor: &Tensor) -> &Form {
-        &self.forms[tensor.form as usize]
+        &self.forms[tensor.form as usize].form
     }
 
     /// A tensor's name.
@@ -116,7 +130,7 @@ impl ShardReader {
     #[must_use]
     pub fn new(hasher: NameHasher) -> Self {
         Self {
-            headers: HeaderReader::new(Forms::new(hasher.clone())),
+            headers: HeaderReader::new(hasher.clone()),
             hasher,
             buffer: Vec::new(),
             local: Vec::new(),
@@ -205,6 +219,7 @@ impl ShardReader {
             });
         }
         shard.tensors = header.tensors;
+        shard.hashes = header.hashes;
         shard.numbers = header.numbers;
         shard.metadata = header.metadata;
         shard.names = header.names;
@@ -222,9 +237,20 @@ impl ShardReader {
             if *local == ABSENT {
                 // No more forms than tensors, which are under 100 million.
                 *local = u32::try_from(shard.forms.len()).unwrap_or(ABSENT);
-                shard.forms.push(Arc::clone(forms.form(tensor.form)));
+                shard.forms.push(FormUse {
+                    form: Arc::clone(forms.form(tensor.form)),
+                    count: 0,
+                    first_numbers: (u32::MAX, 0),
+                });
             }
             tensor.form = *local;
+            let used = &mut shard.forms[*local as usize];
+            used.count += 1;
+            // Where the name has no number this is another tensor's, and not looked at.
+            let first = shard.numbers.get(tensor.numbers as usize);
+            let first = first.copied().unwrap_or_default();
+            let (least, greatest) = used.first_numbers;
+            used.first_numbers = (least.min(first), greatest.max(first));
         }
     }
 }

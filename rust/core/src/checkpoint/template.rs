@@ -1,6 +1,6 @@
 //! Learned templates: why reading a header takes a few nanoseconds per byte less than parsing it.
 //!
-//! Headers and index files are long lists of entries that differ only in a few integers:
+//! Headers are long lists of entries that differ only in a few integers:
 //!
 //! ```text
 //! "model.layers.3.mlp.experts.17.up_proj.weight":{"dtype":"F8_E4M3","shape":[2048,7168],"data_offsets":[88,14680152]}
@@ -19,7 +19,7 @@ const TEMPLATES: usize = 4096;
 /// An entry longer than this is not learned.
 const LENGTH: usize = 4096;
 /// Most gaps one entry may have.
-pub const GAPS: usize = 8;
+pub const GAPS: usize = 6;
 
 /// An entry with its integers cut out.
 #[derive(Debug)]
@@ -28,11 +28,22 @@ struct Template {
     text: Box<[u8]>,
     /// Where each literal but the last ends in `text`: there an integer stands.
     ends: Box<[u32]>,
+    /// The gap whose place is to be reported.
+    marked: usize,
+}
+
+/// What of a text a template covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Covered {
+    /// How many bytes.
+    pub length: usize,
+    /// Where the integer in the marked gap begins.
+    pub mark: usize,
 }
 
 impl Template {
     /// Cuts `entry` at the given gaps, which are byte ranges of integers in ascending order.
-    fn cut(entry: &[u8], gaps: &[(usize, usize)]) -> Option<Self> {
+    fn cut(entry: &[u8], gaps: &[(usize, usize)], marked: usize) -> Option<Self> {
         let mut text = Vec::with_capacity(entry.len());
         let mut ends = Vec::with_capacity(gaps.len());
         let mut from = 0;
@@ -45,42 +56,57 @@ impl Template {
         Some(Self {
             text: text.into(),
             ends: ends.into(),
+            marked,
         })
     }
 
-    /// Holds the template against the beginning of `text`: the bytes it covers, with the integers in `values`.
+    /// Holds the template against the beginning of `text`: what it covers, with the integers in `values`.
     #[inline]
-    fn matches(&self, text: &[u8], values: &mut [u64; GAPS]) -> Option<usize> {
+    fn matches(&self, text: &[u8], values: &mut [u64; GAPS]) -> Option<Covered> {
         let mut rest = text;
         let mut from = 0;
-        for (&end, value) in self.ends.iter().zip(values) {
+        let mut mark = 0;
+        for ((gap, &end), value) in self.ends.iter().enumerate().zip(values) {
             rest = strip(rest, self.text.get(from..end as usize)?)?;
+            if gap == self.marked {
+                mark = text.len() - rest.len();
+            }
             let (number, length) = leading_integer(rest)?;
             *value = number;
             rest = rest.get(length..)?;
             from = end as usize;
         }
         rest = strip(rest, self.text.get(from..)?)?;
-        Some(text.len() - rest.len())
+        Some(Covered {
+            length: text.len() - rest.len(),
+            mark,
+        })
     }
 }
 
-/// `text` without this literal at its beginning.
-///
-/// The same as `strip_prefix`, but short literals, which are most, are compared without a call.
+/// `text` without this literal at its beginning: `strip_prefix`, but without a call for each short literal.
 #[inline]
 fn strip<'t>(text: &'t [u8], literal: &[u8]) -> Option<&'t [u8]> {
     let (front, rest) = text.split_at_checked(literal.len())?;
-    let equal = match literal.len() {
-        1 => front[0] == literal[0],
-        length @ 8..=32 => {
-            let word = |from: &[u8], at: usize| from[at..].first_chunk::<8>().copied();
-            (0..length / 8).all(|k| word(front, 8 * k) == word(literal, 8 * k))
-                && word(front, length - 8) == word(literal, length - 8)
-        }
-        _ => front == literal,
-    };
-    equal.then_some(rest)
+    same(front, literal).then_some(rest)
+}
+
+/// Whether two texts of one length are equal.
+#[inline]
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let length = one.len().min(other.len());
+    // Words from the front, and one that ends at the end and may overlap the one before it.
+    if length >= 16 {
+        let word = |text: &[u8], at: usize| text[at..].first_chunk().map(|w| u128::from_le_bytes(*w));
+        let fronts = one.chunks_exact(16).zip(other.chunks_exact(16));
+        fronts.fold(true, |equal, (one, other)| equal & (one == other))
+            & (word(one, length - 16) == word(other, length - 16))
+    } else if length >= 8 {
+        let word = |text: &[u8], at: usize| text[at..].first_chunk().map(|w| u64::from_le_bytes(*w));
+        (word(one, 0) == word(other, 0)) & (word(one, length - 8) == word(other, length - 8))
+    } else {
+        one.iter().eq(other)
+    }
 }
 
 /// Templates, each with the value it stands for, and which followed which.
@@ -129,14 +155,14 @@ impl<T: Copy> Templates<T> {
         self.candidates = self.next.get(id as usize).copied().unwrap_or(self.start);
     }
 
-    /// Tries the templates that followed the last entry before: the one that fits, its value and how many bytes it
+    /// Tries the templates that followed the last entry before: the one that fits, its value and what it
     /// covers, with its integers in `values`. The caller confirms with [`Self::accept`].
     #[inline]
-    pub fn predict(&self, text: &[u8], values: &mut [u64; GAPS]) -> Option<(u32, T, usize)> {
+    pub fn predict(&self, text: &[u8], values: &mut [u64; GAPS]) -> Option<(u32, T, Covered)> {
         let mut attempt = |id: u32| {
             let (template, value) = self.templates.get(id as usize)?;
-            let length = template.matches(text, values)?;
-            Some((id, *value, length))
+            let covered = template.matches(text, values)?;
+            Some((id, *value, covered))
         };
         let [first, second] = self.candidates;
         attempt(first).or_else(|| attempt(second))
@@ -152,17 +178,25 @@ impl<T: Copy> Templates<T> {
         self.go_on_from(id);
     }
 
-    /// Learns from an entry that the parser has read: its bytes, where its integers stand and what it means.
+    /// Learns from an entry that the parser has read: its bytes, where its integers stand, which of
+    /// them is marked, and what it means.
     ///
     /// `known` is the template learned for the same value before, as an earlier call returned it.
-    pub fn learn(&mut self, entry: &[u8], gaps: &[(usize, usize)], value: T, known: Option<u32>) -> Option<u32> {
+    pub fn learn(
+        &mut self,
+        entry: &[u8],
+        gaps: &[(usize, usize)],
+        marked: usize,
+        value: T,
+        known: Option<u32>,
+    ) -> Option<u32> {
         let id = known.or_else(|| {
             (self.templates.len() < TEMPLATES)
                 .then(|| u32::try_from(self.templates.len()).ok())
                 .flatten()
         });
         let template = (entry.len() <= LENGTH && gaps.len() <= GAPS)
-            .then(|| Template::cut(entry, gaps))
+            .then(|| Template::cut(entry, gaps, marked))
             .flatten();
         let (Some(id), Some(template)) = (id, template) else {
             self.restart();

@@ -2,9 +2,9 @@
 //!
 //! Only what is needed to count logical parameters is read; the rest of the configuration is for the architecture.
 
+use crate::json_file;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 /// Bits and group size of one module, or of all.
@@ -36,21 +36,20 @@ impl QuantizationConfig {
 
     /// Reads the statement that lies in a folder, from whichever of the usual files holds one.
     ///
-    /// `Err` names the file that is not JSON. No file, or none with a statement, is `Ok(None)`.
+    /// `Err` names the file that cannot be read or is not JSON. No file, or none with a statement, is `Ok(None)`.
     pub fn read(folder: &Path) -> Result<Option<Self>, (&'static str, String)> {
         for (file, keys) in PLACES {
-            let Ok(text) = fs::read(folder.join(file)) else {
+            let read = json_file::read(&folder.join(file)).map_err(|error| (*file, error))?;
+            let Some(value) = read else {
                 continue;
             };
-            let value: Value =
-                serde_json::from_slice(&text).map_err(|error| (*file, error.to_string()))?;
             if keys.is_empty() {
                 return Ok(Some(Self::parse(&value)));
             }
             for key in *keys {
                 if let Some(stated) = value.pointer(key).filter(|v| v.is_object()) {
                     let mut config = Self::parse(stated);
-                    if *key == "/quantization" && *file == "config.json" && config.method.is_none() {
+                    if *key == MLX && *file == "config.json" && config.grid.bits.is_some() && config.method.is_none() {
                         config.method = Some("mlx".to_owned());
                     }
                     return Ok(Some(config));
@@ -73,6 +72,10 @@ impl QuantizationConfig {
         };
         if stated.get("load_in_4bit").and_then(Value::as_bool) == Some(true) {
             config.grid.bits = Some(4);
+        }
+        if let Some(weights) = stated.pointer("/quant_config/weight_quant_params") {
+            // HQQ states grids for weights, scales and zero points.
+            config.grid = Grid::parse(weights);
         }
         if let Some(groups) = stated.get("config_groups").and_then(Value::as_object) {
             // compressed-tensors: one entry per group of targets. If they disagree, nothing is stated for all.
@@ -107,17 +110,22 @@ impl Grid {
     }
 }
 
+/// Where mlx-lm states what it did. What stands under `quantization_config` beside it is a copy, or the statement of
+/// the model it was converted from.
+const MLX: &str = "/quantization";
+
 /// The files that state a quantization, and where in them; no place means the whole file.
 const PLACES: &[(&str, &[&str])] = &[
     (
         "config.json",
         &[
+            MLX,
             "/quantization_config",
-            "/quantization",
             "/compression_config",
             "/text_config/quantization_config",
         ],
     ),
+    // ModelOpt.
     ("hf_quant_config.json", &["/quantization"]),
     ("quantize_config.json", &[]),
     ("quant_config.json", &[]),
@@ -158,11 +166,44 @@ mod tests {
                 Some("bitsandbytes"),
                 grid(Some(4), None),
             ),
+            (
+                json!({"quant_method": "hqq", "quant_config":
+                    {"weight_quant_params": {"nbits": 3, "group_size": 64, "axis": 1}, "scale_quant_params": null}}),
+                Some("hqq"),
+                grid(Some(3), Some(64)),
+            ),
         ] {
             let config = QuantizationConfig::parse(&stated);
             assert_eq!(config.method.as_deref(), method);
             assert_eq!(config.grid, expected);
         }
+    }
+
+    #[test]
+    fn reads_the_file_that_states_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |file: &str, text: &str| {
+            let path = folder.path().join(file);
+            std::fs::write(&path, text).unwrap();
+            let config = QuantizationConfig::read(folder.path());
+            std::fs::remove_file(path).unwrap();
+            config
+        };
+        let method = |file, text| read(file, text).unwrap().and_then(|config| config.method);
+        assert_eq!(QuantizationConfig::read(folder.path()), Ok(None));
+        assert_eq!(read("config.json", "{}"), Ok(None));
+        assert_eq!(read("config.json", "{").unwrap_err().0, "config.json");
+        // Mamba 2 configurations hold a word that is not JSON.
+        let text = r#"{"time_step_limit": [0.0, Infinity], "quantization_config": {"quant_algo": "NVFP4"}}"#;
+        assert_eq!(method("config.json", text).as_deref(), Some("nvfp4"));
+        // A conversion by mlx-lm may keep the statement of its source.
+        let text = r#"{"quantization_config": {"quant_method": "fp8"}, "quantization": {"bits": 4, "group_size": 64}}"#;
+        assert_eq!(method("config.json", text).as_deref(), Some("mlx"));
+        // TensorRT-LLM uses the same key without bits.
+        assert_eq!(method("config.json", r#"{"quantization": {"quant_algo": null}}"#), None);
+        assert_eq!(method("hf_quant_config.json", r#"{"quantization": {"quant_algo": "FP8"}}"#).as_deref(), Some("fp8"));
+        std::fs::create_dir(folder.path().join("quant_config.json")).unwrap();
+        assert_eq!(QuantizationConfig::read(folder.path()).unwrap_err().0, "quant_config.json");
     }
 
     #[test]

@@ -164,6 +164,13 @@ const STORED: &[&str] = &[".weight", ".weight_packed"];
 const CODED: &[&str] = &[".q_weight"];
 const TRELLIS: &[&str] = &[".trellis"];
 const HQQ: &[&str] = &[".W_q"];
+/// bitsandbytes may store its bytes as floats (`bnb_4bit_quant_storage`), which serve nothing else; the packed state
+/// beside them is always bytes.
+const STATED: &[&str] = &[
+    ".weight",
+    ".weight.quant_state.bitsandbytes__nf4",
+    ".weight.quant_state.bitsandbytes__fp4",
+];
 
 /// Every tensor that serves another.
 pub const SIDES: &[Side] = &[
@@ -195,12 +202,13 @@ pub const SIDES: &[Side] = &[
     side(".qzeros", &[".qweight"]),
     side(".g_idx", &[".qweight"]),
     // bitsandbytes.
-    side(".weight.absmax", &[".weight"]),
-    side(".weight.quant_map", &[".weight"]),
-    side(".weight.nested_absmax", &[".weight"]),
-    side(".weight.nested_quant_map", &[".weight"]),
-    side(".weight.quant_state.bitsandbytes__nf4", &[".weight"]),
-    side(".weight.quant_state.bitsandbytes__fp4", &[".weight"]),
+    side(".weight.absmax", STATED),
+    side(".weight.quant_map", STATED),
+    side(".weight.nested_absmax", STATED),
+    side(".weight.nested_quant_map", STATED),
+    // A name that no model has by chance: it proves itself.
+    side(".weight.quant_state.bitsandbytes__nf4", STATED),
+    side(".weight.quant_state.bitsandbytes__fp4", STATED),
     side(".SCB", &[".weight"]),
     side(".weight_format", &[".weight"]),
     // ExLlama.
@@ -216,7 +224,7 @@ pub const SIDES: &[Side] = &[
     side(".sv", TRELLIS),
     side(".mcg", TRELLIS),
     side(".mul1", TRELLIS),
-    // HQQ, AQLM.
+    // HQQ (`HQQLinear.state_dict` with `encoded_state_dict`): every setting is a tensor.
     side(".zero", HQQ),
     side(".meta", HQQ),
     side(".nbits", HQQ),
@@ -224,6 +232,18 @@ pub const SIDES: &[Side] = &[
     side(".axis", HQQ),
     side(".shape", HQQ),
     side(".packing", HQQ),
+    side(".unpack_view_dtype", HQQ),
+    side(".view_as_float", HQQ),
+    side(".quant_scale", HQQ),
+    side(".quant_zero", HQQ),
+    side(".compute_dtype", HQQ),
+    side(".offload_meta", HQQ),
+    side(".encoded_state_dict", HQQ),
+    side(".stores_quant_config", HQQ),
+    side(".channel_wise", HQQ),
+    side(".optimize", HQQ),
+    side(".round_zero", HQQ),
+    // AQLM.
     side(".codebooks", &[".codes"]),
 ];
 
@@ -343,10 +363,27 @@ fn mlx(form: &Form, siblings: &Siblings<'_>, grid: Grid) -> Option<Logical> {
     })
 }
 
-fn hqq(form: &Form, _: &Siblings<'_>, grid: Grid) -> Option<Logical> {
+/// HQQ orders weights as [groups, group] or [group, groups], packs the first side and keeps one scale per group.
+/// Bytes hold 8, 4, 2 or 1 bits; 3-bit weights go ten to a 32-bit word, the last word of a column padded.
+fn hqq(form: &Form, siblings: &Siblings<'_>, grid: Grid) -> Option<Logical> {
+    let [rows, columns] = *form.shape else {
+        return None;
+    };
+    let groups = match siblings(".scale").map(|scale| &*scale.shape) {
+        // The side of the groups is the packed one; the other shows how many weights each has.
+        Some(&[groups, 1]) => return exactly(groups.checked_mul(columns)?),
+        Some(&[1, groups]) => Some(groups),
+        _ => None,
+    };
+    if let (Some(groups), Some(group)) = (groups, grid.group_size) {
+        return exactly(groups.checked_mul(group)?);
+    }
     if form.dtype.known() == Some(Dtype::I32) {
-        // Only 3-bit weights are packed in words, ten to a word.
-        return exactly(form.elements()?.checked_mul(10)?);
+        let group = rows.checked_mul(10)?;
+        return Some(Logical {
+            parameters: columns.checked_mul(1 << group.checked_ilog2()?)?,
+            assumed: Some("groups of a power of two: no configuration says"),
+        });
     }
     let known = grid.bits.filter(|bits| (1..=8).contains(bits));
     Some(Logical {
@@ -374,4 +411,60 @@ fn by_blocks(form: &Form, scales: &Form) -> Option<Logical> {
         },
     };
     exactly(if two_per_byte { twice } else { bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Form, Grid, Logical, PACKINGS, SIDES};
+    use crate::checkpoint::Pattern;
+    use crate::dtype::StoredDtype;
+    use std::sync::Arc;
+
+    fn form(dtype: &str, shape: &[u64], bytes: u64) -> Form {
+        Form {
+            pattern: Arc::new(Pattern::split("x", &mut Vec::new())),
+            dtype: StoredDtype::from_name(dtype),
+            shape: shape.into(),
+            bytes,
+        }
+    }
+
+    /// What HQQ's `Quantizer.quantize` makes of a weight of 96 x 128 in groups of 64: 192 groups.
+    #[test]
+    fn hqq_counts_by_its_scales() {
+        let hqq = PACKINGS.iter().find(|packing| packing.scheme == "hqq").unwrap();
+        let none = Grid::default();
+        let grid = |bits, group_size| Grid {
+            bits: Some(bits),
+            group_size: Some(group_size),
+        };
+        let count = |dtype: &str, packed: &[u64], scale: &[u64], grid| {
+            let scale = form("F16", scale, 384);
+            hqq.count(&form(dtype, packed, 0), &|_: &str| Some(&scale), grid)
+        };
+        let exact = |parameters| {
+            Some(Logical {
+                parameters,
+                assumed: None,
+            })
+        };
+        // Along axis 1 the scales alone tell, also for 3 bits, whose 192 rows take 20 words and not 19.2.
+        assert_eq!(count("U8", &[96, 64], &[192, 1], none), exact(96 * 128));
+        assert_eq!(count("U8", &[48, 64], &[192, 1], none), exact(96 * 128));
+        assert_eq!(count("I32", &[20, 64], &[192, 1], none), exact(96 * 128));
+        // Along axis 0 the group size must be stated: 64 weights of 3 bits take 7 words of ten.
+        assert_eq!(count("I32", &[7, 192], &[1, 192], grid(3, 64)), exact(96 * 128));
+        assert_eq!(count("U8", &[16, 192], &[1, 192], grid(2, 64)), exact(96 * 128));
+        let assumed = count("I32", &[7, 192], &[1, 192], none).unwrap();
+        assert_eq!((assumed.parameters, assumed.assumed.is_some()), (96 * 128, true));
+    }
+
+    #[test]
+    fn each_side_is_listed_once() {
+        let mut suffixes: Vec<_> = SIDES.iter().map(|side| side.suffix).collect();
+        suffixes.sort_unstable();
+        let all = suffixes.len();
+        suffixes.dedup();
+        assert_eq!(suffixes.len(), all);
+    }
 }
