@@ -1,21 +1,25 @@
 //! Opening files that others wrote, with care: a pipe would block for ever and a device would never end.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
 
 /// Opens a file for reading if it is a regular one, links followed.
 pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
-    // Opening a pipe waits for its writer, so the kind is asked for before.
-    if !fs::metadata(path)?.is_file() {
-        return Err(not_regular());
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        // Opening a pipe waits for its writer; not with this flag, which means nothing for regular files.
+        options.custom_flags(libc::O_NONBLOCK);
     }
-    let file = File::open(path)?;
+    let file = options.open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_file() {
         Ok((file, metadata))
     } else {
-        Err(not_regular())
+        Err(io::Error::other("not a regular file"))
     }
 }
 
@@ -29,10 +33,6 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::other(format!("it has more than {limit} bytes")));
     }
     Ok(text)
-}
-
-fn not_regular() -> io::Error {
-    io::Error::other("not a regular file")
 }
 
 #[cfg(test)]

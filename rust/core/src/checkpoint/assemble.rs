@@ -1,11 +1,12 @@
 //! Putting a checkpoint together from its files: one list of groups, roles, logical parameters, cross-checks.
 
 use super::body::{Checkpoint, Group, ShardFile};
-use super::discover::Candidate;
+use super::discover::{Candidate, check_parts};
+use super::file_name::WeightName;
 use super::form::{Form, Tensor};
 use super::index::{Index, agrees, differences};
 use super::header::retain_others;
-use super::name::SeenNames;
+use super::name::{Pattern, SeenNames};
 use super::parameters::count_parameters;
 use super::problem::{Code, Problem, Problems};
 use super::role::{Role, assign, mtp_marker};
@@ -29,7 +30,7 @@ pub struct Gathered {
 
 /// Makes the checkpoint.
 #[must_use]
-pub fn assemble(gathered: Gathered) -> Checkpoint {
+pub fn assemble(gathered: Gathered, roles: &mut Roles) -> Checkpoint {
     let Gathered {
         candidate,
         shards,
@@ -72,11 +73,11 @@ pub fn assemble(gathered: Gathered) -> Checkpoint {
             check_total(path, index, *ordinal, &groups, &files, &mut problems);
         }
     }
-    assign_roles(&mut groups, &components);
+    roles.assign(&mut groups, &components);
     assign_mtp(&mut groups, &mut files, &reach);
     let mut quantization = None;
     for (ordinal, component) in candidate.components.iter().enumerate() {
-        let config = match QuantizationConfig::read(&component.folder) {
+        let config = match QuantizationConfig::read(&component.folder, &component.configs) {
             Ok(config) => config,
             Err((file, error)) => {
                 let mut notes = Problems::new(Arc::new(component.folder.join(file)));
@@ -165,15 +166,38 @@ fn index(ordinal: usize) -> u32 {
     u32::try_from(ordinal).unwrap_or(u32::MAX)
 }
 
-fn assign_roles(groups: &mut [Group], components: &[String]) {
-    for (ordinal, component) in components.iter().enumerate() {
-        let own: Vec<usize> = (0..groups.len())
-            .filter(|&id| groups[id].component as usize == ordinal)
-            .collect();
-        let patterns: Vec<&str> = own.iter().map(|&id| groups[id].form.pattern.text()).collect();
-        let roles = assign(&patterns, component);
-        for (id, role) in own.into_iter().zip(roles) {
-            groups[id].role = role;
+/// The roles that sets of patterns were given: the models of a tree mostly have the same names.
+#[derive(Debug, Default)]
+pub struct Roles {
+    known: HashMap<(String, Vec<Arc<Pattern>>), Vec<Role>>,
+}
+
+impl Roles {
+    /// Gives every group the role that its name has among those of its component.
+    fn assign(&mut self, groups: &mut [Group], components: &[String]) {
+        // A tree of nothing but different models must not fill the memory.
+        const KEPT: usize = 256;
+        for (ordinal, component) in components.iter().enumerate() {
+            let own: Vec<usize> = (0..groups.len())
+                .filter(|&id| groups[id].component as usize == ordinal)
+                .collect();
+            let patterns: Vec<Arc<Pattern>> = own
+                .iter()
+                .map(|&id| Arc::clone(&groups[id].form.pattern))
+                .collect();
+            if self.known.len() >= KEPT {
+                self.known.clear();
+            }
+            let roles = self
+                .known
+                .entry((component.clone(), patterns))
+                .or_insert_with_key(|(component, patterns)| {
+                    let texts: Vec<&str> = patterns.iter().map(|pattern| pattern.text()).collect();
+                    assign(&texts, component)
+                });
+            for (id, &role) in own.into_iter().zip(&*roles) {
+                groups[id].role = role;
+            }
         }
     }
 }
@@ -321,6 +345,22 @@ fn check_index(
         .collect();
     if agrees(index, &by_file) {
         return true;
+    }
+    if !by_file.is_empty() && !index.files.iter().any(|(file, _)| by_file.contains_key(&**file)) {
+        // It was taken for theirs by its name, but is left over from another numbering.
+        let mut notes = Problems::new(Arc::new(path.to_owned()));
+        notes.push(Code::CopyNotCounted, None, || {
+            format!("the index names {} shards, none of which is here; it is not used", index.files.len())
+        });
+        problems.extend(notes.into_vec());
+        let names: Vec<WeightName> = by_file
+            .keys()
+            .filter_map(|file| Some(WeightName::parse(file.strip_suffix(".safetensors")?)))
+            .collect();
+        let mut notes = Problems::new(Arc::new(path.parent().unwrap_or(path).to_owned()));
+        check_parts(names.iter(), &mut notes);
+        problems.extend(notes.into_vec());
+        return false;
     }
     let (sound, broken): (BTreeMap<&str, &Shard>, BTreeMap<&str, &Shard>) = by_file
         .into_iter()

@@ -16,11 +16,10 @@ use super::index::IndexReader;
 use super::name::NameHasher;
 use super::problem::{Code, Problem, Problems};
 use crate::json_file;
-use crate::parallel::Control;
-use crate::regular_file;
+use crate::parallel::{self, Control};
+use crate::quantization::config;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -67,6 +66,8 @@ pub struct Component {
     pub name: String,
     /// Where its configuration lies.
     pub folder: PathBuf,
+    /// The files there that may state a quantization.
+    pub configs: Vec<String>,
     /// Its index, if it has one.
     pub index: Option<PathBuf>,
     /// Its files.
@@ -103,10 +104,14 @@ pub fn discover(root: &Path, threads: usize, control: &Control) -> Found {
             pipeline(path, folder, &folders, &mut taken, &mut found);
         }
     }
-    for (path, folder) in &folders {
-        if !taken.contains(path) {
-            models(path, folder, &mut found);
-        }
+    let left: Vec<(&PathBuf, &Folder)> = folders
+        .iter()
+        .filter(|(path, folder)| folder.has_weights() && !taken.contains(*path))
+        .collect();
+    let models = parallel::map(&left, threads, control, || (), |(), (path, folder)| models(path, folder));
+    for here in models.into_iter().flatten() {
+        found.candidates.extend(here.candidates);
+        found.problems.extend(here.problems);
     }
     found.candidates.sort_by(|a, b| a.path.cmp(&b.path));
     attach_notes(&folders, &mut found);
@@ -119,10 +124,15 @@ pub fn discover(root: &Path, threads: usize, control: &Control) -> Found {
 #[must_use]
 pub fn single_file(path: &Path) -> Option<Candidate> {
     let name = path.file_name()?.to_str()?;
-    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    // The parent of a bare file name is an empty path, which cannot be listed.
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or_else(|| Path::new("."));
+    let listed = Folder::list(folder);
     let mut notes = Problems::new(Arc::new(folder.to_owned()));
     let set = if name.ends_with(".safetensors.index.json") {
-        sets(folder, &Folder::list(folder), &mut notes)
+        sets(folder, &listed, &mut notes)
             .into_iter()
             .find(|set| set.index.as_deref() == Some(name))?
     } else {
@@ -136,7 +146,7 @@ pub fn single_file(path: &Path) -> Option<Candidate> {
     Some(Candidate {
         path: path.to_owned(),
         kind: set.kind(),
-        components: vec![set.into_component("", folder)],
+        components: vec![set.into_component("", folder, &listed)],
         problems: notes.into_vec(),
     })
 }
@@ -184,48 +194,58 @@ impl Set {
         }
     }
 
-    fn into_component(self, name: &str, folder: &Path) -> Component {
+    fn into_component(self, name: &str, path: &Path, folder: &Folder) -> Component {
         Component {
             name: name.to_owned(),
-            folder: folder.to_owned(),
-            index: self.index.map(|index| folder.join(index)),
+            folder: path.to_owned(),
+            configs: config::files()
+                .filter(|file| folder.has(file))
+                .map(str::to_owned)
+                .collect(),
+            index: self.index.map(|index| path.join(index)),
             files: self
                 .files
                 .into_iter()
-                .map(|(file, _)| folder.join(file))
+                .map(|(file, _)| path.join(file))
                 .collect(),
         }
     }
 
     /// Reports parts that the numbering of the others promises.
     fn check_parts(&self, notes: &mut Problems) {
-        let (Some((_, total)), None) = (self.name.part, &self.index) else {
-            return;
-        };
-        let here: BTreeSet<u64> = self
-            .files
-            .iter()
-            .filter_map(|(_, name)| Some(name.part?.0))
-            .collect();
-        // Some publishers count from 0.
-        let first = u64::from(!here.contains(&0));
-        let end = first.saturating_add(total);
-        let missing = total.saturating_sub(here.range(first..end).count() as u64);
-        if missing > 0 {
-            let sample: Vec<String> = (first..end)
-                .filter(|part| !here.contains(part))
-                .take(5)
-                .map(|part| part.to_string())
-                .collect();
-            notes.push(Code::ShardMissing, None, || {
-                format!(
-                    "{missing} of {total} parts of {:?} are not there (part {}{})",
-                    self.name.stem,
-                    sample.join(", "),
-                    if missing > 5 { ", ..." } else { "" }
-                )
-            });
+        if self.index.is_none() {
+            check_parts(self.files.iter().map(|(_, name)| name), notes);
         }
+    }
+}
+
+/// Reports parts that the numbering of these files of one set promises and that are not among them.
+pub fn check_parts<'n>(files: impl Iterator<Item = &'n WeightName>, notes: &mut Problems) {
+    let (mut stem, mut total) = ("", 0);
+    let mut here = BTreeSet::new();
+    for name in files {
+        if let Some((part, of)) = name.part {
+            (stem, total) = (&name.stem, of);
+            here.insert(part);
+        }
+    }
+    // Some publishers count from 0.
+    let first = u64::from(!here.contains(&0));
+    let end = first.saturating_add(total);
+    let missing = total.saturating_sub(here.range(first..end).count() as u64);
+    if missing > 0 {
+        let sample: Vec<String> = (first..end)
+            .filter(|part| !here.contains(part))
+            .take(5)
+            .map(|part| part.to_string())
+            .collect();
+        notes.push(Code::ShardMissing, None, || {
+            format!(
+                "{missing} of {total} parts of {stem:?} are not there (part {}{})",
+                sample.join(", "),
+                if missing > 5 { ", ..." } else { "" }
+            )
+        });
     }
 }
 
@@ -262,7 +282,6 @@ fn sets(path: &Path, folder: &Folder, notes: &mut Problems) -> Vec<Set> {
         if let &[only] = &matching[..]
             && sets[only].name.part.is_some()
             && !sets.iter().any(foreign)
-            && begins_with(&path.join(index), &sets[only].files)
         {
             // The usual case: the index must mean these files. The scan will hold them against it.
             sets[only].index = Some(index.clone());
@@ -271,18 +290,6 @@ fn sets(path: &Path, folder: &Folder, notes: &mut Problems) -> Vec<Set> {
         claim(path, folder, index, name, &mut sets, notes);
     }
     sets
-}
-
-/// Whether an index names one of these files near its beginning: then it is no left-over of another numbering. To
-/// read it whole is the business of the scan.
-fn begins_with(index: &Path, files: &[(String, WeightName)]) -> bool {
-    const LOOK: u64 = 64 << 10;
-    let mut text = Vec::new();
-    let read = regular_file::open(index).and_then(|(file, _)| file.take(LOOK).read_to_end(&mut text));
-    read.is_ok()
-        && text
-            .split(|&byte| byte == b'"')
-            .any(|piece| files.binary_search_by(|(name, _)| name.as_bytes().cmp(piece)).is_ok())
 }
 
 /// Reads an index to learn which files it means, and makes them one set.
@@ -370,10 +377,8 @@ fn divide(mut sets: Vec<Set>, notes: &mut Problems) -> (Option<Set>, Vec<Set>) {
 }
 
 /// The checkpoints that lie directly in one folder.
-fn models(path: &Path, folder: &Folder, found: &mut Found) {
-    if folder.weights.is_empty() && folder.indexes.is_empty() {
-        return;
-    }
+fn models(path: &Path, folder: &Folder) -> Found {
+    let mut found = Found::default();
     let mut notes = Problems::new(Arc::new(path.to_owned()));
     let (main, others) = divide(sets(path, folder, &mut notes), &mut notes);
     if let Some(set) = main {
@@ -381,24 +386,25 @@ fn models(path: &Path, folder: &Folder, found: &mut Found) {
         found.candidates.push(Candidate {
             path: path.to_owned(),
             kind: set.kind(),
-            components: vec![set.into_component("", path)],
+            components: vec![set.into_component("", path, folder)],
             problems: notes.into_vec(),
         });
     } else {
         found.problems.extend(notes.into_vec());
     }
-    enter_others(path, others, found);
+    enter_others(path, folder, others, &mut found);
+    found
 }
 
 /// Enters the sets of a folder that are not its own model, each as a checkpoint known by its file.
-fn enter_others(path: &Path, others: Vec<Set>, found: &mut Found) {
+fn enter_others(path: &Path, folder: &Folder, others: Vec<Set>, found: &mut Found) {
     for set in others {
         let mut notes = Problems::new(Arc::new(path.to_owned()));
         set.check_parts(&mut notes);
         found.candidates.push(Candidate {
             path: path.join(set.file()),
             kind: set.kind(),
-            components: vec![set.into_component("", path)],
+            components: vec![set.into_component("", path, folder)],
             problems: notes.into_vec(),
         });
     }
@@ -449,9 +455,9 @@ fn pipeline(
         let (main, others) = divide(sets(&place, part, &mut inner), &mut inner);
         if let Some(set) = main {
             set.check_parts(&mut inner);
-            components.push(set.into_component(&name, &place));
+            components.push(set.into_component(&name, &place, part));
             inner_notes.extend(inner.into_vec());
-            enter_others(&place, others, found);
+            enter_others(&place, part, others, found);
             taken.insert(place);
         } else if needs_weights {
             notes.push(Code::ComponentMissing, None, || {

@@ -83,6 +83,12 @@ impl Folder {
         }
     }
 
+    /// Whether safetensors files, or an index of some, are here.
+    #[must_use]
+    pub const fn has_weights(&self) -> bool {
+        !self.weights.is_empty() || !self.indexes.is_empty()
+    }
+
     /// Whether a JSON file of this name is here.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

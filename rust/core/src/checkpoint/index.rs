@@ -41,12 +41,13 @@ impl Default for Index {
 #[derive(Debug)]
 pub struct IndexReader {
     hasher: NameHasher,
+    buffer: Vec<u8>,
 }
 
 /// A buffer that moves over a source.
-struct Window<R> {
+struct Window<'b, R> {
     source: R,
-    buffer: Vec<u8>,
+    buffer: &'b mut Vec<u8>,
     filled: usize,
     /// Bytes that the buffer has left behind.
     dropped: usize,
@@ -59,11 +60,11 @@ const WINDOW: usize = 128 << 10;
 /// One entry may not be longer than this.
 const WINDOW_LIMIT: usize = 64 << 20;
 
-impl<R: Read> Window<R> {
-    const fn new(source: R) -> Self {
+impl<'b, R: Read> Window<'b, R> {
+    const fn new(source: R, buffer: &'b mut Vec<u8>) -> Self {
         Self {
             source,
-            buffer: Vec::new(),
+            buffer,
             filled: 0,
             dropped: 0,
             ended: false,
@@ -181,11 +182,14 @@ impl IndexReader {
     /// A reader whose fingerprints may be compared with those of header readers that share the hasher.
     #[must_use]
     pub const fn new(hasher: NameHasher) -> Self {
-        Self { hasher }
+        Self {
+            hasher,
+            buffer: Vec::new(),
+        }
     }
 
     /// Reads an index file; what is wrong with it, in words, if it is none.
-    pub fn open(&self, path: &Path) -> Result<Index, String> {
+    pub fn open(&mut self, path: &Path) -> Result<Index, String> {
         let (file, _) = regular_file::open(path).map_err(|error| error.to_string())?;
         match self.read(file) {
             Ok(Ok(index)) => Ok(index),
@@ -195,8 +199,19 @@ impl IndexReader {
     }
 
     /// Reads an index piece by piece, so that memory and caches see a small buffer and never the whole file.
-    pub fn read(&self, source: impl Read) -> io::Result<Result<Index, JsonError>> {
-        let mut window = Window::new(source);
+    pub fn read(&mut self, source: impl Read) -> io::Result<Result<Index, JsonError>> {
+        // An index over several windows leaves the buffer as it found it: no larger than one.
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let index = self.read_through(Window::new(source, &mut buffer));
+        buffer.truncate(WINDOW);
+        self.buffer = buffer;
+        index
+    }
+
+    fn read_through(
+        &self,
+        mut window: Window<'_, impl Read>,
+    ) -> io::Result<Result<Index, JsonError>> {
         let mut pass = Pass::default();
         loop {
             let result = self.advance(window.text(), window.ended, &mut pass);

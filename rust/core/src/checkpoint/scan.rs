@@ -1,6 +1,6 @@
 //! Scanning: from a path to checkpoints, reading all headers on several threads.
 
-use super::assemble::{Gathered, assemble};
+use super::assemble::{Gathered, Roles, assemble};
 use super::body::Checkpoint;
 use super::discover::{Candidate, Found, discover, single_file};
 use super::index::IndexReader;
@@ -245,7 +245,7 @@ fn read(
                     let (shard, problems) = readers.shards.read(path);
                     Output::Shard(Box::new(shard), problems)
                 }
-                Job::Index(path) => Output::Index(read_index(&readers.indexes, path)),
+                Job::Index(path) => Output::Index(read_index(&mut readers.indexes, path)),
             };
             control.finish_one();
             output
@@ -263,13 +263,13 @@ fn read(
         &gathered,
         threads,
         control,
-        || (),
-        |(), gathered| {
+        Roles::default,
+        |roles, gathered| {
             let gathered = gathered
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .take();
-            gathered.map(assemble)
+            gathered.map(|gathered| assemble(gathered, roles))
         },
     );
     if control.is_cancelled() {
@@ -278,7 +278,7 @@ fn read(
     Ok(checkpoints.into_iter().flatten().flatten().collect())
 }
 
-fn read_index(reader: &IndexReader, path: &Path) -> Result<super::index::Index, Problem> {
+fn read_index(reader: &mut IndexReader, path: &Path) -> Result<super::index::Index, Problem> {
     reader.open(path).map_err(|message| Problem {
         code: Code::IndexInvalid,
         path: Arc::new(path.to_owned()),

@@ -6,8 +6,8 @@ use super::form::{Form, Tensor};
 use super::header::{HeaderReader, Metadata};
 use super::name::{Fingerprint, NameHasher};
 use super::problem::{Code, Problem, Problems};
+use crate::regular_file;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -159,11 +159,7 @@ impl ShardReader {
 
     /// Brings the header's text into the buffer; its length, or `None` if the file has none.
     fn load(&mut self, shard: &mut Shard, problems: &mut Problems) -> io::Result<Option<usize>> {
-        let mut file = File::open(&*shard.path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::other("not a regular file"));
-        }
+        let (mut file, metadata) = regular_file::open(&shard.path)?;
         shard.file_bytes = metadata.len();
         shard.id = FileId::of(&metadata);
         let Some(room) = shard.file_bytes.checked_sub(LENGTH_FIELD) else {

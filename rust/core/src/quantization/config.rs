@@ -34,11 +34,14 @@ impl QuantizationConfig {
         self.modules.get(module).copied().unwrap_or(self.grid)
     }
 
-    /// Reads the statement that lies in a folder, from whichever of the usual files holds one.
+    /// Reads the statement that lies in a folder, from whichever of these files holds one.
     ///
     /// `Err` names the file that cannot be read or is not JSON. No file, or none with a statement, is `Ok(None)`.
-    pub fn read(folder: &Path) -> Result<Option<Self>, (&'static str, String)> {
+    pub fn read(folder: &Path, files: &[String]) -> Result<Option<Self>, (&'static str, String)> {
         for (file, keys) in PLACES {
+            if !files.iter().any(|here| here == file) {
+                continue;
+            }
             let read = json_file::read(&folder.join(file)).map_err(|error| (*file, error))?;
             let Some(value) = read else {
                 continue;
@@ -114,6 +117,11 @@ impl Grid {
 /// the model it was converted from.
 const MLX: &str = "/quantization";
 
+/// Names of the files that may state a quantization.
+pub fn files() -> impl Iterator<Item = &'static str> {
+    PLACES.iter().map(|(file, _)| *file)
+}
+
 /// The files that state a quantization, and where in them; no place means the whole file.
 const PLACES: &[(&str, &[&str])] = &[
     (
@@ -133,8 +141,12 @@ const PLACES: &[(&str, &[&str])] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::{Grid, QuantizationConfig};
+    use super::{Grid, QuantizationConfig, files};
     use serde_json::json;
+
+    fn all() -> Vec<String> {
+        files().map(str::to_owned).collect()
+    }
 
     #[test]
     fn reads_what_each_publisher_states() {
@@ -185,12 +197,12 @@ mod tests {
         let read = |file: &str, text: &str| {
             let path = folder.path().join(file);
             std::fs::write(&path, text).unwrap();
-            let config = QuantizationConfig::read(folder.path());
+            let config = QuantizationConfig::read(folder.path(), &all());
             std::fs::remove_file(path).unwrap();
             config
         };
         let method = |file, text| read(file, text).unwrap().and_then(|config| config.method);
-        assert_eq!(QuantizationConfig::read(folder.path()), Ok(None));
+        assert_eq!(QuantizationConfig::read(folder.path(), &all()), Ok(None));
         assert_eq!(read("config.json", "{}"), Ok(None));
         assert_eq!(read("config.json", "{").unwrap_err().0, "config.json");
         // Mamba 2 configurations hold a word that is not JSON.
@@ -203,7 +215,7 @@ mod tests {
         assert_eq!(method("config.json", r#"{"quantization": {"quant_algo": null}}"#), None);
         assert_eq!(method("hf_quant_config.json", r#"{"quantization": {"quant_algo": "FP8"}}"#).as_deref(), Some("fp8"));
         std::fs::create_dir(folder.path().join("quant_config.json")).unwrap();
-        assert_eq!(QuantizationConfig::read(folder.path()).unwrap_err().0, "quant_config.json");
+        assert_eq!(QuantizationConfig::read(folder.path(), &all()).unwrap_err().0, "quant_config.json");
     }
 
     #[test]

@@ -1,0 +1,292 @@
+# Types of the compiled half. Kept true by:
+#
+#     python -m mypy.stubtest pondera._native
+#
+# which compares this file with the module that is installed. No allowlist is needed.
+
+from collections.abc import Callable, Iterator
+from os import PathLike
+from typing import Any, Final, final, overload
+
+import numpy.typing as npt
+from typing_extensions import CapsuleType
+
+__all__ = [
+    "DEBUG_BUILD",
+    "SCAN_SCHEMA",
+    "Checkpoint",
+    "NoCheckpoint",
+    "PonderaError",
+    "Problem",
+    "SeveralCheckpoints",
+    "ShardFile",
+    "Table",
+    "Tally",
+    "Tree",
+    "__version__",
+    "problem_codes",
+    "role_names",
+    "scan",
+    "scan_tree",
+]
+
+__version__: Final[str]
+
+DEBUG_BUILD: Final[bool]
+"""Whether the extension was built without optimisation, so that its timings mean nothing."""
+
+SCAN_SCHEMA: Final[str]
+"""Name and version of the JSON schema of a scan, as `pondera.scan/1`."""
+
+class PonderaError(Exception):
+    """Base of all errors that pondera raises for bad input."""
+
+class NoCheckpoint(PonderaError):  # noqa: N818 - a state of the path, like StopIteration
+    """There are no safetensors at or below the path, or the file is of another kind."""
+
+class SeveralCheckpoints(PonderaError):  # noqa: N818 - likewise
+    """The path holds several checkpoints where one was asked for; `paths` names them."""
+
+    paths: tuple[str, ...]
+
+def scan(path: str | PathLike[str], *, threads: int | None = None) -> Checkpoint:
+    """Scan one model: a folder, a `.safetensors` file or a `.safetensors.index.json`.
+
+    Only headers are read, never tensor data. What is wrong with a file does not raise: it is listed
+    in `Checkpoint.problems`, and the rest is still tallied. Other Python threads run meanwhile; Ctrl-C works.
+
+    Args:
+        path: The folder or file. A folder that is a model and has others below it counts as that model alone.
+        threads: Number of threads to read with; one per core if not given.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        FileNotFoundError: There is nothing at the path.
+        OSError: The path cannot be looked at.
+        NoCheckpoint: There are no safetensors at or below the path, or the file is of another kind.
+        SeveralCheckpoints: The folder holds several checkpoints and is not one itself.
+        ValueError: `threads` is 0.
+    """
+
+def scan_tree(
+    path: str | PathLike[str],
+    *,
+    threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Tree:
+    """Scan every model at or below a path, in path order.
+
+    A folder without models gives an empty tree.
+
+    Args:
+        path: The folder or file.
+        threads: Number of threads to read with; one per core if not given.
+        progress: Called about every 50 ms, on the calling thread, with the number of files read and of files
+            found so far (0 while folders are being listed). What it raises stops the scan and is raised here.
+
+    Returns:
+        All checkpoints that were found.
+
+    Raises:
+        FileNotFoundError: There is nothing at the path.
+        OSError: The path cannot be looked at.
+        NoCheckpoint: The path is a file of another kind.
+        ValueError: `threads` is 0.
+    """
+
+def role_names() -> list[str]:
+    """Names of the roles, in display order."""
+
+def problem_codes() -> list[tuple[str, str, str]]:
+    """Every problem code with its severity and meaning."""
+
+@final
+class Tally:
+    """A sum over tensors."""
+
+    @property
+    def tensors(self) -> int:
+        """How many tensors."""
+    @property
+    def parameters(self) -> int:
+        """Logical parameters."""
+    @property
+    def bytes(self) -> int:
+        """Bytes of tensor data as stored."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Problem:
+    """One thing that is wrong with a checkpoint, and where."""
+
+    @property
+    def code(self) -> str:
+        """Stable code, as `shard-missing`."""
+    @property
+    def severity(self) -> str:
+        """`error`, `warning` or `info`."""
+    @property
+    def path(self) -> str:
+        """The file or folder it was found in."""
+    @property
+    def tensor(self) -> str | None:
+        """The tensor it concerns, if it concerns one."""
+    @property
+    def message(self) -> str:
+        """What exactly is wrong."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class ShardFile:
+    """One file of a checkpoint."""
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+    @property
+    def file_bytes(self) -> int:
+        """Length of the whole file in bytes."""
+    @property
+    def header_bytes(self) -> int:
+        """Length of the header in bytes, with its length field; 0 if it could not be read."""
+    @property
+    def tensors(self) -> int:
+        """How many tensors it holds."""
+
+@final
+class Checkpoint:
+    """The body of a model: every tensor on disk, tallied by role, dtype and layer."""
+
+    @property
+    def path(self) -> str:
+        """The folder or file it was read from."""
+    @property
+    def name(self) -> str:
+        """A name for people.
+
+        `org/model@revision` in the Hub's cache layout, else the last part of the path.
+        """
+    @property
+    def format(self) -> str:
+        """Format of the files: `safetensors`."""
+    @property
+    def kind(self) -> str:
+        """`model`, `adapter` or `pipeline`."""
+    @property
+    def quantization(self) -> str | None:
+        """The quantization method that the configuration states or the tensors show."""
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Names of the component folders of a pipeline; empty for a model."""
+    @property
+    def shards(self) -> int:
+        """How many files it has."""
+    @property
+    def files(self) -> tuple[ShardFile, ...]:
+        """Its files in path order."""
+    @property
+    def tensors(self) -> int:
+        """How many tensors it has."""
+    @property
+    def parameters(self) -> int:
+        """Logical parameters: packed weights count as what they stand for, scales and buffers not at all."""
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of tensor data as stored."""
+    @property
+    def file_bytes(self) -> int:
+        """Length of all files in bytes, headers included."""
+    @property
+    def roles(self) -> dict[str, Tally]:
+        """Sums by role, in display order; roles without tensors are left out."""
+    @property
+    def dtypes(self) -> dict[str, Tally]:
+        """Sums by storage dtype."""
+    @property
+    def layers(self) -> dict[str, Tally]:
+        """Sums by layer, as `model.layers.3`; tensors outside all layers are under `outside`."""
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with it, worst first."""
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What its first file states about itself under `__metadata__`."""
+    def table(self) -> Table:
+        """One row per tensor.
+
+        Columns: `name`, `role`, `dtype`, `shape` (as stored), `parameters` (logical), `bytes` (as stored),
+        `stack` (as `model.layers`; empty outside all layers), `layer` (missing outside), `file` (from the
+        checkpoint's folder) and `offset` (of the data in its file, in bytes).
+        """
+    def to_json(self, *, layers: bool = False) -> str:
+        """The checkpoint as JSON text: an element of `checkpoints` of the schema `pondera.scan/1`."""
+    def to_dict(self) -> dict[str, Any]:
+        """The checkpoint as a dict: an element of `checkpoints` of the schema `pondera.scan/1`."""
+    def _repr_html_(self) -> str: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Tree:
+    """All checkpoints at or below a path; a sequence of them, in path order."""
+
+    @property
+    def path(self) -> str:
+        """The path that was scanned."""
+    @property
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """The checkpoints in path order."""
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What was found outside all checkpoints; each checkpoint has its own list."""
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes that the weight files take on disk: a file that several checkpoints link to counts once."""
+    def to_json(self, *, layers: bool = False) -> str:
+        """The whole scan as JSON text, schema `pondera.scan/1`."""
+    def to_dict(self) -> dict[str, Any]:
+        """The whole scan as a dict, schema `pondera.scan/1`."""
+    def _repr_html_(self) -> str: ...
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: int, /) -> Checkpoint: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> tuple[Checkpoint, ...]: ...
+    def __iter__(self) -> Iterator[Checkpoint]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class Table:
+    """A table of columns.
+
+    `table["name"]` is a NumPy array; the table itself is an Arrow stream, so `polars.DataFrame(table)`,
+    `pyarrow.table(table)`, `pandas.DataFrame.from_arrow(table)` and DuckDB take it as it is.
+    """
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, in order."""
+    def __len__(self) -> int: ...
+    def __getitem__(self, name: str, /) -> npt.NDArray[Any]:
+        """One column as a NumPy array.
+
+        Whole numbers are `uint64`; a column with missing values is `int64` with -1 for missing; texts and
+        shapes are object arrays of `str` and of tuples.
+
+        Raises:
+            KeyError: There is no such column.
+        """
+    def to_dict(self) -> dict[str, npt.NDArray[Any]]:
+        """All columns as a dict of NumPy arrays."""
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> CapsuleType:
+        """The Arrow stream of the table. A requested schema is not negotiated."""
+    def __arrow_c_schema__(self) -> CapsuleType:
+        """The Arrow schema of the table."""
+    def _repr_html_(self) -> str: ...
+    def __eq__(self, other: object, /) -> bool: ...

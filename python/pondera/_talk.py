@@ -1,0 +1,68 @@
+"""What goes to standard error: errors, remarks and a progress bar. Standard output is for data alone."""
+
+import os
+import sys
+import time
+from types import TracebackType
+
+from pondera._text import Screen, printable
+
+_PATIENCE_SECONDS = 0.3
+_BAR_WIDTH = 24
+_ERASE = "\r\x1b[K"
+
+
+def say(text: str) -> None:
+    """Tell the user something, in one line."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"{printable(text)}\n")
+        sys.stderr.flush()
+
+
+def say_error(text: str) -> None:
+    """Tell the user what went wrong, in one line."""
+    say(f"pondera: error: {text}")
+
+
+class ProgressBar:
+    """A bar that appears when a scan takes a while and a terminal is there to show it, and leaves no trace.
+
+    Use as a context manager, and hand `update` to `scan_tree` as its `progress` unless it is None.
+    """
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+        self._begin = time.monotonic()
+        self._drawn = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether standard error is a terminal that can take back what was written."""
+        return self._stream is not None and self._stream.isatty() and os.environ.get("TERM") != "dumb"
+
+    def update(self, done: int, total: int) -> None:
+        """Show how many files of how many have been read."""
+        elapsed = time.monotonic() - self._begin
+        if elapsed < _PATIENCE_SECONDS:
+            return
+        screen = Screen.of(self._stream)
+        if total == 0:
+            line = f"looking for models, {elapsed:.0f} s"
+        else:
+            bar = screen.bar(done, total, _BAR_WIDTH)
+            bar += " " * (_BAR_WIDTH - len(bar))
+            line = f"{bar} {done:,} of {total:,} files, {done / elapsed:,.0f} files/s"
+        # A full last column would wrap, and a wrapped line cannot be erased.
+        self._stream.write(_ERASE + screen.cut(line, screen.width - 1))
+        self._stream.flush()
+        self._drawn = True
+
+    def __enter__(self) -> "ProgressBar":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._drawn:
+            self._stream.write(_ERASE)
+            self._stream.flush()

@@ -1,0 +1,108 @@
+"""Fixtures that several test files share: small model folders, a slow one, and the program in a process."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import writer
+from pondera.cli import main
+
+# A decoder of one layer. By hand:
+#   embedding  100 x 8 BF16          800 parameters  1,600 bytes
+#   attention  4 of 8 x 8 BF16       256               512
+#   mlp        3 of 32 x 8 BF16      768             1,536
+#   norm       2 of 8 F32             16                64
+#   head       100 x 8 BF16          800             1,600
+#   total      11 tensors          2,640             5,312
+TINY: writer.Tensors = {
+    "model.embed_tokens.weight": ("BF16", [100, 8]),
+    **{f"model.layers.0.self_attn.{name}_proj.weight": ("BF16", [8, 8]) for name in "qkvo"},
+    "model.layers.0.mlp.gate_proj.weight": ("BF16", [32, 8]),
+    "model.layers.0.mlp.up_proj.weight": ("BF16", [32, 8]),
+    "model.layers.0.mlp.down_proj.weight": ("BF16", [8, 32]),
+    "model.layers.0.input_layernorm.weight": ("F32", [8]),
+    "model.norm.weight": ("F32", [8]),
+    "lm_head.weight": ("BF16", [100, 8]),
+}
+
+
+@pytest.fixture
+def write() -> Callable[[Path, writer.Tensors], Path]:
+    """Writes a sparse safetensors file of name -> (dtype, shape), and gives its path back."""
+
+    def write(path: Path, tensors: writer.Tensors) -> Path:
+        writer.write(path, tensors)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """A folder with one model of 11 tensors; its sums are beside `TINY`."""
+    writer.write(tmp_path / "tiny" / "model.safetensors", TINY, {"format": "pt"})
+    return tmp_path / "tiny"
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A folder with 8 parameters in 32 bytes, whose index names a second shard that is not there."""
+    folder = tmp_path / "broken"
+    norm: writer.Tensors = {"model.norm.weight": ("F32", [8])}
+    head: writer.Tensors = {"lm_head.weight": ("F32", [8, 4])}
+    writer.write(folder / "model-00001-of-00002.safetensors", norm)
+    files = {"model-00001-of-00002.safetensors": norm, "model-00002-of-00002.safetensors": head}
+    writer.write_index(folder / "model.safetensors.index.json", files)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def slow_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 models that are links to one file with a header of 4 MB: a second or more to scan."""
+    root = tmp_path_factory.mktemp("slow")
+    names = (f"model.layers.{layer}.mlp.experts.{expert}.w" for layer in range(200) for expert in range(200))
+    first = root / "0" / "model.safetensors"
+    writer.write(first, {name: ("U8", [1]) for name in names})
+    for number in range(1, 300):
+        (root / str(number)).mkdir()
+        os.link(first, root / str(number) / "model.safetensors")
+    return root
+
+
+@pytest.fixture
+def program() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs `pondera` with arguments in a process of its own, its output piped."""
+
+    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pondera", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)
+
+    return run
+
+
+@pytest.fixture
+def two_models() -> Callable[[Path], Path]:
+    """Writes models `a` of 3 and `b/deep` of 5 parameters, F32, into a folder, and gives the folder back."""
+
+    def write(folder: Path) -> Path:
+        writer.write(folder / "a" / "model.safetensors", {"model.norm.weight": ("F32", [3])})
+        writer.write(folder / "b" / "deep" / "model.safetensors", {"model.norm.weight": ("F32", [5])})
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs `pondera` with arguments in this process: exit code, standard output and standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
