@@ -43,7 +43,7 @@ def broken_json() -> Iterator[Case]:
         ("null", "null", "byte 0"),
         ("a number", "1", "byte 0"),
         ("an object that does not end", '{"a":', "byte 5"),
-        ("an entry that does not end", "{" + SOUND[:-1], "byte 51"),
+        ("an entry that does not end", "{" + SOUND[:-1], "byte 52"),
         ("a name that does not end", '{"a', "byte 3"),
         ("a comma at the end", "{" + SOUND + ",}", "byte 54"),
         ("a comma at the beginning", "{," + SOUND + "}", "byte 1"),
@@ -275,12 +275,12 @@ def large() -> Iterator[Case]:
     yield Case("many: files of one folder, each a model", crowd, checkpoints=4000, tensors=4000)
 
     def packed(folder: Path) -> None:
-        writer.write(folder / MODEL, {f"{letters(n)}.qweight": ("I32", [8, 1]) for n in range(40_000)})
+        writer.write(folder / MODEL, {f"{letters(n)}.qweight": ("I32", [8, 1]) for n in range(100_000)})
         # A grid for one module makes each packed tensor be counted on its own.
         grids = {"bits": 4, "group_size": 64, "x": {"bits": 8}}
         writer.write_json(folder / "config.json", {"quantization": grids})
 
-    yield Case("many: packed tensors, each on its own", packed, tensors=40_000)
+    yield Case("many: packed tensors, each on its own", packed, tensors=100_000)
 
 
 def cases() -> Iterator[Case]:

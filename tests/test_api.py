@@ -201,15 +201,16 @@ def test_other_threads_run_during_a_scan(slow_tree):
     done = threading.Event()
     thread = threading.Thread(target=lambda: (pondera.scan_tree(slow_tree, threads=1), done.set()))
     thread.start()
-    longest, ticks, last = 0.0, 0, time.perf_counter()
+    longest, ticks = 0.0, 0
+    begin = last = time.perf_counter()
     while not done.is_set():
         time.sleep(0.001)
         now = time.perf_counter()
         longest, ticks, last = max(longest, now - last), ticks + 1, now
     thread.join()
-    # With the interpreter held, the scan of a second or more would be one single tick.
+    # With the interpreter held, the whole scan would be one single tick.
     assert ticks > 100
-    assert longest < 0.5
+    assert longest < (last - begin) / 4
 
 
 def test_progress_counts_files_up_to_all_of_them(slow_tree):

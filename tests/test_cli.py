@@ -159,7 +159,7 @@ def test_ten_problems_are_shown_unless_all_are_wanted(run, tmp_path, write):
     assert code == 0
     assert out.count("[unfinished-download]") == 10
     assert "[not-read]" not in out
-    assert out.splitlines()[-1] == "and 3 more, 1 note: --problems"
+    assert out.splitlines()[-1] == "and 3 more, 1 note not shown: --problems"
     _, out, _ = run("scan", tmp_path, "--problems")
     assert out.count("[unfinished-download]") == 13
     assert out.count("[not-read]") == 1
@@ -184,9 +184,8 @@ def test_a_path_that_fails_does_not_stop_the_others(run, tiny, tmp_path):
 def test_nothing_to_scan_is_code_2(run, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").touch()
-    code, out, err = run(
-        run, "scan", tmp_path / "empty", tmp_path / "notes.txt", tmp_path / "nowhere", "--json"
-    )
+    paths = [tmp_path / name for name in ("empty", "notes.txt", "nowhere")]
+    code, out, err = run("scan", *paths, "--json")
     assert (code, out) == (2, "")
     lines = err.splitlines()
     assert lines[0] == f"pondera: error: {tmp_path}/empty: no safetensors here or below"

@@ -15,7 +15,7 @@ on_unix = pytest.mark.skipif(os.name != "posix", reason="needs pseudo-terminals 
 
 
 def in_terminal(arguments, columns=80, *, output=True, environment=None):
-    """Runs `pondera` with a terminal for standard error and perhaps for output: exit code and what it wrote."""
+    """Runs `pondera` with a terminal for standard error and perhaps for output: exit code, what it wrote."""
     import fcntl
     import pty
     import struct
@@ -148,3 +148,19 @@ def test_closed_streams_do_not_crash(tiny):
     assert (done.returncode, done.stderr) == (2, "pondera: error: standard output is closed\n")
     done = subprocess.run(f"{command}/nowhere 2>&-", shell=True, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
+
+
+@on_unix
+def test_a_path_that_is_not_unicode_is_scanned_and_shown(program, tmp_path, write):
+    folder = os.fsencode(tmp_path) + b"/\xff\x1b"
+    os.mkdir(folder)  # noqa: PTH102 - pathlib knows no paths of bytes
+    write(tmp_path / "model.safetensors", {"model.norm.weight": ("F32", [1])})
+    os.rename(tmp_path / "model.safetensors", folder + b"/model.safetensors")  # noqa: PTH104
+    done = program("scan", os.fsdecode(folder))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 parameters (1)" in done.stdout
+    assert "\x1b" not in done.stdout
+    os.remove(folder + b"/model.safetensors")  # noqa: PTH107
+    done = program("scan", os.fsdecode(folder))
+    assert done.returncode == 2
+    assert done.stderr.endswith("/\\udcff\\x1b: no safetensors here or below\n")

@@ -39,10 +39,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     let measurements: [(&str, Box<dyn Fn()>); 8] = [
         ("read headers, 1 thread", Box::new(|| read_all(&files, 1))),
         ("read headers", Box::new(|| read_all(&files, threads))),
-        ("parse: serde_json visitor", Box::new(|| each(&headers, |text| with_serde(text)))),
-        ("parse: sonic-rs visitor", Box::new(|| each(&headers, |text| with_sonic(text)))),
-        ("parse: pondera, parser only", Box::new(|| with_pondera(&headers, false))),
-        ("parse: pondera, templates", Box::new(|| with_pondera(&headers, true))),
+        (
+            "parse: serde_json visitor",
+            Box::new(|| each(&headers, |text| with_serde(text))),
+        ),
+        (
+            "parse: sonic-rs visitor",
+            Box::new(|| each(&headers, |text| with_sonic(text))),
+        ),
+        (
+            "parse: pondera, parser only",
+            Box::new(|| with_pondera(&headers, false)),
+        ),
+        (
+            "parse: pondera, templates",
+            Box::new(|| with_pondera(&headers, true)),
+        ),
         ("scan, 1 thread", Box::new(|| scan_all(folder, 1))),
         ("scan", Box::new(|| scan_all(folder, threads))),
     ];
@@ -117,7 +129,12 @@ impl<'de> Visitor<'de> for Entries {
                 continue;
             }
             let entry: Entry<'_> = map.next_value()?;
-            names.push((name.to_owned(), entry.dtype.len(), entry.shape, entry.data_offsets));
+            names.push((
+                name.to_owned(),
+                entry.dtype.len(),
+                entry.shape,
+                entry.data_offsets,
+            ));
         }
         Ok(black_box(names).len())
     }

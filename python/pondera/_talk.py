@@ -1,5 +1,6 @@
 """What goes to standard error: errors, remarks and a progress bar. Standard output is for data alone."""
 
+import contextlib
 import os
 import sys
 import time
@@ -14,7 +15,8 @@ _ERASE = "\r\x1b[K"
 
 def say(text: str) -> None:
     """Tell the user something, in one line."""
-    if sys.stderr is not None:
+    # Where nobody listens there is nobody to tell that either.
+    with contextlib.suppress(OSError, AttributeError):
         sys.stderr.write(f"{printable(text)}\n")
         sys.stderr.flush()
 

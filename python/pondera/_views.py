@@ -52,29 +52,15 @@ def tree_view(screen: Screen, trees: Sequence[Tree]) -> list[str]:
         [
             _place(checkpoint, root),
             " ".join(filter(None, (checkpoint.kind, checkpoint.quantization))),
-            exact_count(checkpoint.shards),
-            exact_count(checkpoint.tensors),
-            short_count(checkpoint.parameters),
-            decimal_bytes(checkpoint.stored_bytes),
-            f"({binary_bytes(checkpoint.stored_bytes)})",
+            *_weight_cells([checkpoint]),
             checkpoint.stored_bytes,
         ]
         for checkpoint in checkpoints
     ]
-    stored = sum(checkpoint.stored_bytes for checkpoint in checkpoints)
-    total = [
-        "total",
-        "",
-        exact_count(sum(checkpoint.shards for checkpoint in checkpoints)),
-        exact_count(sum(checkpoint.tensors for checkpoint in checkpoints)),
-        short_count(sum(checkpoint.parameters for checkpoint in checkpoints)),
-        decimal_bytes(stored),
-        f"({binary_bytes(stored)})",
-        "",
-    ]
+    total = ["total", "", *_weight_cells(checkpoints), ""]
     worst = [_worst(screen, checkpoint.problems) for checkpoint in checkpoints]
     if any(worst):
-        columns.append(Column("worst problem", "text", least=15))
+        columns.append(Column("worst problem", "text", least=20))
         rows = [[*row, problem] for row, problem in zip(rows, worst, strict=True)]
         total.append("")
     last = len(columns) - 1
@@ -112,7 +98,7 @@ def problem_list(
         more = len(serious) - len(shown)
         notes = len(ordered) - len(serious)
         hidden = [f"and {more:,} more"] if more else []
-        hidden += [plural(notes, "note")] if notes else []
+        hidden += [f"{plural(notes, 'note')} not shown"] if notes else []
         if hidden:
             lines.append(screen.paint(f"{', '.join(hidden)}: --problems", "dim"))
     return ["", *lines] if lines else []
@@ -220,6 +206,18 @@ def _tensor_table(screen: Screen, checkpoint: Checkpoint) -> list[str]:
         "",
     ]
     return table(screen, columns, rows, Row(total, "bold"))
+
+
+def _weight_cells(checkpoints: Sequence[Checkpoint]) -> list[str]:
+    """Shards, tensors, parameters and bytes of some checkpoints together, as cells."""
+    stored = sum(checkpoint.stored_bytes for checkpoint in checkpoints)
+    return [
+        exact_count(sum(checkpoint.shards for checkpoint in checkpoints)),
+        exact_count(sum(checkpoint.tensors for checkpoint in checkpoints)),
+        short_count(sum(checkpoint.parameters for checkpoint in checkpoints)),
+        decimal_bytes(stored),
+        f"({binary_bytes(stored)})",
+    ]
 
 
 def _place(checkpoint: Checkpoint, root: str | None) -> str:

@@ -114,17 +114,17 @@ def view(screen: Screen, trees: Sequence[Tree], by: By | None, *, all_problems: 
 def _scan_all(paths: Sequence[str], threads: int | None) -> tuple[list[Tree], list[str]]:
     """The scans that gave a checkpoint, and for each other path what went wrong."""
     trees, errors = [], []
-    with ProgressBar() as bar:
-        for path in paths:
-            try:
-                trees.append(_scan_one(path, threads, bar))
-            except (PonderaError, OSError) as error:
-                errors.append(str(error))
+    for path in paths:
+        try:
+            trees.append(_scan_one(path, threads))
+        except (PonderaError, OSError) as error:
+            errors.append(str(error))
     return trees, errors
 
 
-def _scan_one(path: str, threads: int | None, bar: ProgressBar) -> Tree:
-    tree = scan_tree(path, threads=threads, progress=bar.update if bar.wanted else None)
+def _scan_one(path: str, threads: int | None) -> Tree:
+    with ProgressBar() as bar:
+        tree = scan_tree(path, threads=threads, progress=bar.update if bar.wanted else None)
     if not tree:
         found = "".join(f"; found {problem}" for problem in tree.problems[:3])
         more = f"; and {len(tree.problems) - 3} more" if len(tree.problems) > 3 else ""

@@ -67,12 +67,19 @@ mod tests {
         for (text, expected) in [
             (r#"{"a": [0.0, Infinity]}"#, r#"{"a": [0.0, null]}"#),
             ("[-Infinity,NaN,-1]", "[null,null,-1]"),
-            (r#"["NaN", "a\"NaN", "\\", NaN]"#, r#"["NaN", "a\"NaN", "\\", null]"#),
+            (
+                r#"["NaN", "a\"NaN", "\\", NaN]"#,
+                r#"["NaN", "a\"NaN", "\\", null]"#,
+            ),
             ("Infinity", "null"),
             ("\"\\", "\"\\"),
             ("{}", "{}"),
         ] {
-            assert_eq!(without_bare_words(text.as_bytes()), expected.as_bytes(), "{text}");
+            assert_eq!(
+                without_bare_words(text.as_bytes()),
+                expected.as_bytes(),
+                "{text}"
+            );
         }
     }
 

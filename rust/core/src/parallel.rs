@@ -113,12 +113,18 @@ mod tests {
     #[test]
     fn a_cancelled_job_begins_nothing_more() {
         let control = Control::default();
-        let results = map(&[0; 100], 1, &control, || 0, |done, _| {
-            *done += 1;
-            if *done == 10 {
-                control.cancel();
-            }
-        });
+        let results = map(
+            &[0; 100],
+            1,
+            &control,
+            || 0,
+            |done, _| {
+                *done += 1;
+                if *done == 10 {
+                    control.cancel();
+                }
+            },
+        );
         assert_eq!(results.iter().flatten().count(), 10);
     }
 }

@@ -45,13 +45,19 @@ mod tests {
         let path = folder.path().join("config.json");
         std::fs::write(&path, b"12345").unwrap();
         assert_eq!(read(&path, 5).unwrap(), b"12345");
-        assert_eq!(read(&path, 4).unwrap_err().to_string(), "it has more than 4 bytes");
+        assert_eq!(
+            read(&path, 4).unwrap_err().to_string(),
+            "it has more than 4 bytes"
+        );
     }
 
     #[test]
     fn what_is_no_regular_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(open(folder.path()).unwrap_err().to_string(), "not a regular file");
+        assert_eq!(
+            open(folder.path()).unwrap_err().to_string(),
+            "not a regular file"
+        );
         let absent = open(&folder.path().join("absent")).unwrap_err();
         assert_eq!(absent.kind(), std::io::ErrorKind::NotFound);
     }
@@ -61,8 +67,14 @@ mod tests {
     fn a_pipe_does_not_block() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
-        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        let made = std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap();
         assert!(made.success());
-        assert_eq!(read(&pipe, 5).unwrap_err().to_string(), "not a regular file");
+        assert_eq!(
+            read(&pipe, 5).unwrap_err().to_string(),
+            "not a regular file"
+        );
     }
 }

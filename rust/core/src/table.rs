@@ -53,6 +53,7 @@ impl Texts {
     }
 
     /// The texts.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         let mut from = 0;
         self.ends.iter().map(move |&end| {

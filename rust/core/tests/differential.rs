@@ -6,9 +6,12 @@
 //!
 //! `PROPTEST_CASES` sets the number of cases of each; the default keeps the whole file within seconds.
 
+mod differences;
+
+use differences::{Accepts, DIFFERENCES, Difference, Seen, allowed};
 use pondera::checkpoint::{
-    Checkpoint, Code, HEADER_LIMIT, Header, HeaderReader, Metadata, NameHasher, Problem, Problems, Severity,
-    ShardReader, scan,
+    Checkpoint, Code, HEADER_LIMIT, Header, HeaderReader, Metadata, NameHasher, Problem, Problems,
+    Severity, ShardReader, scan,
 };
 use pondera::dtype::Dtype;
 use pondera::parallel::Control;
@@ -22,7 +25,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 fn config(cases: u32) -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    let asked = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok());
     ProptestConfig {
         cases: asked.unwrap_or(cases),
         // What fails is to be made a case of its own, with a name that says what went wrong.
@@ -33,112 +38,6 @@ fn config(cases: u32) -> ProptestConfig {
 
 // ---------------------------------------------------------------------------------------------------------------
 // Headers against the safetensors crate.
-
-/// Who accepts a file that the other rejects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Accepts {
-    Pondera,
-    Safetensors,
-}
-
-/// A case in which this crate and safetensors 0.8 differ on purpose.
-struct Difference {
-    accepts: Accepts,
-    /// As `docs/problems.md` words it, which a Python test holds against this list.
-    what: &'static str,
-    reason: &'static str,
-    /// Whether a file may be such a case: by its header as JSON, where it is JSON, and by what was reported.
-    applies: fn(&Seen<'_>) -> bool,
-    /// A file that is one, as header and number of data bytes.
-    example: (&'static str, usize),
-}
-
-/// What is known of a file on which the two readers disagree.
-struct Seen<'a> {
-    header: &'a [u8],
-    problems: &'a [Problem],
-}
-
-impl Seen<'_> {
-    fn reports(&self, code: Code) -> bool {
-        self.problems.iter().any(|problem| problem.code == code)
-    }
-
-    /// Whether an entry, which need not be the last of its name, is such a value.
-    fn has_entry(&self, wanted: fn(&serde_json::Value) -> bool) -> bool {
-        serde_json::from_slice::<Entries>(self.header).is_ok_and(|entries| entries.0.iter().any(wanted))
-    }
-}
-
-/// The one list of deliberate differences.
-const DIFFERENCES: &[Difference] = &[
-    Difference {
-        accepts: Accepts::Pondera,
-        what: "a dtype that the format does not have",
-        reason: "a newer writer may know it; the tensor is sized by its data offsets and `dtype-unknown` warns",
-        applies: |seen| seen.reports(Code::DtypeUnknown),
-        example: (r#"{"a":{"dtype":"F3","shape":[1],"data_offsets":[0,4]}}"#, 4),
-    },
-    Difference {
-        accepts: Accepts::Pondera,
-        what: "a number beyond the range of 64-bit floats in a field that is not read",
-        reason: "it is valid JSON, and a field that is not read is checked for its grammar alone",
-        applies: |seen| {
-            let error = serde_json::from_slice::<serde_json::Value>(seen.header).err();
-            error.is_some_and(|error| error.to_string().starts_with("number out of range"))
-        },
-        example: (r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"more":1e400}}"#, 4),
-    },
-    Difference {
-        accepts: Accepts::Safetensors,
-        what: "a tensor name that stands twice in one header",
-        reason: "safetensors keeps the last in silence, other readers the first: the file means two things",
-        applies: |seen| seen.reports(Code::TensorDuplicate),
-        example: (
-            r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,
-            4,
-        ),
-    },
-    Difference {
-        accepts: Accepts::Safetensors,
-        what: "an entry written as an array, `[\"F32\", [1], [0, 4]]`",
-        reason: "the format asks for an object; that safetensors takes an array is an accident of its JSON library",
-        applies: |seen| seen.has_entry(serde_json::Value::is_array),
-        example: (r#"{"a":["F32",[1],[0,4]]}"#, 4),
-    },
-    Difference {
-        accepts: Accepts::Safetensors,
-        what: "a dtype written as an object, `{\"F32\": null}`",
-        reason: "the format asks for a string; that safetensors takes an object is an accident of its JSON library",
-        applies: |seen| seen.has_entry(|entry| entry.get("dtype").is_some_and(serde_json::Value::is_object)),
-        example: (r#"{"a":{"dtype":{"F32":null},"shape":[1],"data_offsets":[0,4]}}"#, 4),
-    },
-];
-
-/// The values of a JSON object, with those of repeated keys.
-struct Entries(Vec<serde_json::Value>);
-
-impl<'de> serde::Deserialize<'de> for Entries {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Entries;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
-                let mut entries = Vec::new();
-                while let Some((_, value)) = map.next_entry::<String, _>()? {
-                    entries.push(value);
-                }
-                Ok(Entries(entries))
-            }
-        }
-        deserializer.deserialize_map(Visitor)
-    }
-}
 
 /// Name, dtype, shape and data offsets of every tensor, and the metadata.
 type Contents = (BTreeMap<String, (String, Vec<u64>, u64, u64)>, Metadata);
@@ -155,7 +54,10 @@ fn by_safetensors(file: &[u8]) -> Option<Contents> {
         .map(|(name, info)| {
             let (begin, end) = info.data_offsets;
             let shape = info.shape.iter().copied().map(size).collect();
-            (name, (info.dtype.to_string(), shape, size(begin), size(end)))
+            (
+                name,
+                (info.dtype.to_string(), shape, size(begin), size(end)),
+            )
         })
         .collect();
     let stated = metadata.metadata().clone().unwrap_or_default();
@@ -171,7 +73,12 @@ fn by_pondera(reader: &mut ShardReader, path: &Arc<PathBuf>) -> (Contents, Vec<P
         .map(|tensor| {
             let form = shard.form(tensor);
             let end = tensor.begin + form.bytes;
-            let info = (form.dtype.name().to_owned(), form.shape.to_vec(), tensor.begin, end);
+            let info = (
+                form.dtype.name().to_owned(),
+                form.shape.to_vec(),
+                tensor.begin,
+                end,
+            );
             (shard.name(tensor), info)
         })
         .collect();
@@ -195,23 +102,31 @@ fn header_of(file: &[u8]) -> &[u8] {
 }
 
 /// Holds both readers against each other on one file; true if both accept it.
-fn compare(reader: &mut ShardReader, path: &Arc<PathBuf>, file: &[u8]) -> Result<bool, TestCaseError> {
+fn compare(
+    reader: &mut ShardReader,
+    path: &Arc<PathBuf>,
+    file: &[u8],
+) -> Result<bool, TestCaseError> {
     fs::write(&**path, file).unwrap();
     let theirs = by_safetensors(file);
     let (ours, problems) = by_pondera(reader, path);
-    let rejected = problems.iter().any(|problem| problem.severity() == Severity::Error);
-    let seen = Seen {
-        header: header_of(file),
-        problems: &problems,
-    };
-    let allowed = |accepts| DIFFERENCES.iter().any(|d| d.accepts == accepts && (d.applies)(&seen));
+    let rejected = problems
+        .iter()
+        .any(|problem| problem.severity() == Severity::Error);
+    let allowed = |accepts| allowed(accepts, header_of(file), &problems);
     match theirs {
         Some(theirs) if !rejected => {
             prop_assert_eq!(ours, theirs);
             return Ok(true);
         }
-        Some(_) => prop_assert!(allowed(Accepts::Safetensors), "only safetensors accepts it; {problems:?}"),
-        None if !rejected => prop_assert!(allowed(Accepts::Pondera), "only pondera accepts it; {problems:?}"),
+        Some(_) => prop_assert!(
+            allowed(Accepts::Safetensors),
+            "only safetensors accepts it; {problems:?}"
+        ),
+        None if !rejected => prop_assert!(
+            allowed(Accepts::Pondera),
+            "only pondera accepts it; {problems:?}"
+        ),
         None => {}
     }
     Ok(false)
@@ -260,8 +175,12 @@ impl Writer {
             Spacing::None => {}
             Spacing::Single => self.text.push(' '),
             Spacing::Wild(seed) => {
-                *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                self.text.push_str(["", "", "", " ", "\n  ", "\t", "\r\n", "  "][(*seed >> 61) as usize]);
+                *seed = seed
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                self.text.push_str(
+                    ["", "", "", " ", "\n  ", "\t", "\r\n", "  "][(*seed >> 61) as usize],
+                );
             }
         }
         self.text.push_str(token);
@@ -331,19 +250,75 @@ const FIELDS: [&str; 3] = ["dtype", "shape", "data_offsets"];
 
 /// Texts that stand where a value of an entry should stand.
 const ODD_VALUES: &[&str] = &[
-    "null", "true", "\"\"", "\"F32\"", "\"f32\"", "\"F7\"", "\"\\u0046\\u0033\\u0032\"", "{\"F32\":null}", "{\"F32\":{}}",
-    "{\"F32\":1}", "{\"F32\":null,\"F16\":null}", "{}", "[]", "[[]]", "[0]", "[0,4]", "[4]", "[0,4,4]", "[00,4]", "[0,04]",
-    "[-0,4]", "[0,4.0]", "[0,4e0]", "[0,\"4\"]", "[null,4]", "[0,4,]", "[,4]", "[0 4]", "[1e400]", "[-1]", "[1.0]",
-    "[18446744073709551615]", "[18446744073709551616]", "[4294967296,4294967296]", "[0,18446744073709551615,2]",
-    "[18446744073709551615,2,0]", "[2305843009213693952]", "0", "4", "tru", "[+4]", "[0x4]", "NaN",
+    "null",
+    "true",
+    "\"\"",
+    "\"F32\"",
+    "\"f32\"",
+    "\"F7\"",
+    "\"\\u0046\\u0033\\u0032\"",
+    "{\"F32\":null}",
+    "{\"F32\":{}}",
+    "{\"F32\":1}",
+    "{\"F32\":null,\"F16\":null}",
+    "{}",
+    "[]",
+    "[[]]",
+    "[0]",
+    "[0,4]",
+    "[4]",
+    "[0,4,4]",
+    "[00,4]",
+    "[0,04]",
+    "[-0,4]",
+    "[0,4.0]",
+    "[0,4e0]",
+    "[0,\"4\"]",
+    "[null,4]",
+    "[0,4,]",
+    "[,4]",
+    "[0 4]",
+    "[1e400]",
+    "[-1]",
+    "[1.0]",
+    "[18446744073709551615]",
+    "[18446744073709551616]",
+    "[4294967296,4294967296]",
+    "[0,18446744073709551615,2]",
+    "[18446744073709551615,2,0]",
+    "[2305843009213693952]",
+    "0",
+    "4",
+    "tru",
+    "[+4]",
+    "[0x4]",
+    "NaN",
 ];
 
 /// Fields that a reader must pass over, well formed or not.
 const EXTRAS: &[(&str, &str)] = &[
-    ("extra", "1"), ("extra", "-0.5e-7"), ("extra", "1e400"), ("extra", "-1e999999999"), ("extra", "0e999999"),
-    ("", "\"\\ud83d\\ude00\""), ("x", "\"\\ud83d\""), ("x", "\"\\q\""), ("x", "{\"a\":[1,{\"b\":null}]}"), ("x", "[1,]"),
-    ("x", "{\"a\":1,}"), ("x", "{\"a\":1,\"a\":2}"), ("DTYPE", "5"), ("dt\\u0079pe", "\"F32\""), ("x", "-"), ("x", "01"),
-    ("x", "1."), ("x", ".5"), ("x", "nul"), ("x", "\"\u{7f}\u{80}\""), ("x", "\"\t\""), ("dtype ", "1"),
+    ("extra", "1"),
+    ("extra", "-0.5e-7"),
+    ("extra", "1e400"),
+    ("extra", "-1e999999999"),
+    ("extra", "0e999999"),
+    ("", "\"\\ud83d\\ude00\""),
+    ("x", "\"\\ud83d\""),
+    ("x", "\"\\q\""),
+    ("x", "{\"a\":[1,{\"b\":null}]}"),
+    ("x", "[1,]"),
+    ("x", "{\"a\":1,}"),
+    ("x", "{\"a\":1,\"a\":2}"),
+    ("DTYPE", "5"),
+    ("dt\\u0079pe", "\"F32\""),
+    ("x", "-"),
+    ("x", "01"),
+    ("x", "1."),
+    ("x", ".5"),
+    ("x", "nul"),
+    ("x", "\"\u{7f}\u{80}\""),
+    ("x", "\"\t\""),
+    ("dtype ", "1"),
 ];
 
 #[derive(Clone, Debug)]
@@ -382,16 +357,18 @@ fn entry() -> impl Strategy<Value = Entry> {
         prop::option::weighted(0.02, 120..130_usize),
         fault,
     )
-        .prop_map(|(name, style, dtype, shape, order, extra, nested, fault)| Entry {
-            name,
-            style,
-            dtype,
-            shape,
-            order,
-            extra,
-            nested,
-            fault,
-        })
+        .prop_map(
+            |(name, style, dtype, shape, order, extra, nested, fault)| Entry {
+                name,
+                style,
+                dtype,
+                shape,
+                order,
+                extra,
+                nested,
+                fault,
+            },
+        )
 }
 
 impl Entry {
@@ -399,7 +376,10 @@ impl Entry {
     fn write(&self, writer: &mut Writer, begin: u64) -> u64 {
         writer.tokens(&[&quoted(&self.name, self.style), ":"]);
         let dtype = Dtype::known().nth(self.dtype).unwrap();
-        let bits = self.shape.iter().try_fold(dtype.bits(), |bits, side| bits.checked_mul(*side));
+        let bits = self
+            .shape
+            .iter()
+            .try_fold(dtype.bits(), |bits, side| bits.checked_mul(*side));
         let end = begin.saturating_add(bits.unwrap_or(8) / 8);
         let (from, to) = match self.fault {
             Fault::Begin(shift) => (begin.saturating_add(shift), end),
@@ -437,7 +417,13 @@ impl Entry {
             writer.tokens(&[comma, &format!("\"{key}\""), ":", value]);
         }
         if let Some(depth) = self.nested {
-            writer.tokens(&[",", "\"nested\"", ":", &"[".repeat(depth), &"]".repeat(depth)]);
+            writer.tokens(&[
+                ",",
+                "\"nested\"",
+                ":",
+                &"[".repeat(depth),
+                &"]".repeat(depth),
+            ]);
         }
         writer.token("}");
         end
@@ -456,8 +442,20 @@ fn list(writer: &mut Writer, numbers: &[u64]) {
 }
 
 const METADATA: &[&str] = &[
-    "null", "{}", "{\"format\":\"pt\"}", "{\"a\":\"1\",\"a\":\"2\"}", "{\"\\u00e9\":\"\\n\"}", "{\"a\":1}", "{\"a\":null}",
-    "{\"a\":\"b\",}", "[]", "\"pt\"", "5", "nullx", "{\"a\":\"\\ud800\"}", "{\"a\":{\"b\":\"c\"}}",
+    "null",
+    "{}",
+    "{\"format\":\"pt\"}",
+    "{\"a\":\"1\",\"a\":\"2\"}",
+    "{\"\\u00e9\":\"\\n\"}",
+    "{\"a\":1}",
+    "{\"a\":null}",
+    "{\"a\":\"b\",}",
+    "[]",
+    "\"pt\"",
+    "5",
+    "nullx",
+    "{\"a\":\"\\ud800\"}",
+    "{\"a\":{\"b\":\"c\"}}",
 ];
 
 /// Changes to the bytes of a file.
@@ -525,7 +523,17 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
         (0..9_usize, any::<bool>()),
     );
     whole.prop_map(
-        |(mut entries, shuffled, spacing, mut metadata, data_shift, length_shift, inner, outer, (padding, sound))| {
+        |(
+            mut entries,
+            shuffled,
+            spacing,
+            mut metadata,
+            data_shift,
+            length_shift,
+            inner,
+            outer,
+            (padding, sound),
+        )| {
             if sound {
                 make_sound(&mut entries, &mut metadata);
             }
@@ -542,7 +550,11 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
                 spacing: Spacing::None,
             };
             let mut end = 0;
-            let order: Vec<usize> = if shuffled { (0..entries.len()).rev().collect() } else { (0..entries.len()).collect() };
+            let order: Vec<usize> = if shuffled {
+                (0..entries.len()).rev().collect()
+            } else {
+                (0..entries.len()).collect()
+            };
             begins.resize(entries.len(), 0);
             for at in order {
                 begins[at] = end;
@@ -571,8 +583,14 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
                 mutation.apply(&mut header);
             }
             // Data that would not fit the memory of a test is left out: then both must find the file too short.
-            let data = usize::try_from(end).ok().filter(|data| *data < 1 << 16).unwrap_or(0);
-            let mut file = file_of(&header, data.saturating_add_signed(isize::try_from(data_shift).unwrap()));
+            let data = usize::try_from(end)
+                .ok()
+                .filter(|data| *data < 1 << 16)
+                .unwrap_or(0);
+            let mut file = file_of(
+                &header,
+                data.saturating_add_signed(isize::try_from(data_shift).unwrap()),
+            );
             let length = (header.len() as u64).saturating_add_signed(length_shift);
             file[..8].copy_from_slice(&length.to_le_bytes());
             for mutation in &outer {
@@ -596,7 +614,9 @@ fn make_sound(entries: &mut Vec<Entry>, metadata: &mut Vec<(&'static str, Place)
         if dtype.bits() < 8 && entry.shape.iter().product::<u64>() % 4 != 0 {
             entry.shape.push(4);
         }
-        entry.extra = entry.extra.filter(|(_, value)| serde_json::from_str::<serde_json::Value>(value).is_ok());
+        entry.extra = entry
+            .extra
+            .filter(|(_, value)| serde_json::from_str::<serde_json::Value>(value).is_ok());
     }
     metadata.truncate(1);
     metadata.retain(|(value, _)| serde_json::from_str::<Option<Metadata>>(value).is_ok());
@@ -617,8 +637,18 @@ fn headers_are_accepted_as_safetensors_accepts_them() {
         })
         .unwrap_or_else(|failure| panic!("{failure}"));
     // A generator that makes hardly any file that is accepted, or rejected, would prove little.
-    assert!(accepted.get() * 5 > all.get(), "{} of {}", accepted.get(), all.get());
-    assert!(accepted.get() * 5 < all.get() * 3, "{} of {}", accepted.get(), all.get());
+    assert!(
+        accepted.get() * 5 > all.get(),
+        "{} of {}",
+        accepted.get(),
+        all.get()
+    );
+    assert!(
+        accepted.get() * 5 < all.get() * 3,
+        "{} of {}",
+        accepted.get(),
+        all.get()
+    );
 }
 
 #[test]
@@ -634,8 +664,15 @@ fn every_deliberate_difference_is_one() {
             problems: &problems,
         };
         assert!((difference.applies)(&seen), "{}", difference.what);
-        let rejected = problems.iter().any(|problem| problem.severity() == Severity::Error);
-        assert_eq!(rejected, difference.accepts == Accepts::Safetensors, "{}: {problems:?}", difference.what);
+        let rejected = problems
+            .iter()
+            .any(|problem| problem.severity() == Severity::Error);
+        assert_eq!(
+            rejected,
+            difference.accepts == Accepts::Safetensors,
+            "{}: {problems:?}",
+            difference.what
+        );
         assert_eq!(
             by_safetensors(&file).is_some(),
             difference.accepts == Accepts::Safetensors,
@@ -648,24 +685,40 @@ fn every_deliberate_difference_is_one() {
 
 #[test]
 fn the_documentation_lists_the_same_differences() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/problems.md")).unwrap();
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/problems.md"))
+            .unwrap();
     for Difference {
-        accepts, what, reason, ..
+        accepts,
+        what,
+        reason,
+        ..
     } in DIFFERENCES
     {
         let row = match accepts {
             Accepts::Pondera => format!("| {what} | accepted | rejected | {reason} |"),
             Accepts::Safetensors => format!("| {what} | rejected | accepted | {reason} |"),
         };
-        assert!(page.contains(&row), "docs/problems.md lacks this row:\n{row}");
+        assert!(
+            page.contains(&row),
+            "docs/problems.md lacks this row:\n{row}"
+        );
     }
-    let rows = page.lines().filter(|line| line.ends_with(" |") && line.contains("| accepted |")).count();
-    assert_eq!(rows, DIFFERENCES.len(), "docs/problems.md lists a difference that is not one");
+    let rows = page
+        .lines()
+        .filter(|line| line.ends_with(" |") && line.contains("| accepted |"))
+        .count();
+    assert_eq!(
+        rows,
+        DIFFERENCES.len(),
+        "docs/problems.md lists a difference that is not one"
+    );
 }
 
 #[test]
 fn every_prefix_of_a_file_is_rejected_by_both() {
-    let header = r#"{"__metadata__":{"a":"b"},"x.1":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
+    let header =
+        r#"{"__metadata__":{"a":"b"},"x.1":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
     let file = file_of(header.as_bytes(), 8);
     let mut bench = Bench::new();
     assert!(bench.compare(&file).unwrap());
@@ -681,14 +734,28 @@ fn limits_are_those_of_safetensors() {
     for (length, accepted) in [(HEADER_LIMIT, true), (HEADER_LIMIT + 1, false)] {
         let mut header = b"{}".to_vec();
         header.resize(usize::try_from(length).unwrap(), b' ');
-        assert_eq!(bench.compare(&file_of(&header, 0)).unwrap(), accepted, "{length}");
+        assert_eq!(
+            bench.compare(&file_of(&header, 0)).unwrap(),
+            accepted,
+            "{length}"
+        );
     }
     // Eight tensors that reach the end of the 64-bit range: the end of the file lies beyond it.
     let side = (1_u64 << 61) - 1;
     let entries: Vec<String> = (0..8)
-        .map(|n| format!(r#""{n}":{{"dtype":"U8","shape":[{side}],"data_offsets":[{},{}]}}"#, n * side, (n + 1) * side))
+        .map(|n| {
+            format!(
+                r#""{n}":{{"dtype":"U8","shape":[{side}],"data_offsets":[{},{}]}}"#,
+                n * side,
+                (n + 1) * side
+            )
+        })
         .collect();
-    assert!(!bench.compare(&file_of(format!("{{{}}}", entries.join(",")).as_bytes(), 0)).unwrap());
+    assert!(
+        !bench
+            .compare(&file_of(format!("{{{}}}", entries.join(",")).as_bytes(), 0))
+            .unwrap()
+    );
     for length in [0, 1, 7, u64::MAX, 1 << 63, u64::MAX - 7] {
         assert!(!bench.compare(&length.to_le_bytes()).unwrap());
     }
@@ -708,25 +775,86 @@ fn reading(reader: &mut HeaderReader, text: &[u8]) -> (Reading, Option<Header>) 
         let tensors = header.tensors.iter().map(|tensor| {
             let form = reader.forms.form(tensor.form);
             let name = reader.forms.name(tensor, &header.numbers);
-            (name, form.dtype.name().to_owned(), form.shape.to_vec(), tensor.begin, form.bytes)
+            (
+                name,
+                form.dtype.name().to_owned(),
+                form.shape.to_vec(),
+                tensor.begin,
+                form.bytes,
+            )
         });
-        (tensors.collect(), header.metadata.clone(), header.data_bytes)
+        (
+            tensors.collect(),
+            header.metadata.clone(),
+            header.data_bytes,
+        )
     });
     ((seen, problems.into_vec()), header)
 }
 
 /// Numbers as they stand in a name: with and without leading zeros, around the limits, and what is no number.
 const NAME_NUMBERS: &[&str] = &[
-    "0", "1", "2", "7", "9", "10", "11", "99", "100", "255", "1000", "4095", "65536", "99999999", "100000000", "999999999",
-    "1000000000", "4294967295", "4294967296", "999999999999999", "1000000000000000", "18446744073709551615",
-    "18446744073709551616", "00", "01", "007", "1x", "x1", "1_0", "-1", "1e3", "+1", "", "1 ", " 1", "*", "٣", "1\\u0030",
+    "0",
+    "1",
+    "2",
+    "7",
+    "9",
+    "10",
+    "11",
+    "99",
+    "100",
+    "255",
+    "1000",
+    "4095",
+    "65536",
+    "99999999",
+    "100000000",
+    "999999999",
+    "1000000000",
+    "4294967295",
+    "4294967296",
+    "999999999999999",
+    "1000000000000000",
+    "18446744073709551615",
+    "18446744073709551616",
+    "00",
+    "01",
+    "007",
+    "1x",
+    "x1",
+    "1_0",
+    "-1",
+    "1e3",
+    "+1",
+    "",
+    "1 ",
+    " 1",
+    "*",
+    "٣",
+    "1\\u0030",
 ];
 
 /// Offsets that are not those of the entry.
 const OFFSETS: &[&str] = &[
-    "0", "00", "04", "4", "4.0", "4e0", "-4", "999999999", "1000000000", "9999999999999999", "10000000000000000",
-    "9223372036854775808", "18446744073709551612", "18446744073709551615", "18446744073709551616", "184467440737095516160",
-    "\"4\"", "null", "",
+    "0",
+    "00",
+    "04",
+    "4",
+    "4.0",
+    "4e0",
+    "-4",
+    "999999999",
+    "1000000000",
+    "9999999999999999",
+    "10000000000000000",
+    "9223372036854775808",
+    "18446744073709551612",
+    "18446744073709551615",
+    "18446744073709551616",
+    "184467440737095516160",
+    "\"4\"",
+    "null",
+    "",
 ];
 
 #[derive(Clone, Debug)]
@@ -771,7 +899,11 @@ fn near() -> impl Strategy<Value = Near> {
         1 => any::<Place>().prop_map(Change::Remove),
     ];
     let number = || prop_oneof![5 => 0..13_usize, 1 => 0..NAME_NUMBERS.len()];
-    (0..6_usize, [number(), number()], change).prop_map(|(kind, numbers, change)| Near { kind, numbers, change })
+    (0..6_usize, [number(), number()], change).prop_map(|(kind, numbers, change)| Near {
+        kind,
+        numbers,
+        change,
+    })
 }
 
 /// Entries of a header in one text, and where the data of the next begins.
@@ -805,8 +937,16 @@ fn write_near(entries: &[Near], opening: &str) -> Vec<u8> {
             _ => {}
         }
         // Escaping letters leaves the name the same.
-        let name = if matches!(near.change, Change::Escaped) { name.replace('w', "\\u0077") } else { name };
-        let comma = if place == 0 && comma == "," { "" } else { comma };
+        let name = if matches!(near.change, Change::Escaped) {
+            name.replace('w', "\\u0077")
+        } else {
+            name
+        };
+        let comma = if place == 0 && comma == "," {
+            ""
+        } else {
+            comma
+        };
         let entry = format!(
             "{before}{comma}{after}\"{name}\"{colon}:{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":[{from},{to}]{extra}}}"
         );
@@ -870,8 +1010,14 @@ fn a_header_that_templates_read_is_read_by_them_wherever_it_is_broken() {
         for byte in *b"019a,:.\"\\{}[] -" {
             let mut broken = text.clone();
             broken[at] = byte;
-            let (by_templates, by_parser) = (reading(&mut fast, &broken).0, reading(&mut slow, &broken).0);
-            assert_eq!(by_templates, by_parser, "{}", String::from_utf8_lossy(&broken));
+            let (by_templates, by_parser) =
+                (reading(&mut fast, &broken).0, reading(&mut slow, &broken).0);
+            assert_eq!(
+                by_templates,
+                by_parser,
+                "{}",
+                String::from_utf8_lossy(&broken)
+            );
         }
     }
 }
@@ -912,12 +1058,30 @@ struct Model {
 
 /// Names of tensors; each has as many bytes as its place here, so that totals tell sets apart.
 const POOL: &[&str] = &[
-    "model.layers.2.w", "model.layers.10.w", "model.layers.10.x", "model.layers.1.e.0.w", "model.layers.1.e.1.w", "lm_head", "",
-    "é.1", "a\"b", "1", "01", "1000000000", "a.*", "*.1", "z",
+    "model.layers.2.w",
+    "model.layers.10.w",
+    "model.layers.10.x",
+    "model.layers.1.e.0.w",
+    "model.layers.1.e.1.w",
+    "lm_head",
+    "",
+    "é.1",
+    "a\"b",
+    "1",
+    "01",
+    "1000000000",
+    "a.*",
+    "*.1",
+    "z",
 ];
 
 /// Shards that are not there.
-const ABSENT: &[&str] = &["model-00009-of-00009.safetensors", "absent.safetensors", "../up.safetensors", "sub/x.safetensors"];
+const ABSENT: &[&str] = &[
+    "model-00009-of-00009.safetensors",
+    "absent.safetensors",
+    "../up.safetensors",
+    "sub/x.safetensors",
+];
 
 fn model() -> impl Strategy<Value = Model> {
     let shard = prop::collection::btree_set(0..POOL.len(), 0..7);
@@ -937,29 +1101,35 @@ fn model() -> impl Strategy<Value = Model> {
         prop::bool::weighted(0.1),
         prop_oneof![3 => Just(0_u8), 1 => 1..4_u8],
     )
-        .prop_map(|(naming, (mut shards, disjoint), changes, sorted, total, float_total, style)| {
-            if disjoint {
-                let mut taken = BTreeSet::new();
-                for shard in &mut shards {
-                    shard.retain(|name| taken.insert(*name));
+        .prop_map(
+            |(naming, (mut shards, disjoint), changes, sorted, total, float_total, style)| {
+                if disjoint {
+                    let mut taken = BTreeSet::new();
+                    for shard in &mut shards {
+                        shard.retain(|name| taken.insert(*name));
+                    }
                 }
-            }
-            Model {
-                naming,
-                shards,
-                changes,
-                sorted,
-                total,
-                float_total,
-                style,
-            }
-        })
+                Model {
+                    naming,
+                    shards,
+                    changes,
+                    sorted,
+                    total,
+                    float_total,
+                    style,
+                }
+            },
+        )
 }
 
 impl Model {
     fn file(&self, shard: usize) -> String {
         match self.naming {
-            Naming::Parts => format!("model-{:05}-of-{:05}.safetensors", shard + 1, self.shards.len()),
+            Naming::Parts => format!(
+                "model-{:05}-of-{:05}.safetensors",
+                shard + 1,
+                self.shards.len()
+            ),
             Naming::Free => format!("{}.safetensors", ["a", "b", "c", "d"][shard]),
         }
     }
@@ -1018,10 +1188,16 @@ impl Model {
                 })
                 .collect();
             let header = format!("{{{}}}", tensors.join(","));
-            fs::write(folder.join(self.file(number)), file_of(header.as_bytes(), end)).unwrap();
+            fs::write(
+                folder.join(self.file(number)),
+                file_of(header.as_bytes(), end),
+            )
+            .unwrap();
         }
-        let map: Vec<String> =
-            entries.iter().map(|(name, file)| format!("{}:{}", quoted(name, self.style), quoted(file, 0))).collect();
+        let map: Vec<String> = entries
+            .iter()
+            .map(|(name, file)| format!("{}:{}", quoted(name, self.style), quoted(file, 0)))
+            .collect();
         let map = map.join(",\n");
         let metadata = match total {
             Some(total) if self.float_total => format!(r#""metadata":{{"total_size":{total}.0}},"#),
@@ -1040,7 +1216,8 @@ type Findings = BTreeMap<(Code, String), usize>;
 /// What must be found, by the definition of each code.
 fn oracle(model: &Model, index: &str, entries: &[(String, String)]) -> Findings {
     let mut expected = Findings::new();
-    let mut expect = |code, concerns: &str| *expected.entry((code, concerns.to_owned())).or_default() += 1;
+    let mut expect =
+        |code, concerns: &str| *expected.entry((code, concerns.to_owned())).or_default() += 1;
     let parsed: serde_json::Value = serde_json::from_str(index).unwrap();
     // With a repeated name the map of serde_json has fewer entries than the text; each entry is held against the
     // shards all the same.
@@ -1048,7 +1225,15 @@ fn oracle(model: &Model, index: &str, entries: &[(String, String)]) -> Findings 
     let listed: BTreeSet<&str> = map.keys().map(String::as_str).collect();
     let named: BTreeSet<&str> = entries.iter().map(|(_, file)| file.as_str()).collect();
     let held: BTreeMap<String, BTreeSet<&str>> = (0..model.shards.len())
-        .map(|number| (model.file(number), model.shards[number].iter().map(|&name| POOL[name]).collect()))
+        .map(|number| {
+            (
+                model.file(number),
+                model.shards[number]
+                    .iter()
+                    .map(|&name| POOL[name])
+                    .collect(),
+            )
+        })
         .filter(|(file, _)| named.contains(&**file))
         .collect();
     if model.naming == Naming::Parts {
@@ -1074,7 +1259,14 @@ fn oracle(model: &Model, index: &str, entries: &[(String, String)]) -> Findings 
         };
         if !names.contains(&**name) {
             let elsewhere = held.values().any(|names| names.contains(&**name));
-            expect(if elsewhere { Code::TensorMisplaced } else { Code::TensorMissing }, name);
+            expect(
+                if elsewhere {
+                    Code::TensorMisplaced
+                } else {
+                    Code::TensorMissing
+                },
+                name,
+            );
         }
     }
     let mut first_held: BTreeSet<&str> = BTreeSet::new();
@@ -1088,7 +1280,10 @@ fn oracle(model: &Model, index: &str, entries: &[(String, String)]) -> Findings 
             expect(Code::TensorUnlisted, name);
         }
     }
-    let stored: usize = first_held.iter().map(|name| POOL.iter().position(|other| other == name).unwrap()).sum();
+    let stored: usize = first_held
+        .iter()
+        .map(|name| POOL.iter().position(|other| other == name).unwrap())
+        .sum();
     let complete = named.iter().all(|file| held.contains_key(*file));
     if let Some(stated) = parsed["metadata"]["total_size"].as_u64()
         && complete
@@ -1106,8 +1301,18 @@ fn findings(checkpoint: &Checkpoint) -> Findings {
         let concerns = match problem.code {
             // Where a folder holds files that the index does not name, these are checkpoints of their own.
             Code::MoreBelow => continue,
-            Code::ShardMissing => problem.message.split('"').nth(1).unwrap_or_default().to_owned(),
-            Code::ShardUnlisted => problem.message.split(' ').next().unwrap_or_default().to_owned(),
+            Code::ShardMissing => problem
+                .message
+                .split('"')
+                .nth(1)
+                .unwrap_or_default()
+                .to_owned(),
+            Code::ShardUnlisted => problem
+                .message
+                .split(' ')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
             _ => problem.tensor.clone().unwrap_or_default(),
         };
         *found.entry((problem.code, concerns)).or_default() += 1;
@@ -1122,17 +1327,27 @@ fn an_index_is_held_against_its_shards_name_by_name() {
     runner
         .run(&model(), |model| {
             let entries = model.entries();
-            let here = |file: &str| (0..model.shards.len()).any(|number| model.file(number) == file);
+            let here =
+                |file: &str| (0..model.shards.len()).any(|number| model.file(number) == file);
             // An index of which no shard is here is taken for that of another copy, and is not held against this one.
             prop_assume!(entries.iter().any(|(_, file)| here(file)));
             let folder = tempfile::tempdir().unwrap();
-            let stored: usize = model.shards.iter().flatten().collect::<BTreeSet<_>>().into_iter().sum();
-            let total = model.total.map(|shift| (stored as u64).saturating_add_signed(shift));
+            let stored: usize = model
+                .shards
+                .iter()
+                .flatten()
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .sum();
+            let total = model
+                .total
+                .map(|shift| (stored as u64).saturating_add_signed(shift));
             let index = model.write(folder.path(), &entries, total);
             let checkpoint = scan(folder.path(), 2, &Control::default()).unwrap();
             let expected = oracle(&model, &index, &entries);
             let found = findings(&checkpoint);
-            seen.borrow_mut().extend(found.keys().map(|(code, _)| *code));
+            seen.borrow_mut()
+                .extend(found.keys().map(|(code, _)| *code));
             prop_assert_eq!(found, expected, "{}", index);
             Ok(())
         })

@@ -4,8 +4,8 @@ use arrow_array::builder::{LargeStringBuilder, StringBuilder};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::types::UInt32Type;
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, LargeListArray, RecordBatch, RecordBatchIterator, UInt32Array,
-    UInt64Array,
+    Array, ArrayRef, DictionaryArray, LargeListArray, RecordBatch, RecordBatchIterator,
+    UInt32Array, UInt64Array,
 };
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::ffi::FFI_ArrowSchema;
@@ -18,7 +18,9 @@ use std::sync::Arc;
 
 /// The stream of a table: one batch.
 pub fn stream<'py>(py: Python<'py>, table: &Table) -> PyResult<Bound<'py, PyCapsule>> {
-    let batch = py.detach(|| to_batch(table)).map_err(|error| refused(&error))?;
+    let batch = py
+        .detach(|| to_batch(table))
+        .map_err(|error| refused(&error))?;
     let schema = batch.schema();
     let reader = RecordBatchIterator::new([Ok(batch)], schema);
     let stream = FFI_ArrowArrayStream::new(Box::new(reader));

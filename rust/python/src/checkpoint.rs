@@ -69,16 +69,16 @@ pub fn reduce<'py>(
     object: &Bound<'py, PyAny>,
     core: &impl Serialize,
 ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
-    let bytes = postcard::to_stdvec(core).map_err(|error| PonderaError::new_err(error.to_string()))?;
+    let bytes =
+        postcard::to_stdvec(core).map_err(|error| PonderaError::new_err(error.to_string()))?;
     let restore = object.get_type().getattr("_from_bytes")?;
     Ok((restore, (PyBytes::new(object.py(), &bytes),)))
 }
 
 /// The object that [`reduce`] wrote.
 pub fn restore<T: DeserializeOwned>(bytes: &[u8]) -> PyResult<T> {
-    postcard::from_bytes(bytes).map_err(|error| {
-        PonderaError::new_err(format!("cannot restore from these bytes: {error}"))
-    })
+    postcard::from_bytes(bytes)
+        .map_err(|error| PonderaError::new_err(format!("cannot restore from these bytes: {error}")))
 }
 
 /// A sum over tensors.
@@ -115,7 +115,9 @@ impl Tally {
         format!("Tally(tensors={tensors}, parameters={parameters}, bytes={bytes})")
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
         reduce(slf.as_any(), &slf.get().0)
     }
 
@@ -176,7 +178,9 @@ impl Problem {
         hasher.finish()
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
         reduce(slf.as_any(), &slf.get().0)
     }
 
@@ -234,9 +238,15 @@ impl ShardFile {
         )
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Checkpoint, usize))> {
+    fn __reduce__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Checkpoint, usize))> {
         let item = py.get_type::<Self>().getattr("_of")?;
-        Ok((item, (Checkpoint(Arc::clone(&self.checkpoint)), self.ordinal)))
+        Ok((
+            item,
+            (Checkpoint(Arc::clone(&self.checkpoint)), self.ordinal),
+        ))
     }
 
     #[staticmethod]
@@ -338,7 +348,10 @@ impl Checkpoint {
     #[getter]
     fn roles<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let roles = self.0.by_role();
-        tallies(py, roles.into_iter().map(|(role, tally)| (role.name(), tally)))
+        tallies(
+            py,
+            roles.into_iter().map(|(role, tally)| (role.name(), tally)),
+        )
     }
 
     /// Sums by storage dtype.
@@ -421,7 +434,9 @@ impl Checkpoint {
         hasher.finish()
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
         reduce(slf.as_any(), &*slf.get().0)
     }
 
@@ -447,7 +462,11 @@ impl Tree {
     #[getter]
     fn checkpoints<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let all = self.0.checkpoints.iter();
-        PyTuple::new(py, all.map(|one| Checkpoint(Arc::clone(one))).collect::<Vec<_>>())
+        PyTuple::new(
+            py,
+            all.map(|one| Checkpoint(Arc::clone(one)))
+                .collect::<Vec<_>>(),
+        )
     }
 
     /// What was found outside all checkpoints; each checkpoint has its own list.
@@ -478,7 +497,11 @@ impl Tree {
         self.0.checkpoints.len()
     }
 
-    fn __getitem__<'py>(&self, py: Python<'py>, index: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn __getitem__<'py>(
+        &self,
+        py: Python<'py>,
+        index: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         self.checkpoints(py)?.as_any().get_item(index)
     }
 
@@ -507,7 +530,9 @@ impl Tree {
             .is_ok_and(|other| *self.0 == *other.get().0)
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
         reduce(slf.as_any(), &*slf.get().0)
     }
 

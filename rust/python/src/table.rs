@@ -34,7 +34,10 @@ impl Table {
     fn __getitem__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         let column = self.0.column(name).ok_or_else(|| {
             let known: Vec<_> = self.0.columns().iter().map(|(name, _)| &**name).collect();
-            PyKeyError::new_err(format!("no column {name:?}; there are {}", known.join(", ")))
+            PyKeyError::new_err(format!(
+                "no column {name:?}; there are {}",
+                known.join(", ")
+            ))
         })?;
         to_numpy(py, column)
     }
@@ -80,7 +83,9 @@ impl Table {
             .is_ok_and(|other| *self.0 == *other.get().0)
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
         crate::checkpoint::reduce(slf.as_any(), &*slf.get().0)
     }
 

@@ -4,8 +4,8 @@ use super::body::{Checkpoint, Group, ShardFile};
 use super::discover::{Candidate, check_parts};
 use super::file_name::WeightName;
 use super::form::{Form, Tensor};
-use super::index::{Index, agrees, differences};
 use super::header::retain_others;
+use super::index::{Index, agrees, differences};
 use super::name::{Pattern, SeenNames};
 use super::parameters::count_parameters;
 use super::problem::{Code, Problem, Problems};
@@ -248,7 +248,10 @@ fn assign_mtp(groups: &mut Vec<Group>, files: &mut [ShardFile], reach: &[Vec<(u3
     let may_hold = |(file, local): (usize, usize), id: usize| {
         inside[id].as_ref().is_some_and(|(ordinal, marked)| {
             let (least, greatest) = reach[file][local];
-            *ordinal > 0 || marked.iter().any(|layer| (least..=greatest).contains(layer))
+            *ordinal > 0
+                || marked
+                    .iter()
+                    .any(|layer| (least..=greatest).contains(layer))
         })
     };
     split(groups, files, may_hold, |id, group, tensor, numbers| {
@@ -288,7 +291,8 @@ pub fn split(
                 continue;
             }
             let id = file.groups[local];
-            let Some(other) = choose(id as usize, &groups[id as usize], tensor, &file.numbers) else {
+            let Some(other) = choose(id as usize, &groups[id as usize], tensor, &file.numbers)
+            else {
                 continue;
             };
             let target = *made
@@ -346,11 +350,19 @@ fn check_index(
     if agrees(index, &by_file) {
         return true;
     }
-    if !by_file.is_empty() && !index.files.iter().any(|(file, _)| by_file.contains_key(&**file)) {
+    if !by_file.is_empty()
+        && !index
+            .files
+            .iter()
+            .any(|(file, _)| by_file.contains_key(&**file))
+    {
         // It was taken for theirs by its name, but is left over from another numbering.
         let mut notes = Problems::new(Arc::new(path.to_owned()));
         notes.push(Code::CopyNotCounted, None, || {
-            format!("the index names {} shards, none of which is here; it is not used", index.files.len())
+            format!(
+                "the index names {} shards, none of which is here; it is not used",
+                index.files.len()
+            )
         });
         problems.extend(notes.into_vec());
         let names: Vec<WeightName> = by_file

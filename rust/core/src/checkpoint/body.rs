@@ -190,11 +190,8 @@ impl Checkpoint {
     #[must_use]
     pub fn by_layer(&self) -> Vec<(Layer, Tally)> {
         // Where each group keeps its layer number, if it has one.
-        let places: Vec<Option<(String, usize)>> = self
-            .groups
-            .iter()
-            .map(|group| self.stack(group))
-            .collect();
+        let places: Vec<Option<(String, usize)>> =
+            self.groups.iter().map(|group| self.stack(group)).collect();
         let mut stacks: BTreeMap<&str, BTreeMap<u32, Tally>> = BTreeMap::new();
         let mut outside = Tally::default();
         for file in &self.files {
@@ -204,11 +201,7 @@ impl Checkpoint {
                 match &places[id] {
                     Some((stack, ordinal)) => {
                         let number = tensor.numbers(&group.form, &file.numbers)[*ordinal];
-                        *stacks
-                            .entry(stack)
-                            .or_default()
-                            .entry(number)
-                            .or_default() += group.one();
+                        *stacks.entry(stack).or_default().entry(number).or_default() += group.one();
                     }
                     None => outside += group.one(),
                 }

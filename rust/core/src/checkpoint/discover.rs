@@ -108,7 +108,13 @@ pub fn discover(root: &Path, threads: usize, control: &Control) -> Found {
         .iter()
         .filter(|(path, folder)| folder.has_weights() && !taken.contains(*path))
         .collect();
-    let models = parallel::map(&left, threads, control, || (), |(), (path, folder)| models(path, folder));
+    let models = parallel::map(
+        &left,
+        threads,
+        control,
+        || (),
+        |(), (path, folder)| models(path, folder),
+    );
     for here in models.into_iter().flatten() {
         found.candidates.extend(here.candidates);
         found.problems.extend(here.problems);
@@ -131,10 +137,20 @@ pub fn single_file(path: &Path) -> Option<Candidate> {
         .unwrap_or_else(|| Path::new("."));
     let listed = Folder::list(folder);
     let mut notes = Problems::new(Arc::new(folder.to_owned()));
-    let set = if name.ends_with(".safetensors.index.json") {
-        sets(folder, &listed, &mut notes)
+    let set = if let Some(stem) = name.strip_suffix(".safetensors.index.json") {
+        let found = sets(folder, &listed, &mut notes)
             .into_iter()
-            .find(|set| set.index.as_deref() == Some(name))?
+            .find(|set| set.index.as_deref() == Some(name));
+        found.unwrap_or_else(|| {
+            // In its folder it would be passed over: it is no index, or none of its shards is here. But this is the
+            // file that was asked for, so the scan shall read it and say what is wrong.
+            notes = notes.fork();
+            Set {
+                name: WeightName::parse(stem),
+                files: Vec::new(),
+                index: Some(name.to_owned()),
+            }
+        })
     } else {
         let parsed = WeightName::parse(name.strip_suffix(".safetensors")?);
         Set {
@@ -251,8 +267,7 @@ pub fn check_parts<'n>(files: impl Iterator<Item = &'n WeightName>, notes: &mut 
 
 /// The sets of one folder. What an index leaves over is reported.
 fn sets(path: &Path, folder: &Folder, notes: &mut Problems) -> Vec<Set> {
-    let mut groups: BTreeMap<(String, Option<String>, Option<u64>), Vec<(String, WeightName)>> =
-        BTreeMap::new();
+    let mut groups: BTreeMap<_, Vec<(String, WeightName)>> = BTreeMap::new();
     for (file, name) in &folder.weights {
         let key = (
             name.stem.clone(),
@@ -277,7 +292,8 @@ fn sets(path: &Path, folder: &Folder, notes: &mut Problems) -> Vec<Set> {
             let stem = set.name.stem.strip_suffix(".safetensors");
             stem.unwrap_or(&set.name.stem) == name.stem && set.name.variant == name.variant
         };
-        let foreign = |set: &Set| !same(set) && !set.name.is_consolidated() && !set.name.is_standard();
+        let foreign =
+            |set: &Set| !same(set) && !set.name.is_consolidated() && !set.name.is_standard();
         let matching: Vec<usize> = (0..sets.len()).filter(|&i| same(&sets[i])).collect();
         if let &[only] = &matching[..]
             && sets[only].name.part.is_some()
@@ -309,11 +325,19 @@ fn claim(
             return;
         }
     };
-    let is_here = |file: &String| folder.weights.binary_search_by(|(other, _)| other.cmp(file)).is_ok();
+    let is_here = |file: &String| {
+        folder
+            .weights
+            .binary_search_by(|(other, _)| other.cmp(file))
+            .is_ok()
+    };
     // An adapter is no copy of the model whose shards are missing.
     if !named.iter().any(is_here) && sets.iter().any(|set| !set.name.is_adapter()) {
         notes.push(Code::CopyNotCounted, None, || {
-            format!("{index} names {} shards, none of which is here; it is not used", named.len())
+            format!(
+                "{index} names {} shards, none of which is here; it is not used",
+                named.len()
+            )
         });
         return;
     }
@@ -323,7 +347,10 @@ fn claim(
             let ours = named.contains(file);
             if ours {
                 files.push((file.clone(), parsed.clone()));
-            } else if set.name.stem == name.stem && set.name.variant == name.variant && parsed.part.is_some() {
+            } else if set.name.stem == name.stem
+                && set.name.variant == name.variant
+                && parsed.part.is_some()
+            {
                 notes.push(Code::ShardUnlisted, None, || {
                     format!("{file} is not named by {index}; it is not counted")
                 });
@@ -333,8 +360,9 @@ fn claim(
     }
     // What is left of the same stem was just reported; a single file of that stem is a copy and stays a set.
     sets.retain(|set| {
-        !set.files.is_empty()
-            && !(set.name.stem == name.stem && set.name.variant == name.variant && set.name.part.is_some())
+        let same = set.name.stem == name.stem && set.name.variant == name.variant;
+        let left_over = same && set.name.part.is_some();
+        !(left_over || set.files.is_empty())
     });
     files.sort_unstable();
     sets.push(Set {
@@ -361,7 +389,11 @@ fn divide(mut sets: Vec<Set>, notes: &mut Problems) -> (Option<Set>, Vec<Set>) {
         };
         if let Some(counted) = counted {
             notes.push(Code::CopyNotCounted, None, || {
-                format!("{} holds the same weights as {}, which is counted", set.describe(), counted.describe())
+                format!(
+                    "{} holds the same weights as {}, which is counted",
+                    set.describe(),
+                    counted.describe()
+                )
             });
         } else if folder_model {
             main = Some(set);
@@ -418,7 +450,9 @@ fn pipeline(
     taken: &mut BTreeSet<PathBuf>,
     found: &mut Found,
 ) {
-    let file = ["model_index.json", "modules.json"].into_iter().find(|file| folder.has(file));
+    let file = ["model_index.json", "modules.json"]
+        .into_iter()
+        .find(|file| folder.has(file));
     let Some(file) = file else {
         return;
     };
@@ -429,7 +463,11 @@ fn pipeline(
     });
     let mut components = Vec::new();
     let mut inner_notes = Vec::new();
-    for PipelinePart { name, needs_weights } in named {
+    for PipelinePart {
+        name,
+        needs_weights,
+    } in named
+    {
         let place = if name.is_empty() {
             path.to_owned()
         } else {
@@ -502,7 +540,15 @@ struct PipelinePart {
 
 /// Classes of pipeline components that have no weights, by the end of their name.
 const WEIGHTLESS: &[&str] = &[
-    "Scheduler", "Tokenizer", "TokenizerFast", "Processor", "ProcessorFast", "Extractor", "Pooling", "Normalize", "Guider",
+    "Scheduler",
+    "Tokenizer",
+    "TokenizerFast",
+    "Processor",
+    "ProcessorFast",
+    "Extractor",
+    "Pooling",
+    "Normalize",
+    "Guider",
 ];
 
 fn read_pipeline(path: &Path) -> Result<Vec<PipelinePart>, String> {
@@ -527,7 +573,10 @@ fn read_pipeline(path: &Path) -> Result<Vec<PipelinePart>, String> {
             .iter()
             .filter_map(|module| {
                 let name = module.get("path")?.as_str()?;
-                let class = module.get("type").and_then(Value::as_str).unwrap_or_default();
+                let class = module
+                    .get("type")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
                 // Only the first module is sure to have weights: most others are functions.
                 let mut part = part(name, class);
                 part.needs_weights &= name.is_empty() || class.ends_with("Dense");
@@ -557,7 +606,9 @@ fn attach_notes(folders: &BTreeMap<PathBuf, Folder>, found: &mut Found) {
     let revisions: BTreeMap<PathBuf, usize> = owners
         .iter()
         .filter_map(|(path, &owner)| {
-            let snapshots = path.parent().filter(|parent| parent.ends_with("snapshots"))?;
+            let snapshots = path
+                .parent()
+                .filter(|parent| parent.ends_with("snapshots"))?;
             Some((snapshots.parent()?.to_owned(), owner))
         })
         .collect();
@@ -592,7 +643,8 @@ fn notes_of(path: &Path, folder: &Folder) -> Vec<Problem> {
             let size = fs::metadata(&file).map(|metadata| metadata.len());
             let mut notes = Problems::new(Arc::new(file));
             notes.push(code, None, || {
-                let size = size.map_or_else(|error| error.to_string(), |bytes| format!("{bytes} bytes"));
+                let size =
+                    size.map_or_else(|error| error.to_string(), |bytes| format!("{bytes} bytes"));
                 match code {
                     Code::NotRead => format!("{size} in a format that is not read"),
                     _ => format!("{size} of an unfinished, hidden or locked download"),

@@ -41,13 +41,39 @@ const STANDARD_STEMS: &[&str] = &[
 
 /// Endings of files in formats that hold weights and are not read.
 const OTHER_FORMATS: &[&str] = &[
-    "bin", "pt", "pth", "ckpt", "gguf", "ggml", "onnx", "onnx_data", "h5", "keras", "msgpack", "npz", "tflite",
-    "pdparams", "mlmodel", "ot", "nemo", "engine", "marlin",
+    "bin",
+    "pt",
+    "pth",
+    "ckpt",
+    "gguf",
+    "ggml",
+    "onnx",
+    "onnx_data",
+    "h5",
+    "keras",
+    "msgpack",
+    "npz",
+    "tflite",
+    "pdparams",
+    "mlmodel",
+    "ot",
+    "nemo",
+    "engine",
+    "marlin",
 ];
 
 /// Endings of files that a download has not finished, or locks while it runs.
 const UNFINISHED: &[&str] = &[
-    "incomplete", "lock", "part", "partial", "tmp", "temp", "download", "crdownload", "aria2", "filepart",
+    "incomplete",
+    "lock",
+    "part",
+    "partial",
+    "tmp",
+    "temp",
+    "download",
+    "crdownload",
+    "aria2",
+    "filepart",
 ];
 
 /// Small `.bin` files beside weights that hold none.
@@ -142,7 +168,10 @@ impl WeightName {
 /// Splits `A-N-of-MB` into `A`, `(N, M)` and `B`.
 fn split_part(stem: &str) -> (&str, Option<(u64, u64)>, &str) {
     let found = stem.rmatch_indices("-of-").find_map(|(at, _)| {
-        let digits_end = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let digits_end = |text: &str| {
+            text.find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(text.len())
+        };
         let tail = &stem[at + 4..];
         let total = &tail[..digits_end(tail)];
         let head = &stem[..at];
@@ -164,13 +193,38 @@ mod tests {
             ("model", "model", None, None),
             ("model.fp16", "model", Some("fp16"), None),
             ("model-00001-of-00163", "model", None, Some((1, 163))),
-            ("model.fp16-00001-of-00002", "model", Some("fp16"), Some((1, 2))),
-            ("model-00001-of-00002.fp16", "model", Some("fp16"), Some((1, 2))),
+            (
+                "model.fp16-00001-of-00002",
+                "model",
+                Some("fp16"),
+                Some((1, 2)),
+            ),
+            (
+                "model-00001-of-00002.fp16",
+                "model",
+                Some("fp16"),
+                Some((1, 2)),
+            ),
             ("model-1-of-2", "model", None, Some((1, 2))),
-            ("model.safetensors-00003-of-00014", "model.safetensors", None, Some((3, 14))),
-            ("diffusion_pytorch_model.non_ema", "diffusion_pytorch_model", Some("non_ema"), None),
+            (
+                "model.safetensors-00003-of-00014",
+                "model.safetensors",
+                None,
+                Some((3, 14)),
+            ),
+            (
+                "diffusion_pytorch_model.non_ema",
+                "diffusion_pytorch_model",
+                Some("non_ema"),
+                None,
+            ),
             ("consolidated.00", "consolidated.00", None, None),
-            ("consolidated-00001-of-00010", "consolidated", None, Some((1, 10))),
+            (
+                "consolidated-00001-of-00010",
+                "consolidated",
+                None,
+                Some((1, 10)),
+            ),
             ("gptq_model-4bit-128g", "gptq_model-4bit-128g", None, None),
             ("sd_xl_base_1.0", "sd_xl_base_1.0", None, None),
             ("a-of-b", "a-of-b", None, None),
@@ -178,8 +232,18 @@ mod tests {
             ("modelé00001-of-00002", "modelé00001-of-00002", None, None),
             ("модель-00001-of-00002", "модель", None, Some((1, 2))),
             ("00001-of-00002", "00001-of-00002", None, None),
-            ("a-1-of-18446744073709551615", "a", None, Some((1, u64::MAX))),
-            ("a-1-of-18446744073709551616", "a-1-of-18446744073709551616", None, None),
+            (
+                "a-1-of-18446744073709551615",
+                "a",
+                None,
+                Some((1, u64::MAX)),
+            ),
+            (
+                "a-1-of-18446744073709551616",
+                "a-1-of-18446744073709551616",
+                None,
+                None,
+            ),
         ] {
             let expected = WeightName {
                 stem: stem.to_owned(),

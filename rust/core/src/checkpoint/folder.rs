@@ -76,7 +76,10 @@ impl Folder {
             FileKind::Unfinished => self.unfinished.push(name),
             FileKind::NotRead => self.not_read.push(name),
             FileKind::Other => {
-                if name.ends_with(".json") {
+                if Path::new(&name)
+                    .extension()
+                    .is_some_and(|end| end == "json")
+                {
                     self.configs.push(name);
                 }
             }
@@ -115,7 +118,13 @@ pub fn walk(root: &Path, threads: usize, control: &Control) -> BTreeMap<PathBuf,
             let id = fs::metadata(path).ok().and_then(|m| FileId::of(&m));
             id.is_none_or(|id| seen.insert(id))
         });
-        let listed = parallel::map(&level, threads, control, || (), |(), path| Folder::list(path));
+        let listed = parallel::map(
+            &level,
+            threads,
+            control,
+            || (),
+            |(), path| Folder::list(path),
+        );
         let mut next = Vec::new();
         for (path, listed) in level.into_iter().zip(listed) {
             let Some(folder) = listed else {

@@ -59,7 +59,7 @@ impl Tensor {
 pub struct Forms {
     patterns: Vec<Arc<Pattern>>,
     pattern_ids: HashMap<Arc<Pattern>, u32>,
-    forms: Vec<Arc<Form>>,
+    entries: Vec<Arc<Form>>,
     /// The bytes of each form, side by side for the inner loop.
     bytes: Vec<u64>,
     form_ids: HashMap<Arc<Form>, u32>,
@@ -89,9 +89,9 @@ impl Forms {
         if let Some(&id) = self.form_ids.get(&form) {
             return id;
         }
-        let id = index(self.forms.len());
+        let id = index(self.entries.len());
         let form = Arc::new(form);
-        self.forms.push(Arc::clone(&form));
+        self.entries.push(Arc::clone(&form));
         self.bytes.push(bytes);
         self.form_ids.insert(form, id);
         id
@@ -100,19 +100,19 @@ impl Forms {
     /// The form with this index.
     #[must_use]
     pub fn form(&self, id: u32) -> &Arc<Form> {
-        &self.forms[id as usize]
+        &self.entries[id as usize]
     }
 
     /// How many forms there are.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.forms.len()
+        self.entries.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.forms.is_empty()
+        self.entries.is_empty()
     }
 
     /// A tensor's name, given its shard's list of numbers.
@@ -133,8 +133,7 @@ impl Forms {
     #[must_use]
     pub fn same_name(&self, left: &Tensor, right: &Tensor, numbers: &[u32]) -> bool {
         let (one, other) = (self.form(left.form), self.form(right.form));
-        one.pattern == other.pattern
-            && left.numbers(one, numbers) == right.numbers(other, numbers)
+        one.pattern == other.pattern && left.numbers(one, numbers) == right.numbers(other, numbers)
     }
 }
 

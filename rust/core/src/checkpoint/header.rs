@@ -126,9 +126,9 @@ impl HeaderReader {
     /// tensor is kept. `None` if the text is not a JSON object at all: then exactly one problem says why.
     pub fn read(&mut self, text: &[u8], problems: &mut Problems) -> Option<Header> {
         let mut header = Header {
-            // Real entries take 100 to 150 bytes.
-            tensors: Vec::with_capacity(text.len() / 120),
-            hashes: Vec::with_capacity(text.len() / 120),
+            // Real entries take 90 to 150 bytes.
+            tensors: Vec::with_capacity(text.len() / 90),
+            hashes: Vec::with_capacity(text.len() / 90),
             numbers: Vec::with_capacity(text.len() / 60),
             ..Header::default()
         };
@@ -350,7 +350,12 @@ impl HeaderReader {
                 let end = tensor.begin.saturating_add(self.forms.bytes(tensor.form));
                 (tensor.begin, end, Some(tensor))
             })
-            .chain(header.left_out.iter().map(|&(begin, end)| (begin, end, None)))
+            .chain(
+                header
+                    .left_out
+                    .iter()
+                    .map(|&(begin, end)| (begin, end, None)),
+            )
             .collect();
         ranges.sort_unstable_by_key(|&(begin, end, _)| (begin, end));
         let mut reached = 0_u64;
@@ -400,7 +405,10 @@ fn check_size(form: &Form, name: &str, problems: &mut Problems) -> bool {
         });
         if form.elements().is_none() {
             problems.push(Code::ShapeOverflow, Some(name), || {
-                format!("the product of shape {} does not fit 64 bits", sides(&form.shape))
+                format!(
+                    "the product of shape {} does not fit 64 bits",
+                    sides(&form.shape)
+                )
             });
         }
         return false;
@@ -576,12 +584,19 @@ mod tests {
     fn codes(text: &str) -> Vec<Code> {
         let mut problems = Problems::new(Arc::new(PathBuf::new()));
         HeaderReader::new(NameHasher::default()).read(text.as_bytes(), &mut problems);
-        problems.into_vec().iter().map(|problem| problem.code).collect()
+        problems
+            .into_vec()
+            .iter()
+            .map(|problem| problem.code)
+            .collect()
     }
 
     #[test]
     fn text_that_is_not_json_gives_one_problem_whatever_stood_before() {
-        assert_eq!(codes(r#"{"a":5,"b":{"dtype":"F7","shape":[1],"data_offsets":[0,4]},"#), [Code::HeaderNotJson]);
+        assert_eq!(
+            codes(r#"{"a":5,"b":{"dtype":"F7","shape":[1],"data_offsets":[0,4]},"#),
+            [Code::HeaderNotJson]
+        );
         assert_eq!(codes(r#"{"a":5}"#), [Code::EntryInvalid]);
     }
 
@@ -591,14 +606,27 @@ mod tests {
         for (left_out, code) in [
             (r#"{"shape":[4],"data_offsets":[0,4]}"#, Code::EntryInvalid),
             (r#"{"dtype":"U8","shape":[4]}"#, Code::EntryInvalid),
-            (r#"{"dtype":"U8","shape":[4],"data_offsets":[4,0]}"#, Code::OffsetsReversed),
-            (r#"{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,4]}"#, Code::ShapeOverflow),
+            (
+                r#"{"dtype":"U8","shape":[4],"data_offsets":[4,0]}"#,
+                Code::OffsetsReversed,
+            ),
+            (
+                r#"{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,4]}"#,
+                Code::ShapeOverflow,
+            ),
         ] {
-            assert_eq!(codes(&format!(r#"{{"a":{left_out},{sound}}}"#)), [code], "{left_out}");
+            assert_eq!(
+                codes(&format!(r#"{{"a":{left_out},{sound}}}"#)),
+                [code],
+                "{left_out}"
+            );
         }
         // Its bytes still are taken: another tensor may not have them.
         let taken = r#"{"a":{"shape":[6],"data_offsets":[0,6]},"#;
-        assert_eq!(codes(&format!("{taken}{sound}}}")), [Code::EntryInvalid, Code::OffsetsOverlap]);
+        assert_eq!(
+            codes(&format!("{taken}{sound}}}")),
+            [Code::EntryInvalid, Code::OffsetsOverlap]
+        );
     }
 
     #[test]

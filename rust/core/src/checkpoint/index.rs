@@ -8,7 +8,7 @@ use super::name::{Fingerprint, NameHasher};
 use super::problem::{Code, Problem, Problems};
 use super::shard::Shard;
 use crate::regular_file;
-use memchr::memchr2;
+use memchr::memchr;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
@@ -169,7 +169,9 @@ impl Pass {
             self.index.files.len() - 1
         });
         self.quoted_file.clear();
-        let plain = file.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+        let plain = file
+            .bytes()
+            .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
         // A name that needs escapes goes through the parser each time: no text begins with a bare NUL.
         let quotes: &[u8] = if plain { b"\"" } else { b"\0" };
         for piece in [quotes, file.as_bytes(), quotes] {
@@ -284,7 +286,8 @@ impl IndexReader {
                                 });
                             }
                             "weight_map" => {
-                                cursor.expect(b'{', "an object from tensor names to shard files")?;
+                                cursor
+                                    .expect(b'{', "an object from tensor names to shard files")?;
                                 Place::Map { first: true }
                             }
                             "metadata" => {
@@ -376,12 +379,14 @@ fn plain_entry(text: &[u8], quoted_file: &[u8]) -> Option<(Range<usize>, usize)>
     let passed = |at: usize, byte: u8| (*text.get(at)? == byte).then_some(at + 1);
     let start = passed(space(passed(0, b',')?)?, b'"')?;
     let rest = text.get(start..)?;
-    let length = memchr2(b'"', b'\\', rest)?;
+    let length = memchr(b'"', rest)?;
     let name = &rest[..length];
-    // Control characters, and what may not be UTF-8, are the parser's business. Every byte is looked at, without an
-    // early end, so that it can be done many bytes at a time.
-    let odd = name.iter().fold(false, |found, &byte| found | !(b' '..=0x7f).contains(&byte));
-    if rest[length] != b'"' || odd {
+    // Escapes, control characters and what may not be UTF-8 are the parser's business. Every byte is looked at,
+    // without an early end, so that it can be done many bytes at a time.
+    let odd = name.iter().fold(0, |odd, &byte| {
+        odd | u8::from(byte == b'\\') | u8::from(byte < b' ') | (byte & 0x80)
+    });
+    if odd != 0 {
         return None;
     }
     let end = start + length;
@@ -546,7 +551,11 @@ mod tests {
         let mut text = String::from("{\"weight_map\": {");
         for n in 0..6000_u32 {
             let comma = if n == 0 { "" } else { "," };
-            let _ = write!(text, "{comma} \"layers.{n:05}.w\": \"f{}.safetensors\"", n / 1000);
+            let _ = write!(
+                text,
+                "{comma} \"layers.{n:05}.w\": \"f{}.safetensors\"",
+                n / 1000
+            );
         }
         text.push_str("}, \"metadata\": {\"total_size\": 123456}}");
         assert!(text.len() > super::WINDOW);
@@ -584,7 +593,10 @@ mod tests {
     fn the_last_name_is_remembered_while_the_window_grows() {
         // The long entry takes several refills, between which no name is entered.
         for long in [super::WINDOW, 5 * super::WINDOW] {
-            let text = format!(r#"{{"weight_map":{{"b":"x","{}":"y","b":"z"}}}}"#, "c".repeat(long));
+            let text = format!(
+                r#"{{"weight_map":{{"b":"x","{}":"y","b":"z"}}}}"#,
+                "c".repeat(long)
+            );
             assert!(!read(NameHasher::default(), &text).unwrap().ascending);
             let text = format!(r#"{{"weight_map":{{"b":"x","a":"{}"}}}}"#, "c".repeat(long));
             assert!(!read(NameHasher::default(), &text).unwrap().ascending);
@@ -596,14 +608,21 @@ mod tests {
         for (members, expected) in [
             (r#""metadata":{"total_size":1}"#, Some(1)),
             (r#""metadata":{"total_size":1,"total_size":2}"#, Some(2)),
-            (r#""metadata":{"total_size":1},"metadata":{"total_size":2}"#, Some(2)),
+            (
+                r#""metadata":{"total_size":1},"metadata":{"total_size":2}"#,
+                Some(2),
+            ),
             (r#""metadata":{"total_size":1},"metadata":{}"#, None),
             (r#""metadata":{"total_size":-1}"#, None),
             (r#""metadata":{"total_size":"1"}"#, None),
             (r#""metadata":[1],"other":{"total_size":1}"#, None),
         ] {
             let text = format!(r#"{{{members},"weight_map":{{}}}}"#);
-            assert_eq!(read(NameHasher::default(), &text).unwrap().total_size, expected, "{members}");
+            assert_eq!(
+                read(NameHasher::default(), &text).unwrap().total_size,
+                expected,
+                "{members}"
+            );
         }
     }
 
@@ -624,7 +643,15 @@ mod tests {
 
     #[test]
     fn what_is_no_index_is_refused() {
-        for text in ["", "[]", "{}", "{\"weight_map\":[]}", "{\"weight_map\":{\"a\":1}}", "{\"weight_map\":{}} x", "{\"weight_map\":{},\"weight_map\":{}}"] {
+        for text in [
+            "",
+            "[]",
+            "{}",
+            "{\"weight_map\":[]}",
+            "{\"weight_map\":{\"a\":1}}",
+            "{\"weight_map\":{}} x",
+            "{\"weight_map\":{},\"weight_map\":{}}",
+        ] {
             assert!(read(NameHasher::default(), text).is_err(), "{text}");
         }
         let text = "{\"metadata\":{\"total_size\":1.5e9},\"weight_map\":{}}";

@@ -136,7 +136,14 @@ impl<'a> Cursor<'a> {
             return Ok(false);
         }
         if !std::mem::take(first) {
-            self.expect(b',', if close == b'}' { "`,` or `}`" } else { "`,` or `]`" })?;
+            self.expect(
+                b',',
+                if close == b'}' {
+                    "`,` or `}`"
+                } else {
+                    "`,` or `]`"
+                },
+            )?;
             self.skip_space();
             if self.peek() == Some(close) {
                 return self.error(JsonErrorKind::Expected("another item after `,`"));
@@ -367,42 +374,44 @@ impl<'a> Cursor<'a> {
 #[must_use]
 pub fn leading_integer(text: &[u8]) -> Option<(u64, usize)> {
     // Numbers in names mostly have one to three digits: those are read where they stand.
-    if let Some(&[a, b, c, d]) = text.first_chunk::<4>() {
-        let [a, b, c, d] = [a, b, c, d].map(|byte| byte.wrapping_sub(b'0'));
-        let [first, second, third] = [a, b, c].map(u64::from);
-        if a > 9 {
+    if let Some(front) = text.first_chunk::<4>() {
+        let digit = |at: usize| u32::from(front[at].wrapping_sub(b'0'));
+        let first = digit(0);
+        if first > 9 {
             return None;
         }
-        if b > 9 || a == 0 {
-            return Some((first, 1));
+        if first == 0 || digit(1) > 9 {
+            return Some((first.into(), 1));
         }
-        if c > 9 {
-            return Some((first * 10 + second, 2));
+        let two = first * 10 + digit(1);
+        if digit(2) > 9 {
+            return Some((two.into(), 2));
         }
-        if d > 9 {
-            return Some((first * 100 + second * 10 + third, 3));
+        if digit(3) > 9 {
+            return Some(((two * 10 + digit(2)).into(), 3));
         }
     }
     long_integer(text)
 }
 
-/// [`leading_integer`] eight digits at a time. Offsets have 9 to 12 digits.
-#[inline(never)]
+/// [`leading_integer`] eight digits at a time, without leading zero. Offsets have 9 to 12 digits.
+#[inline]
 fn long_integer(text: &[u8]) -> Option<(u64, usize)> {
-    let Some(&chunks) = text.first_chunk::<16>() else {
-        return slow_integer(text);
-    };
-    let [a, b] = [0, 8].map(|at| u64::from_le_bytes(std::array::from_fn(|i| chunks[at + i])));
-    let (high, count) = leading_digits(a);
-    if chunks[0] == b'0' || count == 0 {
-        return slow_integer(text);
-    }
-    if count < 8 {
-        return Some((high, count));
-    }
-    let (low, count) = leading_digits(b);
-    if count < 8 {
-        return Some((high * POWERS_OF_TEN[count] + low, 8 + count));
+    if let Some((high, rest)) = text.split_first_chunk::<8>()
+        && let Some(low) = rest.first_chunk::<8>()
+        && high[0] != b'0'
+    {
+        let (high, count) = leading_digits(u64::from_le_bytes(*high));
+        if count == 0 {
+            return None;
+        }
+        if count < 8 {
+            return Some((high, count));
+        }
+        let (low, count) = leading_digits(u64::from_le_bytes(*low));
+        if count < 8 {
+            return Some((high * POWERS_OF_TEN[count] + low, 8 + count));
+        }
     }
     slow_integer(text)
 }
@@ -426,7 +435,15 @@ fn slow_integer(text: &[u8]) -> Option<(u64, usize)> {
 }
 
 const POWERS_OF_TEN: [u64; 9] = [
-    1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000,
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
 ];
 
 /// The decimal digits that eight bytes of text, first byte lowest, begin with: their value and how many there are.
@@ -462,10 +479,41 @@ mod tests {
     fn accepts_what_serde_json_accepts_and_nothing_else() {
         let deep = |n: usize| format!("{}1{}", "[".repeat(n), "]".repeat(n));
         let samples = [
-            "1", "-0", "01", "1.", "1.5e-3", ".5", "1e", "true", "tru", "null", "nul", "{}", "[]",
-            "[1,]", "[,1]", "{\"a\":1,}", "{\"a\" : [ {} , \"x\" ] }", "{\"a\"}", "\"\\u00e9\"",
-            "\"\\ud83d\\ude00\"", "\"\\ud83d\"", "\"\\ude00\"", "\"\\x\"", "\"a\nb\"", "\"", "[1 2]",
-            "{1:2}", "  [ ]  ", "[[],[[]],{}]", "\"\\", "--1", "+1", "1 1", "", "{\"a\":1 \"b\":2}",
+            "1",
+            "-0",
+            "01",
+            "1.",
+            "1.5e-3",
+            ".5",
+            "1e",
+            "true",
+            "tru",
+            "null",
+            "nul",
+            "{}",
+            "[]",
+            "[1,]",
+            "[,1]",
+            "{\"a\":1,}",
+            "{\"a\" : [ {} , \"x\" ] }",
+            "{\"a\"}",
+            "\"\\u00e9\"",
+            "\"\\ud83d\\ude00\"",
+            "\"\\ud83d\"",
+            "\"\\ude00\"",
+            "\"\\x\"",
+            "\"a\nb\"",
+            "\"",
+            "[1 2]",
+            "{1:2}",
+            "  [ ]  ",
+            "[[],[[]],{}]",
+            "\"\\",
+            "--1",
+            "+1",
+            "1 1",
+            "",
+            "{\"a\":1 \"b\":2}",
         ];
         let generated = [deep(126), deep(127), deep(128), deep(5000)];
         for text in samples.iter().map(|s| (*s).to_owned()).chain(generated) {
@@ -480,7 +528,11 @@ mod tests {
             let nested = |n: usize| format!("{}1{}", "[".repeat(n), "]".repeat(n));
             let (fits, too_deep) = (nested(inside), nested(inside + 1));
             assert!(Cursor::new(fits.as_bytes()).skip_value(outside).is_ok());
-            assert!(Cursor::new(too_deep.as_bytes()).skip_value(outside).is_err());
+            assert!(
+                Cursor::new(too_deep.as_bytes())
+                    .skip_value(outside)
+                    .is_err()
+            );
         }
     }
 
@@ -489,10 +541,21 @@ mod tests {
         assert_eq!(leading_integer(b"0"), Some((0, 1)));
         assert_eq!(leading_integer(b"007"), Some((0, 1)));
         assert_eq!(leading_integer(b"120,"), Some((120, 3)));
-        assert_eq!(leading_integer(b"18446744073709551615]"), Some((u64::MAX, 20)));
+        assert_eq!(
+            leading_integer(b"18446744073709551615]"),
+            Some((u64::MAX, 20))
+        );
         assert_eq!(leading_integer(b"18446744073709551616]"), None);
         assert_eq!(leading_integer(b"x"), None);
-        for bad in ["-1", "1.0", "1e3", "00", "18446744073709551616", "\"1\"", ""] {
+        for bad in [
+            "-1",
+            "1.0",
+            "1e3",
+            "00",
+            "18446744073709551616",
+            "\"1\"",
+            "",
+        ] {
             assert!(Cursor::new(bad.as_bytes()).size().is_err(), "{bad}");
         }
     }

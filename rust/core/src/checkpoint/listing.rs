@@ -59,8 +59,8 @@ impl Checkpoint {
                 column.reserve(rows);
                 column
             });
-        let [mut parameters, mut bytes, mut offsets, mut items] =
-            [const { Vec::<u64>::new() }; 4].map(|mut column| {
+        let [mut parameters, mut bytes, mut offsets, mut items] = [const { Vec::<u64>::new() }; 4]
+            .map(|mut column| {
                 column.reserve(rows);
                 column
             });
@@ -87,11 +87,7 @@ impl Checkpoint {
         }
         let category = |codes, values| Column::Category { codes, values };
         let role_names = Role::ALL.map(|role| role.name().to_owned()).to_vec();
-        let file_names = self
-            .files
-            .iter()
-            .map(|file| self.file_name(file))
-            .collect();
+        let file_names = self.files.iter().map(|file| self.file_name(file)).collect();
         Table::new(
             rows,
             vec![

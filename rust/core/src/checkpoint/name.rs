@@ -30,7 +30,8 @@ impl Pattern {
         for (start, end) in number_segments(name.as_bytes()) {
             text.push_str(&name[from..start]);
             // A name over 4 GiB cannot occur: headers end at 100 MB. Nine digits always fit.
-            let (Ok(hole), Ok(number)) = (u32::try_from(text.len()), name[start..end].parse()) else {
+            let (Ok(hole), Ok(number)) = (u32::try_from(text.len()), name[start..end].parse())
+            else {
                 text.push_str(&name[start..]);
                 from = name.len();
                 break;
@@ -160,7 +161,10 @@ impl SeenNames {
     ) -> Option<u32> {
         let mask = self.slots.len() - 1;
         let tag = hash & 0xffff_ffff_0000_0000;
-        #[expect(clippy::cast_possible_truncation, reason = "the low bits choose the slot")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the low bits choose the slot"
+        )]
         let mut at = hash as usize & mask;
         loop {
             let slot = self.slots[at];
@@ -171,7 +175,10 @@ impl SeenNames {
                 return None;
             }
             if slot & 0xffff_ffff_0000_0000 == tag {
-                #[expect(clippy::cast_possible_truncation, reason = "the low half is the ordinal")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "the low half is the ordinal"
+                )]
                 let found = (slot as u32) - 1;
                 if equal(found) {
                     return Some(found);

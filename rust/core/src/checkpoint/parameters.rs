@@ -8,12 +8,12 @@ use super::body::{Group, ShardFile};
 use super::form::Form;
 use super::problem::{Code, Problem, Problems};
 use super::role::is_buffer;
+use crate::dtype::Dtype;
 use crate::quantization::config::{Grid, QuantizationConfig};
 use crate::quantization::packing::{
     CACHE_SCALES, Logical, PACKINGS, Packing, SIDES, can_be_served,
 };
-use crate::dtype::Dtype;
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +29,25 @@ pub fn count_parameters(
     folder: &Path,
     problems: &mut Vec<Problem>,
 ) -> Option<String> {
+    if groups
+        .iter()
+        .all(|group| group.component != component || !can_be_served(&group.form))
+    {
+        // Nothing but ordinary floats: no tensor is packed and none serves another.
+        for group in groups
+            .iter_mut()
+            .filter(|group| group.component == component)
+        {
+            let form = &group.form;
+            let counts = !is_cache_scale(form) && !is_buffer(form.pattern.text());
+            group.parameters = if counts {
+                form.elements().unwrap_or(0)
+            } else {
+                0
+            };
+        }
+        return None;
+    }
     let default = QuantizationConfig::default();
     let config = config.unwrap_or(&default);
     let by_name = names(groups, component);
@@ -92,7 +111,7 @@ pub fn count_parameters(
 }
 
 fn names(groups: &[Group], component: u32) -> ByName<'_> {
-    let mut by_name: ByName<'_> = HashMap::new();
+    let mut by_name: ByName<'_> = HashMap::default();
     for group in groups.iter().filter(|group| group.component == component) {
         by_name
             .entry(group.form.pattern.text())
@@ -108,13 +127,18 @@ fn sibling<'g>(stem: &str, suffix: &str, by_name: &ByName<'g>) -> Option<&'g For
         .and_then(|forms| forms.first().copied())
 }
 
+fn is_cache_scale(form: &Form) -> bool {
+    let small = form.elements().is_some_and(|elements| elements <= 1024);
+    let name = form.pattern.text();
+    small && CACHE_SCALES.iter().any(|suffix| name.ends_with(suffix))
+}
+
 /// Whether a tensor serves another one that is there and can be served.
 fn is_side(form: &Form, by_name: &ByName<'_>) -> bool {
-    let name = form.pattern.text();
-    let small = form.elements().is_some_and(|elements| elements <= 1024);
-    if small && CACHE_SCALES.iter().any(|suffix| name.ends_with(suffix)) {
+    if is_cache_scale(form) {
         return true;
     }
+    let name = form.pattern.text();
     SIDES.iter().any(|side| {
         let Some(stem) = name.strip_suffix(side.suffix) else {
             return false;
@@ -136,7 +160,10 @@ fn packing_of<'f>(form: &'f Form, by_name: &ByName<'_>) -> Option<(&'static Pack
         }
         let stem = name.strip_suffix(packing.suffix)?;
         let siblings = |suffix: &str| sibling(stem, suffix, by_name);
-        if packing.needs().is_some_and(|needed| siblings(needed).is_none()) {
+        if packing
+            .needs()
+            .is_some_and(|needed| siblings(needed).is_none())
+        {
             return None;
         }
         Some((packing, stem))
@@ -145,10 +172,17 @@ fn packing_of<'f>(form: &'f Form, by_name: &ByName<'_>) -> Option<(&'static Pack
 
 /// Whether tensors of one pattern have siblings of several forms: then each must be counted by its own.
 fn is_mixed(stem: &str, by_name: &ByName<'_>) -> bool {
-    [".scales", ".qzeros", ".g_idx", ".weight_scale", ".scale", ".q_invperm"]
-        .iter()
-        .filter_map(|suffix| by_name.get(&*format!("{stem}{suffix}")))
-        .any(|forms| forms.len() > 1)
+    [
+        ".scales",
+        ".qzeros",
+        ".g_idx",
+        ".weight_scale",
+        ".scale",
+        ".q_invperm",
+    ]
+    .iter()
+    .filter_map(|suffix| by_name.get(&*format!("{stem}{suffix}")))
+    .any(|forms| forms.len() > 1)
 }
 
 /// Counts tensors whose siblings or whose stated grids differ from one to the next.
@@ -185,19 +219,24 @@ fn count_one_by_one(
         })
     };
     let notes = std::cell::RefCell::new(assumed);
-    split(groups, files, |_, id| mixed.contains(&id), |_, group, tensor, numbers| {
-        let numbers = tensor.numbers(&group.form, numbers);
-        let elements = group.form.elements().unwrap_or(0);
-        let counted = logical(group, numbers);
-        if let Some(why) = counted.as_ref().and_then(|logical| logical.assumed) {
-            notes
-                .borrow_mut()
-                .push((group.form.pattern.text().to_owned(), why));
-        }
-        let parameters = counted.map_or(elements, |logical| logical.parameters);
-        (parameters != group.parameters).then(|| Group {
-            parameters,
-            ..group.clone()
-        })
-    });
+    split(
+        groups,
+        files,
+        |_, id| mixed.contains(&id),
+        |_, group, tensor, numbers| {
+            let numbers = tensor.numbers(&group.form, numbers);
+            let elements = group.form.elements().unwrap_or(0);
+            let counted = logical(group, numbers);
+            if let Some(why) = counted.as_ref().and_then(|logical| logical.assumed) {
+                notes
+                    .borrow_mut()
+                    .push((group.form.pattern.text().to_owned(), why));
+            }
+            let parameters = counted.map_or(elements, |logical| logical.parameters);
+            (parameters != group.parameters).then(|| Group {
+                parameters,
+                ..group.clone()
+            })
+        },
+    );
 }

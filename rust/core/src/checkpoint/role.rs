@@ -62,7 +62,9 @@ use glob::{Index, Segments, wildcard};
 use rules::{BUFFERS, MTP_MARKERS, RULES, STACKS};
 
 /// What a tensor is for. The order is the order of display.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[repr(u8)]
 pub enum Role {
     /// Token, type, patch and time embeddings, and the projections that belong to them.

@@ -187,8 +187,7 @@ fn find(path: &Path, threads: usize, control: &Control) -> Result<Found, ScanErr
         }
         return Ok(found);
     }
-    let candidate =
-        single_file(path).ok_or_else(|| ScanError::NotAModelFile(path.to_owned()))?;
+    let candidate = single_file(path).ok_or_else(|| ScanError::NotAModelFile(path.to_owned()))?;
     Ok(Found {
         candidates: vec![candidate],
         problems: Vec::new(),
@@ -220,7 +219,10 @@ fn read(
 ) -> Result<Vec<Checkpoint>, ScanError> {
     let hasher = NameHasher::default();
     let mut jobs = Vec::new();
-    for component in candidates.iter().flat_map(|candidate| &candidate.components) {
+    for component in candidates
+        .iter()
+        .flat_map(|candidate| &candidate.components)
+    {
         // An index takes longer than any one shard, so it goes first.
         jobs.extend(component.index.iter().cloned().map(Job::Index));
         jobs.extend(

@@ -176,7 +176,9 @@ impl ShardReader {
         let length = u64::from_le_bytes(length);
         if length > HEADER_LIMIT {
             problems.push(Code::HeaderTooLarge, None, || {
-                format!("the length field says {length} bytes of header; the limit is {HEADER_LIMIT}")
+                format!(
+                    "the length field says {length} bytes of header; the limit is {HEADER_LIMIT}"
+                )
             });
             return Ok(None);
         }

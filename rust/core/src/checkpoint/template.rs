@@ -91,28 +91,25 @@ fn strip<'t>(text: &'t [u8], literal: &[u8]) -> Option<&'t [u8]> {
     same(front, literal).then_some(rest)
 }
 
-/// Whether two texts of one length are equal.
+/// Whether two texts of one length are equal; short ones, which are most, are compared without a call.
 #[inline]
 fn same(one: &[u8], other: &[u8]) -> bool {
-    let length = one.len().min(other.len());
-    // Words from the front, and one that ends at the end and may overlap the one before it.
-    if length >= 16 {
-        let word = |text: &[u8], at: usize| text[at..].first_chunk().map(|w| u128::from_le_bytes(*w));
-        let fronts = one.chunks_exact(16).zip(other.chunks_exact(16));
-        fronts.fold(true, |equal, (one, other)| equal & (one == other))
-            & (word(one, length - 16) == word(other, length - 16))
-    } else if length >= 8 {
-        let word = |text: &[u8], at: usize| text[at..].first_chunk().map(|w| u64::from_le_bytes(*w));
-        (word(one, 0) == word(other, 0)) & (word(one, length - 8) == word(other, length - 8))
-    } else {
-        one.iter().eq(other)
+    // Two words, one from the front and one that ends at the end, cover every length from one to two words.
+    match one.len() {
+        1 => one[0] == other[0],
+        2 => one[0] == other[0] && one[1] == other[1],
+        length @ 8..=16 => {
+            let word = |text: &[u8], at: usize| text[at..].first_chunk::<8>().copied();
+            word(one, 0) == word(other, 0) && word(one, length - 8) == word(other, length - 8)
+        }
+        _ => one == other,
     }
 }
 
 /// Templates, each with the value it stands for, and which followed which.
 #[derive(Debug)]
 pub struct Templates<T> {
-    templates: Vec<(Template, T)>,
+    learned: Vec<(Template, T)>,
     /// For every template, the two that came after it most recently.
     next: Vec<[u32; 2]>,
     /// The same for the beginning of a file and for entries that were not learned.
@@ -129,7 +126,7 @@ const NONE: u32 = u32::MAX;
 impl<T> Default for Templates<T> {
     fn default() -> Self {
         Self {
-            templates: Vec::new(),
+            learned: Vec::new(),
             next: Vec::new(),
             start: [NONE; 2],
             last: NONE,
@@ -160,7 +157,7 @@ impl<T: Copy> Templates<T> {
     #[inline]
     pub fn predict(&self, text: &[u8], values: &mut [u64; GAPS]) -> Option<(u32, T, Covered)> {
         let mut attempt = |id: u32| {
-            let (template, value) = self.templates.get(id as usize)?;
+            let (template, value) = self.learned.get(id as usize)?;
             let covered = template.matches(text, values)?;
             Some((id, *value, covered))
         };
@@ -191,8 +188,8 @@ impl<T: Copy> Templates<T> {
         known: Option<u32>,
     ) -> Option<u32> {
         let id = known.or_else(|| {
-            (self.templates.len() < TEMPLATES)
-                .then(|| u32::try_from(self.templates.len()).ok())
+            (self.learned.len() < TEMPLATES)
+                .then(|| u32::try_from(self.learned.len()).ok())
                 .flatten()
         });
         let template = (entry.len() <= LENGTH && gaps.len() <= GAPS)
@@ -202,10 +199,10 @@ impl<T: Copy> Templates<T> {
             self.restart();
             return known;
         };
-        if let Some(slot) = self.templates.get_mut(id as usize) {
+        if let Some(slot) = self.learned.get_mut(id as usize) {
             *slot = (template, value);
         } else {
-            self.templates.push((template, value));
+            self.learned.push((template, value));
             self.next.push([NONE; 2]);
         }
         self.accept(id);

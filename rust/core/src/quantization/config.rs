@@ -52,7 +52,11 @@ impl QuantizationConfig {
             for key in *keys {
                 if let Some(stated) = value.pointer(key).filter(|v| v.is_object()) {
                     let mut config = Self::parse(stated);
-                    if *key == MLX && *file == "config.json" && config.grid.bits.is_some() && config.method.is_none() {
+                    if *key == MLX
+                        && *file == "config.json"
+                        && config.grid.bits.is_some()
+                        && config.method.is_none()
+                    {
                         config.method = Some("mlx".to_owned());
                     }
                     return Ok(Some(config));
@@ -212,10 +216,25 @@ mod tests {
         let text = r#"{"quantization_config": {"quant_method": "fp8"}, "quantization": {"bits": 4, "group_size": 64}}"#;
         assert_eq!(method("config.json", text).as_deref(), Some("mlx"));
         // TensorRT-LLM uses the same key without bits.
-        assert_eq!(method("config.json", r#"{"quantization": {"quant_algo": null}}"#), None);
-        assert_eq!(method("hf_quant_config.json", r#"{"quantization": {"quant_algo": "FP8"}}"#).as_deref(), Some("fp8"));
+        assert_eq!(
+            method("config.json", r#"{"quantization": {"quant_algo": null}}"#),
+            None
+        );
+        assert_eq!(
+            method(
+                "hf_quant_config.json",
+                r#"{"quantization": {"quant_algo": "FP8"}}"#
+            )
+            .as_deref(),
+            Some("fp8")
+        );
         std::fs::create_dir(folder.path().join("quant_config.json")).unwrap();
-        assert_eq!(QuantizationConfig::read(folder.path(), &all()).unwrap_err().0, "quant_config.json");
+        assert_eq!(
+            QuantizationConfig::read(folder.path(), &all())
+                .unwrap_err()
+                .0,
+            "quant_config.json"
+        );
     }
 
     #[test]

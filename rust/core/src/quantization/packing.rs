@@ -286,7 +286,10 @@ pub fn can_be_served(form: &Form) -> bool {
     )
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "every counter may fail, and this ends most of them")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "every counter may fail, and this ends most of them"
+)]
 const fn exactly(parameters: u64) -> Option<Logical> {
     Some(Logical {
         parameters,
@@ -309,8 +312,7 @@ fn gptq_or_awq(form: &Form, siblings: &Siblings<'_>, grid: Grid) -> Option<Logic
     let [rows, columns] = *form.shape else {
         return None;
     };
-    let outputs = siblings(".scales")
-        .and_then(|scales| scales.shape.last().copied());
+    let outputs = siblings(".scales").and_then(|scales| scales.shape.last().copied());
     if let Some(outputs) = outputs
         && outputs != columns
     {
@@ -326,7 +328,11 @@ fn gptq_or_awq(form: &Form, siblings: &Siblings<'_>, grid: Grid) -> Option<Logic
         (columns > 0).then(|| packed.checked_mul(32).map(|bits| bits / columns))?
     });
     let bits = by_zeros.filter(|bits| (1..=8).contains(bits)).or(grid.bits);
-    words(form, bits, "4 bits per weight: neither zero points nor a configuration say")
+    words(
+        form,
+        bits,
+        "4 bits per weight: neither zero points nor a configuration say",
+    )
 }
 
 fn packed_words(form: &Form, _: &Siblings<'_>, grid: Grid) -> Option<Logical> {
@@ -406,7 +412,9 @@ fn by_blocks(form: &Form, scales: &Form) -> Option<Logical> {
         Some(Dtype::U8 | Dtype::F8E8M0) => blocks_of(32) == Some(twice),
         // ModelOpt packs two output rows of int4 into one; the scales keep a row for each.
         _ => match (form.shape.first(), scales.shape.first()) {
-            (Some(&rows), Some(&outputs)) => scales.shape.len() > 1 && rows.checked_mul(2) == Some(outputs),
+            (Some(&rows), Some(&outputs)) => {
+                scales.shape.len() > 1 && rows.checked_mul(2) == Some(outputs)
+            }
             _ => false,
         },
     };
@@ -432,7 +440,10 @@ mod tests {
     /// What HQQ's `Quantizer.quantize` makes of a weight of 96 x 128 in groups of 64: 192 groups.
     #[test]
     fn hqq_counts_by_its_scales() {
-        let hqq = PACKINGS.iter().find(|packing| packing.scheme == "hqq").unwrap();
+        let hqq = PACKINGS
+            .iter()
+            .find(|packing| packing.scheme == "hqq")
+            .unwrap();
         let none = Grid::default();
         let grid = |bits, group_size| Grid {
             bits: Some(bits),
@@ -453,10 +464,19 @@ mod tests {
         assert_eq!(count("U8", &[48, 64], &[192, 1], none), exact(96 * 128));
         assert_eq!(count("I32", &[20, 64], &[192, 1], none), exact(96 * 128));
         // Along axis 0 the group size must be stated: 64 weights of 3 bits take 7 words of ten.
-        assert_eq!(count("I32", &[7, 192], &[1, 192], grid(3, 64)), exact(96 * 128));
-        assert_eq!(count("U8", &[16, 192], &[1, 192], grid(2, 64)), exact(96 * 128));
+        assert_eq!(
+            count("I32", &[7, 192], &[1, 192], grid(3, 64)),
+            exact(96 * 128)
+        );
+        assert_eq!(
+            count("U8", &[16, 192], &[1, 192], grid(2, 64)),
+            exact(96 * 128)
+        );
         let assumed = count("I32", &[7, 192], &[1, 192], none).unwrap();
-        assert_eq!((assumed.parameters, assumed.assumed.is_some()), (96 * 128, true));
+        assert_eq!(
+            (assumed.parameters, assumed.assumed.is_some()),
+            (96 * 128, true)
+        );
     }
 
     #[test]
