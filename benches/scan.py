@@ -115,7 +115,9 @@ class Report:
     def __init__(self) -> None:
         self.rows: list[tuple[str, ...]] = []
 
-    def ratio(self, what: str, target: str, theirs: list[float], ours: list[float], at_most: bool = False) -> None:
+    def ratio(
+        self, what: str, target: str, theirs: list[float], ours: list[float], at_most: bool = False
+    ) -> None:
         pairs = zip(theirs, ours, strict=True)
         ratios = [b / a if at_most else a / b for a, b in pairs]
         times = f"{statistics.median(ours):.2f} ms against {statistics.median(theirs):.2f} ms"
@@ -201,7 +203,9 @@ def tree(report: Report, root: Path, rounds: int, threads: int) -> None:
             "json": lambda: tree_with_json(root),
         },
     )
-    report.ratio("tree of 1,000 folders, faster than os.scandir and json.loads", "10x", times["json"], times["tree"])
+    report.ratio(
+        "tree of 1,000 folders, faster than os.scandir and json.loads", "10x", times["json"], times["tree"]
+    )
 
 
 def main() -> None:

@@ -46,7 +46,9 @@ def files() -> Iterator[Case]:
 
     yield special("a pipe", os.mkfifo, unreadable, says="not a regular file", tensors=0)
     yield special("a socket", plug, unreadable, says=MODEL, tensors=0)
-    yield special("a device", lambda path: path.symlink_to("/dev/zero"), unreadable, says="not a regular file")
+    yield special(
+        "a device", lambda path: path.symlink_to("/dev/zero"), unreadable, says="not a regular file"
+    )
     yield special("a link to itself", lambda path: path.symlink_to(MODEL), unreadable, says=MODEL)
     yield special("a link to nothing", lambda path: path.symlink_to("../blobs/0"), broken_link, says=MODEL)
     yield special("a folder", Path.mkdir, checkpoints=0)
@@ -111,8 +113,14 @@ def indexes() -> Iterator[Case]:
         ("two maps", '{"weight_map":{' + BOTH_LISTED + '},"weight_map":{}}'),
         ("deep", lambda: '{"weight_map":{' + BOTH_LISTED + '},"x":' + nested(1_000_000) + "}"),
         ("zeros", bytes(1000)),
-        ("not UTF-8 in the first name", b'{"weight_map":{"\xff":"x.safetensors",' + BOTH_LISTED.encode() + b"}}"),
-        ("not UTF-8 in another name", b'{"weight_map":{' + BOTH_LISTED.encode() + b',"\xff":"x.safetensors"}}'),
+        (
+            "not UTF-8 in the first name",
+            b'{"weight_map":{"\xff":"x.safetensors",' + BOTH_LISTED.encode() + b"}}",
+        ),
+        (
+            "not UTF-8 in another name",
+            b'{"weight_map":{' + BOTH_LISTED.encode() + b',"\xff":"x.safetensors"}}',
+        ),
         ("not UTF-8 in a shard", b'{"weight_map":{' + BOTH_LISTED.encode() + b',"c.w":"\xff"}}'),
     ]:
         yield index_case(f"index: {name}", text, invalid, says=INDEX, tensors=2)
@@ -131,20 +139,31 @@ def indexes() -> Iterator[Case]:
         ("another kind of file", INDEX),
     ]:
         says = json.dumps(file) if file.isprintable() else "x"
-        yield index_case(f"index: a shard that is {name}", more_listed("c.w", file), missing, says=says, tensors=2)
+        yield index_case(
+            f"index: a shard that is {name}", more_listed("c.w", file), missing, says=says, tensors=2
+        )
 
     def folder_shard(folder: Path) -> None:
         index_case("", more_listed("c.w", "sub.safetensors")).write(folder)
         (folder / "sub.safetensors").mkdir()
 
-    yield Case("index: a shard that is a folder", folder_shard, (missing,), says='"sub.safetensors"', tensors=2)
+    yield Case(
+        "index: a shard that is a folder", folder_shard, (missing,), says='"sub.safetensors"', tensors=2
+    )
 
     def outside(folder: Path) -> None:
         (folder / "inside").mkdir()
         index_case("", more_listed("c.w", "../secret.safetensors")).write(folder / "inside")
         writer.write(folder / "secret.safetensors", {"c.w": ("F32", [1])})
 
-    yield Case("index: a shard outside", outside, (missing,), says='"../secret.safetensors"', tensors=2, scanned="inside")
+    yield Case(
+        "index: a shard outside",
+        outside,
+        (missing,),
+        says='"../secret.safetensors"',
+        tensors=2,
+        scanned="inside",
+    )
     for name, total, problems in [
         ("a fraction", "8.0", ()),
         ("a string", '"8"', ()),
@@ -166,8 +185,17 @@ def indexes() -> Iterator[Case]:
 
     cut = (missing,) * 50 + ("more-of-same",)
     yield index_case("index: 100,000 shards that are not there", crowd, *cut, tensors=2, several=True)
-    moved = '{"weight_map":{"a.w":"model-00002-of-00002.safetensors","b.w":"model-00002-of-00002.safetensors"}}'
-    yield index_case("index: a tensor in another shard", moved, "shard-unlisted", "tensor-missing", says="model-00001", tensors=1)
+    moved = (
+        '{"weight_map":{"a.w":"model-00002-of-00002.safetensors","b.w":"model-00002-of-00002.safetensors"}}'
+    )
+    yield index_case(
+        "index: a tensor in another shard",
+        moved,
+        "shard-unlisted",
+        "tensor-missing",
+        says="model-00001",
+        tensors=1,
+    )
 
     def special(name: str, make: Callable[[Path], object], *problems: str) -> Case:
         def write(folder: Path) -> None:
@@ -189,7 +217,9 @@ def indexes() -> Iterator[Case]:
     def no_shards(folder: Path) -> None:
         (folder / INDEX).write_text('{"weight_map":{' + BOTH_LISTED + "}}")
 
-    yield Case("index: no shard at all", no_shards, (missing, missing), says="model-0000", several=True, tensors=0)
+    yield Case(
+        "index: no shard at all", no_shards, (missing, missing), says="model-0000", several=True, tensors=0
+    )
 
 
 def pipelines() -> Iterator[Case]:
@@ -199,7 +229,9 @@ def pipelines() -> Iterator[Case]:
             writer.write(folder / "up" / MODEL, {"secret": ("F32", [1])})
             (folder / "inside" / file).write_bytes(encoded(text))
 
-        return Case(f"pipeline: {name}", write, problems, scanned="inside", tensors=rest.pop("tensors", 1), **rest)
+        return Case(
+            f"pipeline: {name}", write, problems, scanned="inside", tensors=rest.pop("tensors", 1), **rest
+        )
 
     unet = '"unet":["diffusers","UNet2DConditionModel"]'
     invalid, missing = "config-invalid", "component-missing"
@@ -222,7 +254,9 @@ def pipelines() -> Iterator[Case]:
     text = '{"v\\u0000ae":["diffusers","X"],' + unet + "}"
     yield pipeline("a component with NUL in its name", "model_index.json", text, missing, says='"v\\0ae"')
     text = '{"va\\ne":["diffusers","X"],' + unet + "}"
-    yield pipeline("a component with a line break in its name", "model_index.json", text, missing, says='"va\\ne"')
+    yield pipeline(
+        "a component with a line break in its name", "model_index.json", text, missing, says='"va\\ne"'
+    )
 
     def pipe(folder: Path) -> None:
         writer.write(folder / "unet" / MODEL, {"a": ("F32", [1])})
@@ -247,7 +281,14 @@ def configurations() -> Iterator[Case]:
         ("not UTF-8", b'{"a":"\xff"}'),
     ]:
         problems = () if name == "8 MB of lists" else (invalid,)
-        yield beside_case(f"configuration: {name}", "config.json", text, *problems, says="config.json" if problems else "", tensors=1)
+        yield beside_case(
+            f"configuration: {name}",
+            "config.json",
+            text,
+            *problems,
+            says="config.json" if problems else "",
+            tensors=1,
+        )
     for name, text in [
         ("an array", "[]"),
         ("null", "null"),
@@ -256,12 +297,29 @@ def configurations() -> Iterator[Case]:
         ("quantization is a number", '{"quantization_config":5}'),
         ("quantization is a list", '{"quantization_config":[{"bits":4}]}'),
         ("quantization is a string", '{"quantization_config":"gptq"}'),
-        ("quantization of odd kinds", '{"quantization_config":{"quant_method":5,"bits":[],"config_groups":7,"modules":{"bits":{}}}}'),
+        (
+            "quantization of odd kinds",
+            '{"quantization_config":{"quant_method":5,"bits":[],"config_groups":7,"modules":{"bits":{}}}}',
+        ),
     ]:
         yield beside_case(f"configuration: {name}", "config.json", text, tensors=1)
-    for name, bits in [("a string", '"4"'), ("negative", "-4"), ("zero", "0"), ("1e30", "1e30"), ("33", "33"), ("2 to the 64", str(2**64))]:
+    for name, bits in [
+        ("a string", '"4"'),
+        ("negative", "-4"),
+        ("zero", "0"),
+        ("1e30", "1e30"),
+        ("33", "33"),
+        ("2 to the 64", str(2**64)),
+    ]:
         text = '{"quantization_config":{"quant_method":"gptq","bits":' + bits + ',"group_size":0}}'
-        yield beside_case(f"configuration: bits are {name}", "config.json", text, "packing-assumed", says="m.qweight", weights=PACKED)
+        yield beside_case(
+            f"configuration: bits are {name}",
+            "config.json",
+            text,
+            "packing-assumed",
+            says="m.qweight",
+            weights=PACKED,
+        )
     fair = '{"quantization_config":{"quant_method":"gptq","bits":4}}'
     yield beside_case("configuration: bits are 4", "config.json", fair, weights=PACKED)
 
@@ -270,7 +328,9 @@ def configurations() -> Iterator[Case]:
             writer.write(folder / MODEL, {"a": ("F32", [1])})
             make(folder / "config.json")
 
-        return Case(f"configuration: {name}", write, problems, says="config.json" if problems else "", tensors=1)
+        return Case(
+            f"configuration: {name}", write, problems, says="config.json" if problems else "", tensors=1
+        )
 
     def hole(path: Path) -> None:
         with path.open("wb") as file:
@@ -296,16 +356,28 @@ def parts() -> Iterator[Case]:
 
     missing = "shard-missing"
     most = 2**64 - 1
-    yield case("the most there can be", [f"model-00001-of-{most}.safetensors"], missing, says=f"{most - 1} of {most}")
+    yield case(
+        "the most there can be", [f"model-00001-of-{most}.safetensors"], missing, says=f"{most - 1} of {most}"
+    )
     yield case("more than there can be", [f"model-00001-of-{most + 1}.safetensors"])
     yield case("of none", ["model-1-of-0.safetensors"])
     yield case("none of none", ["model-0-of-0.safetensors"])
     yield case("beyond the last", ["model-7-of-3.safetensors"], missing, says="3 of 3")
-    yield case("one beyond the last, one missing", [f"model-{n}-of-3.safetensors" for n in (1, 2, 9)], missing, says="(part 3)")
-    yield case("with and without zeros", ["model-01-of-2.safetensors", "model-1-of-2.safetensors"], missing, says="(part 2)")
+    yield case(
+        "one beyond the last, one missing",
+        [f"model-{n}-of-3.safetensors" for n in (1, 2, 9)],
+        missing,
+        says="(part 3)",
+    )
+    yield case(
+        "with and without zeros",
+        ["model-01-of-2.safetensors", "model-1-of-2.safetensors"],
+        missing,
+        says="(part 2)",
+    )
     yield case("no number", ["model-of-.safetensors", "-of-.safetensors"], checkpoints=2)
     yield case("a number with a sign", ["model-+1-of-+2.safetensors"])
-    yield case("other digits", ["model-١-of-٢.safetensors"])
+    yield case("other digits", ["model-١-of-٢.safetensors"])  # noqa: RUF001
 
 
 def folders() -> Iterator[Case]:
@@ -313,9 +385,13 @@ def folders() -> Iterator[Case]:
         writer.write(folder / MODEL, {"a": ("F32", [1])})
 
     yield Case("folder: empty", lambda folder: None, checkpoints=0)
-    yield Case("folder: empty below", lambda folder: (folder / "a" / "b" / "c").mkdir(parents=True), checkpoints=0)
+    yield Case(
+        "folder: empty below", lambda folder: (folder / "a" / "b" / "c").mkdir(parents=True), checkpoints=0
+    )
 
-    def with_model(name: str, make: Callable[[Path], object], *problems: str, says: str = "", scanned: str = ".") -> Case:
+    def with_model(
+        name: str, make: Callable[[Path], object], *problems: str, says: str = "", scanned: str = "."
+    ) -> Case:
         def write(folder: Path) -> None:
             write_model(folder / scanned)
             make(folder)
@@ -360,7 +436,7 @@ def folders() -> Iterator[Case]:
         "._model.safetensors.index.json",
         "x.crdownload",
     ]:
-        write_file = (lambda file: lambda folder: (folder / file).write_bytes(bytes(5)))(file)
+        write_file = (lambda name: lambda folder: (folder / name).write_bytes(bytes(5)))(file)
         yield with_model(f"beside {file}", write_file, unfinished, says=f"{file}: 5 bytes")
 
     def other_format(folder: Path) -> None:

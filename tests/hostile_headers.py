@@ -16,10 +16,16 @@ def lengths() -> Iterator[Case]:
     yield raw_case("empty file", b"", too_short, says="0 bytes")
     yield raw_case("seven bytes", bytes(7), too_short, says="7 bytes")
     yield raw_case("header of length zero", bytes(8), "header-not-json", says="byte 0")
-    yield raw_case("length of 2 to the 63", (1 << 63).to_bytes(8, "little"), too_large, says="9223372036854775808")
+    yield raw_case(
+        "length of 2 to the 63", (1 << 63).to_bytes(8, "little"), too_large, says="9223372036854775808"
+    )
     yield raw_case("greatest length", b"\xff" * 8, too_large, says="18446744073709551615")
-    yield raw_case("big-endian length", (60).to_bytes(8, "big") + bytes(60), too_large, says="4323455642275676160")
-    yield raw_case("just over the limit", (HEADER_LIMIT + 1).to_bytes(8, "little"), too_large, says="100000001")
+    yield raw_case(
+        "big-endian length", (60).to_bytes(8, "big") + bytes(60), too_large, says="4323455642275676160"
+    )
+    yield raw_case(
+        "just over the limit", (HEADER_LIMIT + 1).to_bytes(8, "little"), too_large, says="100000001"
+    )
     yield raw_case("limit, but no header", HEADER_LIMIT.to_bytes(8, "little"), cut, says="100000000")
     yield file_case("length one too many", "{}", cut, length=3, says="3 bytes")
     yield file_case("length one too few", "{} ", "header-not-json", length=1, says="byte 1")
@@ -66,7 +72,11 @@ def broken_json() -> Iterator[Case]:
         ("a leading zero", '{"a":{"dtype":"F32","shape":[01],"data_offsets":[0,4]}}', "byte 30"),
         ("a million open brackets", lambda: '{"a":' + "[" * 1_000_000, "nested deeper"),
         ("a million nested brackets", lambda: '{"a":' + nested(1_000_000) + "}", "nested deeper"),
-        ("a million brackets in a field", lambda: "{" + SOUND[:-1] + ',"x":' + nested(1_000_000) + "}}", "nested deeper"),
+        (
+            "a million brackets in a field",
+            lambda: "{" + SOUND[:-1] + ',"x":' + nested(1_000_000) + "}}",
+            "nested deeper",
+        ),
         ("a million objects", lambda: '{"__metadata__":' + '{"a":' * 1_000_000, "nested deeper"),
         ("brackets one level too deep", "{" + SOUND[:-1] + ',"x":' + nested(126) + "}}", "nested deeper"),
     ]:
@@ -82,8 +92,12 @@ def broken_json() -> Iterator[Case]:
     ]:
         code = "header-not-json" if name == "UTF-16" else "header-not-utf8"
         yield file_case(f"not UTF-8: {name}", head, code, data=4, says=MODEL)
-    yield file_case("brackets as deep as allowed", "{" + SOUND[:-1] + ',"x":' + nested(125) + "}}", data=4, tensors=1)
-    yield file_case("wide white space", "\r\n\t {\n" + SOUND.replace(":", " :\n\t") + "\n}  \n", data=4, tensors=1)
+    yield file_case(
+        "brackets as deep as allowed", "{" + SOUND[:-1] + ',"x":' + nested(125) + "}}", data=4, tensors=1
+    )
+    yield file_case(
+        "wide white space", "\r\n\t {\n" + SOUND.replace(":", " :\n\t") + "\n}  \n", data=4, tensors=1
+    )
 
 
 def entry(**fields: str) -> str:
@@ -150,7 +164,9 @@ def broken_entries() -> Iterator[Case]:
     yield file_case("no tensors, with metadata", '{"__metadata__":{"format":"pt"}}', tensors=0)
     yield file_case("a scalar", entry(shape="[]"), data=4, tensors=1)
     yield file_case("a tensor without elements", entry(shape="[0]", data_offsets="[0,0]"), tensors=1)
-    yield file_case("zero times too much", entry(shape="[0,18446744073709551615]", data_offsets="[0,0]"), tensors=1)
+    yield file_case(
+        "zero times too much", entry(shape="[0,18446744073709551615]", data_offsets="[0,0]"), tensors=1
+    )
 
 
 def broken_data() -> Iterator[Case]:
@@ -170,24 +186,66 @@ def broken_data() -> Iterator[Case]:
     yield ranges("one byte over", [first], 5, "data-trailing", says="need")
     yield ranges("all bytes over", [], 1, "data-trailing", says="11 bytes")
     end = 2**64 - 1
-    yield ranges("at the end of the address space", [tensor("a", end - 4, end, shape="[4]")], 4, "offsets-gap", "data-truncated", several=True)
+    yield ranges(
+        "at the end of the address space",
+        [tensor("a", end - 4, end, shape="[4]")],
+        4,
+        "offsets-gap",
+        "data-truncated",
+        several=True,
+    )
     too_many = "[4294967296,4294967296]"
-    yield ranges("elements over 64 bits", [tensor("a", 0, 4, "U8", too_many)], 4, "shape-overflow", says=too_many.replace(",", ", "))
-    yield ranges("bits over 64 bits", [tensor("a", 0, 4, "F64", "[576460752303423488]")], 4, "shape-overflow", says="64 bits")
-    yield ranges("too much, then zero", [tensor("a", 0, 0, "U8", "[18446744073709551615,2,0]")], 0, "shape-overflow", says=": a: ")
+    yield ranges(
+        "elements over 64 bits",
+        [tensor("a", 0, 4, "U8", too_many)],
+        4,
+        "shape-overflow",
+        says=too_many.replace(",", ", "),
+    )
+    yield ranges(
+        "bits over 64 bits",
+        [tensor("a", 0, 4, "F64", "[576460752303423488]")],
+        4,
+        "shape-overflow",
+        says="64 bits",
+    )
+    yield ranges(
+        "too much, then zero",
+        [tensor("a", 0, 0, "U8", "[18446744073709551615,2,0]")],
+        0,
+        "shape-overflow",
+        says=": a: ",
+    )
     yield ranges("half a byte over", [tensor("a", 0, 2, "F4", "[3]")], 2, "size-mismatch", says="12 bits")
-    yield ranges("six-bit floats that fill no bytes", [tensor("a", 0, 1, "F6_E2M3", "[1]")], 1, "size-mismatch", says="6 bits")
+    yield ranges(
+        "six-bit floats that fill no bytes",
+        [tensor("a", 0, 1, "F6_E2M3", "[1]")],
+        1,
+        "size-mismatch",
+        says="6 bits",
+    )
     yield ranges("six-bit floats that do", [tensor("a", 0, 3, "F6_E3M2", "[4]")], 3, tensors=1)
     yield ranges("two half bytes", [tensor("a", 0, 1, "F4", "[2]")], 1, tensors=1)
     yield ranges("too many bytes", [tensor("a", 0, 5, "F32", "[1]")], 5, "size-mismatch", says="span 5 bytes")
     yield ranges("too few bytes", [tensor("a", 0, 3, "F32", "[1]")], 3, "size-mismatch", says="span 3 bytes")
-    yield ranges("a dtype of the future", [tensor("a", 0, 7, "F3", "[16]")], 7, "dtype-unknown", says='"F3"', tensors=1)
-    yield ranges("a dtype in lower case", [tensor("a", 0, 4, "f32", "[1]")], 4, "dtype-unknown", says='"f32"', tensors=1)
+    yield ranges(
+        "a dtype of the future", [tensor("a", 0, 7, "F3", "[16]")], 7, "dtype-unknown", says='"F3"', tensors=1
+    )
+    yield ranges(
+        "a dtype in lower case",
+        [tensor("a", 0, 4, "f32", "[1]")],
+        4,
+        "dtype-unknown",
+        says='"f32"',
+        tensors=1,
+    )
     yield ranges("no dtype's name", [tensor("a", 0, 4, "", "[1]")], 4, "dtype-unknown", says='""', tensors=1)
     yield ranges("in another order", [tensor("b", 4, 8), first], 8, tensors=2)
     yield ranges("a name twice", [first, tensor("a", 4, 8)], 8, "tensor-duplicate", says=": a: ", tensors=1)
     escaped = tensor("\\u0061", 4, 8)
-    yield ranges("a name twice, once escaped", [first, escaped], 8, "tensor-duplicate", says=": a: ", tensors=1)
+    yield ranges(
+        "a name twice, once escaped", [first, escaped], 8, "tensor-duplicate", says=": a: ", tensors=1
+    )
     numbers = [tensor("m.1.w", 0, 4), tensor("m.01.w", 4, 8), tensor("m.1.w", 8, 12)]
     yield ranges("a name with a number twice", numbers, 12, "tensor-duplicate", says="m.1.w", tensors=2)
 
@@ -197,7 +255,11 @@ def large() -> Iterator[Case]:
         """A header with as many entries as it has bytes of data, or a number of its own."""
         number = rest.pop("number", data)
         return file_case(
-            f"many: {name}", lambda: "{" + ",".join(map(entries, range(number))) + "}", *problems, data=data, **rest
+            f"many: {name}",
+            lambda: "{" + ",".join(map(entries, range(number))) + "}",
+            *problems,
+            data=data,
+            **rest,
         )
 
     def letters(n: int) -> str:
@@ -208,10 +270,19 @@ def large() -> Iterator[Case]:
     yield many("distinct names", lambda n: tensor(letters(n), n, n + 1), count, tensors=count)
     yield many("numbered names", lambda n: tensor(f"h.{n}.w", n, n + 1), count, tensors=count)
     cut = ("tensor-duplicate",) * 50 + ("more-of-same",)
-    yield many("times one name", lambda n: tensor("a", n, n + 1), count, *cut, says=": a: ", tensors=1, several=True)
+    yield many(
+        "times one name", lambda n: tensor("a", n, n + 1), count, *cut, says=": a: ", tensors=1, several=True
+    )
     cut = ("entry-invalid",) * 50 + ("more-of-same",)
     yield many(
-        "wrong entries", lambda n: f'"{letters(n)}":5', 0, *cut, says=": t0q: ", tensors=0, several=True, number=count
+        "wrong entries",
+        lambda n: f'"{letters(n)}":5',
+        0,
+        *cut,
+        says=": t0q: ",
+        tensors=0,
+        several=True,
+        number=count,
     )
     cut = ("offsets-overlap",) * 50 + ("more-of-same",)
     yield many(

@@ -135,7 +135,7 @@ def test_a_reader_that_goes_away_is_no_error(tiny, tmp_path, write):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_one_line_and_code_2(tiny):
-    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device, not a path of ours
+    with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "pondera", "scan", str(tiny)]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "pondera: error: No space left on device\n")
@@ -153,14 +153,14 @@ def test_closed_streams_do_not_crash(tiny):
 @on_unix
 def test_a_path_that_is_not_unicode_is_scanned_and_shown(program, tmp_path, write):
     folder = os.fsencode(tmp_path) + b"/\xff\x1b"
-    os.mkdir(folder)  # noqa: PTH102 - pathlib knows no paths of bytes
+    os.mkdir(folder)
     write(tmp_path / "model.safetensors", {"model.norm.weight": ("F32", [1])})
-    os.rename(tmp_path / "model.safetensors", folder + b"/model.safetensors")  # noqa: PTH104
+    os.rename(tmp_path / "model.safetensors", folder + b"/model.safetensors")
     done = program("scan", os.fsdecode(folder))
     assert (done.returncode, done.stderr) == (0, "")
     assert "1 parameters (1)" in done.stdout
     assert "\x1b" not in done.stdout
-    os.remove(folder + b"/model.safetensors")  # noqa: PTH107
+    os.remove(folder + b"/model.safetensors")
     done = program("scan", os.fsdecode(folder))
     assert done.returncode == 2
     assert done.stderr.endswith("/\\udcff\\x1b: no safetensors here or below\n")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import safetensors
 import safetensors.numpy
-import writer
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import pondera
+import writer
 
 # Where the two differ on purpose, as docs/problems.md says. Other differences of that page need a header that
 # the generators here do not make.
@@ -29,7 +29,9 @@ often = settings(
 
 names = st.one_of(
     st.builds("model.layers.{}.{}.weight".format, st.integers(0, 30), st.sampled_from("qkvo")),
-    st.sampled_from(["", ".", "0", "00", "1234567890", "a.*", "é.1", "😀", 'a"b', "a\\b", "a\nb", "__metadata__ "]),
+    st.sampled_from(
+        ["", ".", "0", "00", "1234567890", "a.*", "é.1", "😀", 'a"b', "a\\b", "a\nb", "__metadata__ "]
+    ),
     st.text(max_size=6),
 ).filter(lambda name: name != "__metadata__")
 
@@ -113,7 +115,9 @@ def test_damaged_headers_are_rejected_alike(tmp_path, data, case):
         at = data.draw(st.integers(0, len(head)))
         many = data.draw(st.integers(0, 3))
         head[at : at + many] = data.draw(
-            st.sampled_from([b"", b'"', b",", b"}", b"]", b"0", b"1", b"-", b".", b"\\", b"\xff", b"F16", b" ", b"\n"])
+            st.sampled_from(
+                [b"", b'"', b",", b"}", b"]", b"0", b"1", b"-", b".", b"\\", b"\xff", b"F16", b" ", b"\n"]
+            )
         )
     size = max(0, size + data.draw(st.sampled_from([0, 0, 0, 1, -1])))
     length = len(head) + data.draw(st.sampled_from([0, 0, 0, 1, -1]))

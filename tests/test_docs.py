@@ -1,6 +1,7 @@
 """The generated parts of docs/ are those of this version."""
 
 import pytest
+
 import refresh_docs
 
 

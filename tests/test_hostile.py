@@ -7,9 +7,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import hostile
 import pytest
 
+import hostile
 from pondera import _native
 
 SEVERITY = {code: severity for code, severity, _ in _native.problem_codes()}

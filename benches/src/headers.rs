@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+/// A name and what to time.
+type Measurement<'m> = (&'m str, Box<dyn Fn() + 'm>);
+
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, folder, rounds, threads] = &arguments[..] else {
@@ -36,16 +39,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         })
         .collect::<io::Result<_>>()?;
 
-    let measurements: [(&str, Box<dyn Fn()>); 8] = [
+    let measurements: [Measurement<'_>; 8] = [
         ("read headers, 1 thread", Box::new(|| read_all(&files, 1))),
         ("read headers", Box::new(|| read_all(&files, threads))),
         (
             "parse: serde_json visitor",
-            Box::new(|| each(&headers, |text| with_serde(text))),
+            Box::new(|| each(&headers, with_serde)),
         ),
         (
             "parse: sonic-rs visitor",
-            Box::new(|| each(&headers, |text| with_sonic(text))),
+            Box::new(|| each(&headers, with_sonic)),
         ),
         (
             "parse: pondera, parser only",

@@ -50,7 +50,6 @@ def main(argv: list[str] | None = None) -> int:
         _discard_output()
         return PIPE_CLOSED
     except OSError as error:
-        _discard_output()
         reason = error.strerror or str(error)
         say_error(f"{error.filename}: {reason}" if error.filename else reason)
     except (PonderaError, UsageError) as error:

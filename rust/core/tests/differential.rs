@@ -6,6 +6,11 @@
 //!
 //! `PROPTEST_CASES` sets the number of cases of each; the default keeps the whole file within seconds.
 
+#![expect(
+    clippy::similar_names,
+    reason = "what is held and what is listed go by like names"
+)]
+
 mod differences;
 
 use differences::{Accepts, DIFFERENCES, Difference, Seen, allowed};

@@ -77,12 +77,16 @@ fn to_array(column: &Column) -> Result<ArrayRef, ArrowError> {
         Column::Text(texts) => {
             let mut builder =
                 LargeStringBuilder::with_capacity(texts.ends.len(), texts.joined.len());
-            texts.iter().for_each(|text| builder.append_value(text));
+            for text in texts.iter() {
+                builder.append_value(text);
+            }
             Arc::new(builder.finish())
         }
         Column::Category { codes, values } => {
             let mut builder = StringBuilder::new();
-            values.iter().for_each(|value| builder.append_value(value));
+            for value in values {
+                builder.append_value(value);
+            }
             let values: Arc<dyn Array> = Arc::new(builder.finish());
             Arc::new(DictionaryArray::<UInt32Type>::try_new(
                 UInt32Array::from(codes.clone()),

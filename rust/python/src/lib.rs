@@ -3,6 +3,11 @@
 //! Functions here convert their arguments, let go of the interpreter, call the core and convert the result. They
 //! compute nothing.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "arguments come from Python by value"
+)]
+
 mod arrow;
 mod checkpoint;
 mod errors;

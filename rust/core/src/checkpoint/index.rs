@@ -525,7 +525,7 @@ mod tests {
     #[test]
     fn names_are_summed_per_file() {
         let mut text = String::from("{\"metadata\": {\"total_size\": 12}, \"weight_map\": {");
-        let mut expected = vec![Fingerprint::default(); 3];
+        let mut expected = [Fingerprint::default(); 3];
         let hasher = NameHasher::default();
         for n in 0..300_u32 {
             let (layer, file) = (n / 10, n % 3);
