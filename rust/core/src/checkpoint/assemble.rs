@@ -1,8 +1,7 @@
 //! Putting a checkpoint together from its files: one list of groups, roles, logical parameters, cross-checks.
 
 use super::body::{Checkpoint, Group, ShardFile};
-use super::discover::{Candidate, check_parts};
-use super::file_name::WeightName;
+use super::discover::{Candidate, shard_unlisted};
 use super::form::{Form, Tensor};
 use super::header::retain_others;
 use super::index::{Index, agrees, differences};
@@ -39,6 +38,9 @@ pub fn assemble(gathered: Gathered, roles: &mut Roles) -> Checkpoint {
     let mut problems = candidate.problems;
     let mut shards = shards;
     for (ordinal, component) in candidate.components.iter().enumerate() {
+        if let (Some(path), Some(index)) = (&component.index, indexes.get(&ordinal)) {
+            drop_unlisted(path, index, ordinal, &mut shards, &mut problems);
+        }
         let mut own: Vec<&mut Shard> = shards
             .iter_mut()
             .filter(|(of, _)| *of == ordinal)
@@ -336,6 +338,34 @@ fn drop_empty(groups: &mut Vec<Group>, files: &mut [ShardFile]) {
     groups.retain(|group| group.count > 0);
 }
 
+/// Drops shards that go by their names with an index that names others of them: libraries do not load them.
+fn drop_unlisted(
+    path: &Path,
+    index: &Index,
+    component: usize,
+    shards: &mut Vec<(usize, Shard)>,
+    problems: &mut Vec<Problem>,
+) {
+    let named: BTreeSet<&str> = index.files.iter().map(|(file, _)| file.as_str()).collect();
+    let is_listed = |(of, shard): &(usize, Shard)| {
+        let name = shard.path.file_name().and_then(|name| name.to_str());
+        *of != component || name.is_none_or(|name| named.contains(name))
+    };
+    let own = |(of, _): &&(usize, Shard)| *of == component;
+    if shards.iter().all(is_listed) || !shards.iter().filter(own).any(is_listed) {
+        return;
+    }
+    let mut notes = Problems::new(Arc::new(path.parent().unwrap_or(path).to_owned()));
+    shards.retain(|entry| {
+        let listed = is_listed(entry);
+        if !listed {
+            shard_unlisted(&entry.1.path, path, &mut notes);
+        }
+        listed
+    });
+    problems.extend(notes.into_vec());
+}
+
 /// Holds an index against the shards it names; true if they agree.
 fn check_index(
     path: &Path,
@@ -349,30 +379,6 @@ fn check_index(
         .collect();
     if agrees(index, &by_file) {
         return true;
-    }
-    if !by_file.is_empty()
-        && !index
-            .files
-            .iter()
-            .any(|(file, _)| by_file.contains_key(&**file))
-    {
-        // It was taken for theirs by its name, but is left over from another numbering.
-        let mut notes = Problems::new(Arc::new(path.to_owned()));
-        notes.push(Code::CopyNotCounted, None, || {
-            format!(
-                "the index names {} shards, none of which is here; it is not used",
-                index.files.len()
-            )
-        });
-        problems.extend(notes.into_vec());
-        let names: Vec<WeightName> = by_file
-            .keys()
-            .filter_map(|file| Some(WeightName::parse(file.strip_suffix(".safetensors")?)))
-            .collect();
-        let mut notes = Problems::new(Arc::new(path.parent().unwrap_or(path).to_owned()));
-        check_parts(names.iter(), &mut notes);
-        problems.extend(notes.into_vec());
-        return false;
     }
     let (sound, broken): (BTreeMap<&str, &Shard>, BTreeMap<&str, &Shard>) = by_file
         .into_iter()

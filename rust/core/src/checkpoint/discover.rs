@@ -10,7 +10,7 @@
 //!    indexed before un-indexed, parts before a single file, `consolidated` last.
 //! 4. An adapter is a checkpoint of its own, and so is every set of another name.
 
-use super::file_name::WeightName;
+use super::file_name::{FileKind, WeightName};
 use super::folder::{Folder, walk};
 use super::index::IndexReader;
 use super::name::NameHasher;
@@ -18,8 +18,10 @@ use super::problem::{Code, Problem, Problems};
 use crate::json_file;
 use crate::parallel::{self, Control};
 use crate::quantization::config;
+use crate::regular_file;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -137,7 +139,7 @@ pub fn single_file(path: &Path) -> Option<Candidate> {
         .unwrap_or_else(|| Path::new("."));
     let listed = Folder::list(folder);
     let mut notes = Problems::new(Arc::new(folder.to_owned()));
-    let set = if let Some(stem) = name.strip_suffix(".safetensors.index.json") {
+    let set = if let FileKind::Index(index) = FileKind::of(name) {
         let found = sets(folder, &listed, &mut notes)
             .into_iter()
             .find(|set| set.index.as_deref() == Some(name));
@@ -146,13 +148,17 @@ pub fn single_file(path: &Path) -> Option<Candidate> {
             // file that was asked for, so the scan shall read it and say what is wrong.
             notes = notes.fork();
             Set {
-                name: WeightName::parse(stem),
+                name: index,
                 files: Vec::new(),
                 index: Some(name.to_owned()),
             }
         })
     } else {
-        let parsed = WeightName::parse(name.strip_suffix(".safetensors")?);
+        let (stem, extension) = name.rsplit_once('.')?;
+        if !extension.eq_ignore_ascii_case("safetensors") {
+            return None;
+        }
+        let parsed = WeightName::parse(stem);
         Set {
             name: parsed.clone(),
             files: vec![(name.to_owned(), parsed)],
@@ -229,39 +235,36 @@ impl Set {
 
     /// Reports parts that the numbering of the others promises.
     fn check_parts(&self, notes: &mut Problems) {
-        if self.index.is_none() {
-            check_parts(self.files.iter().map(|(_, name)| name), notes);
+        let Some((_, total)) = self.name.part else {
+            return;
+        };
+        if self.index.is_some() {
+            return;
         }
-    }
-}
-
-/// Reports parts that the numbering of these files of one set promises and that are not among them.
-pub fn check_parts<'n>(files: impl Iterator<Item = &'n WeightName>, notes: &mut Problems) {
-    let (mut stem, mut total) = ("", 0);
-    let mut here = BTreeSet::new();
-    for name in files {
-        if let Some((part, of)) = name.part {
-            (stem, total) = (&name.stem, of);
-            here.insert(part);
-        }
-    }
-    // Some publishers count from 0.
-    let first = u64::from(!here.contains(&0));
-    let end = first.saturating_add(total);
-    let missing = total.saturating_sub(here.range(first..end).count() as u64);
-    if missing > 0 {
-        let sample: Vec<String> = (first..end)
-            .filter(|part| !here.contains(part))
-            .take(5)
-            .map(|part| part.to_string())
+        let here: BTreeSet<u64> = self
+            .files
+            .iter()
+            .filter_map(|(_, name)| Some(name.part?.0))
             .collect();
-        notes.push(Code::ShardMissing, None, || {
-            format!(
-                "{missing} of {total} parts of {stem:?} are not there (part {}{})",
-                sample.join(", "),
-                if missing > 5 { ", ..." } else { "" }
-            )
-        });
+        // Some publishers count from 0.
+        let first = u64::from(!here.contains(&0));
+        let end = first.saturating_add(total);
+        let missing = total.saturating_sub(here.range(first..end).count() as u64);
+        if missing > 0 {
+            let sample: Vec<String> = (first..end)
+                .filter(|part| !here.contains(part))
+                .take(5)
+                .map(|part| part.to_string())
+                .collect();
+            notes.push(Code::ShardMissing, None, || {
+                format!(
+                    "{missing} of {total} parts of {:?} are not there (part {}{})",
+                    self.name.stem,
+                    sample.join(", "),
+                    if missing > 5 { ", ..." } else { "" }
+                )
+            });
+        }
     }
 }
 
@@ -298,6 +301,7 @@ fn sets(path: &Path, folder: &Folder, notes: &mut Problems) -> Vec<Set> {
         if let &[only] = &matching[..]
             && sets[only].name.part.is_some()
             && !sets.iter().any(foreign)
+            && begins_with(&path.join(index), &sets[only].files)
         {
             // The usual case: the index must mean these files. The scan will hold them against it.
             sets[only].index = Some(index.clone());
@@ -306,6 +310,33 @@ fn sets(path: &Path, folder: &Folder, notes: &mut Problems) -> Vec<Set> {
         claim(path, folder, index, name, &mut sets, notes);
     }
     sets
+}
+
+/// Whether an index names one of these files near its beginning: then it is not the left-over of another numbering. To
+/// read it whole is the business of the scan.
+fn begins_with(index: &Path, files: &[(String, WeightName)]) -> bool {
+    const LOOK: u64 = 16 << 10;
+    let mut text = Vec::new();
+    let read =
+        regular_file::open(index).and_then(|(file, _)| file.take(LOOK).read_to_end(&mut text));
+    let named = |piece: &[u8]| {
+        files
+            .binary_search_by(|(name, _)| name.as_bytes().cmp(piece))
+            .is_ok()
+    };
+    read.is_ok() && text.split(|&byte| byte == b'"').any(named)
+}
+
+/// Reports a shard that its index does not name.
+pub fn shard_unlisted(file: &Path, index: &Path, notes: &mut Problems) {
+    let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
+    notes.push(Code::ShardUnlisted, None, || {
+        format!(
+            "{} is not named by {}; it is not counted",
+            name(file),
+            name(index)
+        )
+    });
 }
 
 /// Reads an index to learn which files it means, and makes them one set.
@@ -351,9 +382,7 @@ fn claim(
                 && set.name.variant == name.variant
                 && parsed.part.is_some()
             {
-                notes.push(Code::ShardUnlisted, None, || {
-                    format!("{file} is not named by {index}; it is not counted")
-                });
+                shard_unlisted(Path::new(file), Path::new(index), notes);
             }
             !ours
         });

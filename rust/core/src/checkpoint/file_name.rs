@@ -6,7 +6,7 @@
 pub enum FileKind {
     /// Safetensors weights.
     Weights(WeightName),
-    /// `NAME.safetensors.index.json`; the name of the set it indexes.
+    /// `NAME.safetensors.index.json` or `NAME.safetensors.index.VARIANT.json`; the name of the set it indexes.
     Index(WeightName),
     /// A partial, hidden or lock file of a download.
     Unfinished,
@@ -92,8 +92,16 @@ impl FileKind {
         if name.starts_with('.') && name.contains(".safetensors") {
             return Self::Unfinished;
         }
-        if let Some(set) = name.strip_suffix(".safetensors.index.json") {
-            return Self::Index(WeightName::parse(set));
+        if let Some((set, rest)) = name.split_once(".safetensors.index.")
+            && let Some(variant) = format!(".{rest}").strip_suffix(".json")
+        {
+            // transformers and diffusers put the variant of an index last: `model.safetensors.index.fp16.json`.
+            let name = WeightName::parse(set);
+            let variant = variant.strip_prefix('.').map(str::to_owned);
+            return Self::Index(WeightName {
+                variant: variant.or(name.variant),
+                ..name
+            });
         }
         if extension_lower == "safetensors" {
             return Self::Weights(WeightName::parse(stem));
@@ -255,6 +263,21 @@ mod tests {
     }
 
     #[test]
+    fn an_index_has_its_variant_in_either_place() {
+        for name in [
+            "model.fp16.safetensors.index.json",
+            "model.safetensors.index.fp16.json",
+        ] {
+            let expected = WeightName {
+                stem: "model".to_owned(),
+                variant: Some("fp16".to_owned()),
+                part: None,
+            };
+            assert_eq!(FileKind::of(name), FileKind::Index(expected), "{name}");
+        }
+    }
+
+    #[test]
     fn tells_kinds_of_files_apart() {
         let kind = |name| match FileKind::of(name) {
             FileKind::Weights(_) => "weights",
@@ -267,6 +290,9 @@ mod tests {
             ("model.safetensors", "weights"),
             ("model.safetensors.index.json", "index"),
             ("model.fp16.safetensors.index.json", "index"),
+            ("model.safetensors.index.fp16.json", "index"),
+            ("model.safetensors.index.json.bak", "other"),
+            ("model.safetensors.index.", "other"),
             ("4f1c.incomplete", "unfinished"),
             ("model.safetensors.lock", "unfinished"),
             (".model.safetensors.aB3dE9", "unfinished"),
