@@ -8,7 +8,7 @@ use super::index::{Index, agrees, differences};
 use super::name::{Pattern, SeenNames};
 use super::parameters::count_parameters;
 use super::problem::{Code, Problem, Problems};
-use super::role::{Role, assign, mtp_marker};
+use super::role::{Role, assign, layer_stack, mtp_marker};
 use super::shard::Shard;
 use crate::quantization::config::QuantizationConfig;
 use foldhash::HashMap;
@@ -208,56 +208,56 @@ impl Roles {
 ///
 /// `reach` gives, for every file and form, the least and greatest first number of its tensors' names.
 fn assign_mtp(groups: &mut Vec<Group>, files: &mut [ShardFile], reach: &[Vec<(u32, u32)>]) {
-    let markers: Vec<Option<(String, usize)>> = groups
+    // The stack of layers that each group's names lie in, and where among their numbers the layer stands.
+    let stacks: Vec<Option<(String, usize)>> = groups
         .iter()
         .map(|group| {
-            let stack = mtp_marker(group.form.pattern.text())?;
-            let ordinal = stack.matches('*').count().checked_sub(1)?;
-            (ordinal < group.form.pattern.arity()).then(|| (stack.to_owned(), ordinal))
+            let pattern = &group.form.pattern;
+            let (prefix, ordinal) = layer_stack(pattern.text())?;
+            (ordinal < pattern.arity()).then(|| (pattern.text()[..prefix].to_owned(), ordinal))
         })
         .collect();
-    if markers.iter().all(Option::is_none) {
+    let marks: Vec<bool> = groups
+        .iter()
+        .map(|group| mtp_marker(group.form.pattern.text()).is_some())
+        .collect();
+    if !marks.contains(&true) {
         return;
     }
     // The numbers of the marked layers, stack by stack.
-    let mut layers: BTreeMap<(&str, usize), BTreeSet<u32>> = BTreeMap::new();
+    let mut layers: HashMap<&str, BTreeSet<u32>> = HashMap::default();
     for file in &*files {
-        if !file.groups.iter().any(|&id| markers[id as usize].is_some()) {
+        if !file.groups.iter().any(|&id| marks[id as usize]) {
             continue;
         }
         for tensor in &file.tensors {
             let id = file.group(tensor);
-            if let Some((stack, ordinal)) = &markers[id] {
+            if let Some((stack, ordinal)) = &stacks[id]
+                && marks[id]
+            {
                 let number = tensor.numbers(&groups[id].form, &file.numbers)[*ordinal];
-                layers.entry((stack, *ordinal)).or_default().insert(number);
+                layers.entry(stack).or_default().insert(number);
             }
         }
     }
     // For each group inside a marked stack: which of its numbers is the layer, and the marked layers.
-    let inside: Vec<Option<(usize, Vec<u32>)>> = groups
+    let inside: Vec<Option<(usize, &BTreeSet<u32>)>> = groups
         .iter()
-        .map(|group| {
-            let ((_, ordinal), numbers) = layers.iter().find(|((stack, ordinal), _)| {
-                let rest = group.form.pattern.text().strip_prefix(stack);
-                group.role != Role::Mtp
-                    && *ordinal < group.form.pattern.arity()
-                    && rest.is_some_and(|rest| rest.starts_with('.'))
-            })?;
-            Some((*ordinal, numbers.iter().copied().collect()))
+        .zip(&stacks)
+        .map(|(group, stack)| {
+            let (stack, ordinal) = stack.as_ref().filter(|_| group.role != Role::Mtp)?;
+            Some((*ordinal, layers.get(&**stack)?))
         })
         .collect();
     // Where the layer is the first number, most files can be passed over by what layers they reach.
     let may_hold = |(file, local): (usize, usize), id: usize| {
-        inside[id].as_ref().is_some_and(|(ordinal, marked)| {
+        inside[id].is_some_and(|(ordinal, marked)| {
             let (least, greatest) = reach[file][local];
-            *ordinal > 0
-                || marked
-                    .iter()
-                    .any(|layer| (least..=greatest).contains(layer))
+            ordinal > 0 || (least <= greatest && marked.range(least..=greatest).next().is_some())
         })
     };
     split(groups, files, may_hold, |id, group, tensor, numbers| {
-        let (ordinal, marked) = inside[id].as_ref()?;
+        let (ordinal, marked) = inside[id]?;
         let number = numbers[tensor.numbers as usize + ordinal];
         marked.contains(&number).then(|| Group {
             role: Role::Mtp,

@@ -8,6 +8,7 @@ use super::name::{Fingerprint, NameHasher};
 use super::problem::{Code, Problem, Problems};
 use crate::regular_file;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -203,12 +204,13 @@ impl ShardReader {
         };
         shard.header_bytes = LENGTH_FIELD + length as u64;
         let needed = header.data_bytes.saturating_add(shard.header_bytes);
-        if shard.file_bytes != needed {
-            let code = if shard.file_bytes < needed {
-                Code::DataTruncated
-            } else {
-                Code::DataTrailing
-            };
+        let code = match shard.file_bytes.cmp(&needed) {
+            Ordering::Less => Some(Code::DataTruncated),
+            // What is left over may be the data of a tensor whose place could not be read.
+            Ordering::Greater if !header.unplaced => Some(Code::DataTrailing),
+            _ => None,
+        };
+        if let Some(code) = code {
             problems.push(code, None, || {
                 format!(
                     "the file has {} bytes, its header and tensors need {needed}",
