@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod architecture;
 pub mod checkpoint;
 pub mod dtype;
 mod json_file;

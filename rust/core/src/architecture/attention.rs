@@ -1,0 +1,213 @@
+//! Softmax attention over heads of queries, keys and values, as most decoders have it.
+
+use super::builder::Builder;
+use super::config::{Fields, Result};
+use super::layer::{Mixer, Reach};
+use crate::checkpoint::Role;
+
+/// Norms of queries and keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadNorm {
+    /// None.
+    None,
+    /// One of the width of a head, shared by all heads.
+    PerHead,
+    /// One of the width of all heads together.
+    Whole,
+    /// One of the width of a head for each head, `[heads, head_dim]`.
+    EachHead,
+}
+
+/// An attention block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attention<'n> {
+    /// Width of the residual stream.
+    pub hidden: u64,
+    /// Query heads.
+    pub heads: u64,
+    /// Heads of keys and values.
+    pub kv_heads: u64,
+    /// Numbers per query and key head.
+    pub head_dim: u64,
+    /// Numbers per value head.
+    pub value_dim: u64,
+    /// The names of the projections of queries, keys, values and the output.
+    pub names: [&'n str; 4],
+    /// Whether queries, keys and values are one tensor, named as the queries are.
+    pub fused: bool,
+    /// Whether the projections of queries, keys and values have biases.
+    pub bias: bool,
+    /// Whether the projection of the output has one.
+    pub output_bias: bool,
+    /// Whether the projection of the queries also gives a gate of the output, and so is twice as wide.
+    pub gated: bool,
+    /// Whether each head has a learned sink, `sinks`.
+    pub sinks: bool,
+    /// Norms of queries and keys, under the names that follow.
+    pub norm: HeadNorm,
+    /// Their names.
+    pub norm_names: [&'n str; 2],
+    /// Whether these norms have biases.
+    pub norm_bias: bool,
+    /// Which tokens it sees.
+    pub reach: Reach,
+}
+
+impl<'n> Attention<'n> {
+    /// Attention as the usual fields describe it: `num_attention_heads`, `num_key_value_heads` (as many if missing),
+    /// `head_dim` (`hidden_size / num_attention_heads` if missing). No biases, no norms, full reach.
+    ///
+    /// # Errors
+    /// If a field is missing or wrong, or heads do not divide.
+    pub fn read(fields: &Fields<'_>, hidden: u64) -> Result<Self> {
+        let heads = fields.size("num_attention_heads|n_head|num_heads|n_heads")?;
+        let kv_heads = fields.size_from(
+            "num_key_value_heads|num_kv_heads|n_head_kv",
+            heads,
+            "not in the config: every query head has its own keys and values",
+        )?;
+        fields.divide(
+            "num_attention_heads",
+            heads,
+            "num_key_value_heads",
+            kv_heads,
+        )?;
+        let head_dim = match fields.opt_size("head_dim|attention_head_dim|head_size")? {
+            Some(head_dim) => head_dim,
+            None => {
+                let head_dim =
+                    fields.divide("hidden_size", hidden, "num_attention_heads", heads)?;
+                fields.assume(
+                    "head_dim",
+                    head_dim,
+                    "not in the config: hidden_size / num_attention_heads",
+                );
+                head_dim
+            }
+        };
+        Ok(Self {
+            hidden,
+            heads,
+            kv_heads,
+            head_dim,
+            value_dim: head_dim,
+            names: ["q_proj", "k_proj", "v_proj", "o_proj"],
+            fused: false,
+            bias: false,
+            output_bias: false,
+            gated: false,
+            sinks: false,
+            norm: HeadNorm::None,
+            norm_names: ["q_norm", "k_norm"],
+            norm_bias: false,
+            reach: Reach::Full,
+        })
+    }
+
+    /// Adds its tensors to the scope that is open, which ends in a dot, and tells the layer of it.
+    pub fn add(&self, b: &mut Builder) {
+        let role = Role::Attention;
+        let [query, key, value, output] = self.names;
+        let queries = self.heads * self.head_dim;
+        let keys = self.kv_heads * self.head_dim;
+        let values = self.kv_heads * self.value_dim;
+        let gated = if self.gated { 2 * queries } else { queries };
+        if self.fused {
+            b.linear(query, role, gated + keys + values, self.hidden, self.bias);
+        } else {
+            b.linear(query, role, gated, self.hidden, self.bias);
+            b.linear(key, role, keys, self.hidden, self.bias);
+            b.linear(value, role, values, self.hidden, self.bias);
+        }
+        b.linear(
+            output,
+            role,
+            self.hidden,
+            self.heads * self.value_dim,
+            self.output_bias,
+        );
+        if self.sinks {
+            b.tensor("sinks", role, &[self.heads]);
+        }
+        let [query_norm, key_norm] = self.norm_names;
+        match self.norm {
+            HeadNorm::None => {}
+            HeadNorm::PerHead => {
+                b.norm(query_norm, self.head_dim, self.norm_bias);
+                b.norm(key_norm, self.head_dim, self.norm_bias);
+            }
+            HeadNorm::Whole => {
+                b.norm(query_norm, queries, self.norm_bias);
+                b.norm(key_norm, keys, self.norm_bias);
+            }
+            HeadNorm::EachHead => {
+                b.tensor(
+                    &format!("{query_norm}.weight"),
+                    Role::Norm,
+                    &[self.heads, self.head_dim],
+                );
+                b.tensor(
+                    &format!("{key_norm}.weight"),
+                    Role::Norm,
+                    &[self.kv_heads, self.head_dim],
+                );
+            }
+        }
+        b.mixer(self.mixer());
+    }
+
+    /// What the layer is told.
+    #[must_use]
+    pub const fn mixer(&self) -> Mixer {
+        Mixer::Attention {
+            heads: self.heads,
+            kv_heads: self.kv_heads,
+            key_dim: self.head_dim,
+            value_dim: self.value_dim,
+            reach: self.reach,
+            indexer_dim: 0,
+            shared_with: None,
+        }
+    }
+}
+
+/// The reach of every layer by `layer_types` or, without it, by `otherwise`, which is given the layer's number.
+///
+/// # Errors
+/// If `layer_types` is wrong, or has a kind that is no attention.
+pub fn reaches(
+    fields: &Fields<'_>,
+    layers: u64,
+    window: Option<u64>,
+    otherwise: impl Fn(u64) -> Reach,
+) -> Result<Vec<Reach>> {
+    let Some(types) = fields.opt_layer_texts("layer_types", layers)? else {
+        return Ok((0..layers).map(otherwise).collect());
+    };
+    types
+        .into_iter()
+        .map(|kind| reach_of(fields, kind, window))
+        .collect()
+}
+
+/// The reach that an entry of `layer_types` names.
+///
+/// # Errors
+/// If it names no attention, or a window that the config does not give.
+pub fn reach_of(fields: &Fields<'_>, kind: &str, window: Option<u64>) -> Result<Reach> {
+    match kind {
+        "full_attention" | "attention" | "global" | "global_attention" => Ok(Reach::Full),
+        "sliding_attention" | "sliding_window" | "local" | "local_attention" => {
+            window.map(Reach::Sliding).ok_or_else(|| {
+                fields.error(
+                    "sliding_window",
+                    "is missing, and layer_types has sliding layers",
+                )
+            })
+        }
+        other => Err(fields.error(
+            "layer_types",
+            format!("{other:?} is not a kind of attention this family has"),
+        )),
+    }
+}

@@ -1,0 +1,133 @@
+//! The families: which model types there are, and what lowers each.
+//!
+//! A family is one file with one value, and one line in the table here. A model type that is built like a known one
+//! is one more text in its family's list.
+
+use super::builder::Builder;
+use super::config::{ConfigError, Fields, Result};
+use super::place::Place;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+mod llama;
+mod qwen_moe;
+
+/// A way to build models.
+#[derive(Debug)]
+pub struct Family {
+    /// Its name.
+    pub name: &'static str,
+    /// The model types it lowers.
+    pub model_types: &'static [&'static str],
+    /// Lowers a whole config.
+    pub lower: fn(&mut Builder, &Fields<'_>) -> Result<()>,
+    /// Lowers the config of a text model that lies somewhere inside a larger one; nothing for what never does.
+    pub text: Option<fn(&mut Builder, &Fields<'_>, &Place<'_>) -> Result<()>>,
+}
+
+/// Every family, by name.
+#[rustfmt::skip]
+pub static FAMILIES: &[Family] = &[
+    llama::FAMILY,
+    qwen_moe::FAMILY,
+];
+
+static BY_MODEL_TYPE: LazyLock<HashMap<&'static str, &'static Family>> = LazyLock::new(|| {
+    FAMILIES
+        .iter()
+        .flat_map(|family| {
+            family
+                .model_types
+                .iter()
+                .map(move |model_type| (*model_type, family))
+        })
+        .collect()
+});
+
+/// The family of a model type.
+#[must_use]
+pub fn of(model_type: &str) -> Option<&'static Family> {
+    BY_MODEL_TYPE.get(model_type).copied()
+}
+
+/// The family of a config, or of the model type to assume where its own is unknown.
+///
+/// # Errors
+/// If neither is known.
+pub fn find(fields: &Fields<'_>, assume: Option<&str>) -> Result<&'static Family> {
+    let stated = fields.opt_text("model_type")?;
+    if let Some(family) = stated.and_then(of) {
+        return Ok(family);
+    }
+    if let Some(assume) = assume {
+        let family = of(assume).ok_or_else(|| {
+            ConfigError::new(
+                "assume",
+                format!("{assume:?} is no model type that is known"),
+            )
+        })?;
+        fields.assume(
+            "model_type",
+            assume,
+            "the model type is not known; this one was asked for",
+        );
+        return Ok(family);
+    }
+    Err(match stated {
+        Some(stated) => fields.error(
+            "model_type",
+            format!("{stated:?} is not known, so nothing was derived; if it is built like a known one, assume that"),
+        ),
+        None => fields.error(
+            "model_type",
+            "is missing, so nothing was derived; if the model is built like a known one, assume that",
+        ),
+    })
+}
+
+/// Lowers a text model that lies inside a larger one, by its own model type.
+///
+/// # Errors
+/// If the model type is unknown or never lies inside another, or a field is wrong.
+pub fn text(b: &mut Builder, fields: &Fields<'_>, default: &str, place: &Place<'_>) -> Result<()> {
+    let model_type = match fields.opt_text("model_type")? {
+        Some(model_type) => model_type,
+        None => {
+            fields.assume(
+                "model_type",
+                default,
+                "not in the config; the default of its model class",
+            );
+            default
+        }
+    };
+    let lower = of(model_type)
+        .and_then(|family| family.text)
+        .ok_or_else(|| {
+            fields.error(
+                "model_type",
+                format!("{model_type:?} is not known as a text model inside another"),
+            )
+        })?;
+    lower(b, fields, place)
+}
+
+/// The fields of the text model of a config: a nested object, or the whole.
+///
+/// # Errors
+/// If the object is of the wrong kind.
+pub fn text_fields<'c>(fields: &Fields<'c>) -> Result<Fields<'c>> {
+    for name in [
+        "text_config",
+        "llm_config",
+        "language_config",
+        "thinker_config",
+        "text_cfg",
+    ] {
+        if let Some(object) = fields.opt_object(name)? {
+            // A thinker holds its text model's config one level deeper.
+            return Ok(object.opt_object("text_config")?.unwrap_or(object));
+        }
+    }
+    Ok(*fields)
+}

@@ -1,0 +1,202 @@
+//! The mind of a model: config.json lowered to blocks, their tensors, and what each layer remembers.
+//!
+//! ```text
+//!  config.json ─ Config ─ family ─► Builder ─► templates, layers ─► Architecture ─► sums, caches, names
+//! ```
+//!
+//! A family describes its blocks once, as templates of (name pattern, role, shape, numbers). Parameters, roles,
+//! shapes and names are all read off that list. This module never runs or imports anything a config names.
+
+pub mod builder;
+pub mod cache;
+pub mod config;
+pub mod family;
+pub mod layer;
+pub mod place;
+pub mod rope;
+pub mod template;
+
+mod attention;
+mod decoder;
+mod feed_forward;
+
+use crate::checkpoint::Role;
+use crate::dtype::Dtype;
+use builder::Builder;
+use config::{Assumption, Config, ConfigError, Result};
+use layer::Layer;
+use rope::Rope;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use template::{Routing, Template};
+
+/// What a config determines of its model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Architecture {
+    /// `model_type` of the config.
+    pub model_type: String,
+    /// The class the config names first, if any: `LlamaForCausalLM`.
+    pub class: Option<String>,
+    /// The family that read it.
+    pub family: String,
+    /// Every tensor, by kind.
+    pub templates: Vec<Template>,
+    /// Every layer, by stack and number.
+    pub layers: Vec<Layer>,
+    /// The width of the residual stream of the text model.
+    pub hidden_size: Option<u64>,
+    /// Entries of the vocabulary.
+    pub vocab_size: Option<u64>,
+    /// Tokens of context the config states.
+    pub context: Option<u64>,
+    /// How positions are turned into rotations.
+    pub rope: Option<Rope>,
+    /// The dtype the config states, as it names it.
+    pub dtype: Option<String>,
+    /// The method of quantization the config states.
+    pub quantization: Option<String>,
+    /// What the config does not say and was taken to hold.
+    pub assumptions: Vec<Assumption>,
+    /// The fields that were read.
+    pub fields: Vec<String>,
+}
+
+/// Tensors and parameters of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// How many tensors.
+    pub tensors: u64,
+    /// Their elements.
+    pub parameters: u64,
+    /// Elements that one token goes through, tables of embeddings in full.
+    pub active: u64,
+}
+
+impl Count {
+    fn add(&mut self, template: &Template) {
+        // `Builder::finish` has checked that everything together fits.
+        self.tensors = self
+            .tensors
+            .saturating_add(template.count().unwrap_or(u64::MAX));
+        self.parameters = self
+            .parameters
+            .saturating_add(template.total().unwrap_or(u64::MAX));
+        self.active = self
+            .active
+            .saturating_add(template.active().unwrap_or(u64::MAX));
+    }
+}
+
+impl Architecture {
+    /// Derives the architecture that a parsed config.json determines.
+    ///
+    /// `assume` names a model type to take where the config's own is unknown or missing.
+    ///
+    /// # Errors
+    /// If the model type is unknown, or a field is missing, wrong or absurd.
+    pub fn from_config(value: Value, assume: Option<&str>) -> Result<Self> {
+        let config = Config::new(value)?;
+        let fields = config.fields();
+        let family = family::find(&fields, assume)?;
+        let mut builder = Builder::default();
+        (family.lower)(&mut builder, &fields)?;
+        let (templates, layers) = builder.finish()?;
+        let text = family::text_fields(&fields)?;
+        let stated = |names: &str| -> Result<Option<u64>> {
+            Ok(text.opt_count(names)?.or(fields.opt_count(names)?))
+        };
+        let architecture = Self {
+            model_type: fields
+                .opt_text("model_type")?
+                .unwrap_or_default()
+                .to_owned(),
+            class: place::class(&fields)?.map(str::to_owned),
+            family: family.name.to_owned(),
+            templates,
+            layers,
+            hidden_size: stated("hidden_size|n_embd|d_model|dim|hidden_dim")?,
+            vocab_size: stated("vocab_size|padded_vocab_size")?,
+            context: stated(
+                "max_position_embeddings|n_positions|max_sequence_length|seq_length|n_ctx|max_seq_len|model_max_length",
+            )?,
+            rope: Rope::read(&text)?,
+            dtype: [&text, &fields]
+                .into_iter()
+                .find_map(|fields| fields.opt_text("torch_dtype|dtype").transpose())
+                .transpose()?
+                .map(str::to_owned),
+            quantization: fields
+                .value("quantization_config|quantization|compression_config")
+                .and_then(|stated| {
+                    ["quant_method", "quant_algo", "mode"]
+                        .iter()
+                        .find_map(|key| stated.get(key)?.as_str())
+                })
+                .map(str::to_owned),
+            assumptions: Vec::new(),
+            fields: Vec::new(),
+        };
+        let (assumptions, fields) = config.into_notes();
+        Ok(Self {
+            assumptions,
+            fields,
+            ..architecture
+        })
+    }
+
+    /// The sum over all tensors.
+    #[must_use]
+    pub fn total(&self) -> Count {
+        self.sum(|_| true)
+    }
+
+    /// The sum over the tensors for which `of` holds.
+    pub fn sum(&self, of: impl Fn(&Template) -> bool) -> Count {
+        let mut count = Count::default();
+        self.templates
+            .iter()
+            .filter(|template| of(template))
+            .for_each(|template| count.add(template));
+        count
+    }
+
+    /// Sums by role, in the order of display.
+    #[must_use]
+    pub fn roles(&self) -> BTreeMap<Role, Count> {
+        let mut roles: BTreeMap<Role, Count> = BTreeMap::new();
+        for template in &self.templates {
+            roles.entry(template.role).or_default().add(template);
+        }
+        roles
+    }
+
+    /// Elements outside of embeddings that are looked up.
+    #[must_use]
+    pub fn non_embedding_parameters(&self) -> u64 {
+        self.sum(|template| template.routing != Routing::Lookup)
+            .parameters
+    }
+
+    /// Bytes that requests need after `tokens` tokens each, in so many sequences.
+    ///
+    /// `encoder_tokens` stands for the length of an encoder's output where the model does not fix it.
+    ///
+    /// # Errors
+    /// If the sum does not fit 64 bits.
+    pub fn cache_bytes(
+        &self,
+        tokens: u64,
+        encoder_tokens: u64,
+        sequences: u64,
+        dtype: Dtype,
+    ) -> Result<u64> {
+        self.layers
+            .iter()
+            .try_fold(0_u64, |sum, layer| {
+                sum.checked_add(layer.cache_bytes(tokens, encoder_tokens, dtype)?)
+            })
+            .and_then(|one| one.checked_mul(sequences))
+            .ok_or_else(|| ConfigError::new("", "the cache has more bytes than 64 bits count"))
+    }
+}

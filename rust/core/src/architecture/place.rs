@@ -1,0 +1,146 @@
+//! Where in a checkpoint a text model lies, and what sits on top of it: both follow from the class that a config
+//! names, as `LlamaForCausalLM` or `Qwen2ForSequenceClassification`.
+
+use super::builder::Builder;
+use super::config::{Fields, Result};
+use crate::checkpoint::Role;
+
+/// What sits on top of a text model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Top {
+    /// Logits over the vocabulary.
+    LanguageModel,
+    /// Scores of classes for a sequence.
+    SequenceClassifier,
+    /// Scores of classes for each token.
+    TokenClassifier,
+    /// Begin and end of an answer.
+    QuestionAnswering,
+    /// Nothing: the bare model.
+    None,
+}
+
+/// Where a text model lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'p> {
+    /// What stands before the names of the model's own tensors, with its dot: `model.`.
+    pub model: &'p str,
+    /// What stands before the name of the head: empty, or `language_model.`.
+    pub head: &'p str,
+    /// What sits on top.
+    pub top: Top,
+    /// Whether the head is tied, where the object that holds the text model's config says so.
+    pub tied: Option<bool>,
+}
+
+/// The class a config names first.
+///
+/// # Errors
+/// If `architectures` is not a list of texts.
+pub fn class<'c>(fields: &Fields<'c>) -> Result<Option<&'c str>> {
+    Ok(fields
+        .opt_texts("architectures")?
+        .and_then(|classes| classes.first().copied()))
+}
+
+impl Top {
+    /// What the named class puts on top; a language model's head if no class is named.
+    ///
+    /// # Errors
+    /// If `architectures` is not a list of texts.
+    pub fn of(fields: &Fields<'_>) -> Result<Self> {
+        let Some(class) = class(fields)? else {
+            fields.assume(
+                "architectures",
+                "ForCausalLM",
+                "no class is named; a language model's head is taken",
+            );
+            return Ok(Self::LanguageModel);
+        };
+        Ok(
+            if class.ends_with("ForSequenceClassification") || class.ends_with("RewardModel") {
+                Self::SequenceClassifier
+            } else if class.ends_with("ForTokenClassification") {
+                Self::TokenClassifier
+            } else if class.ends_with("ForQuestionAnswering") {
+                Self::QuestionAnswering
+            } else if class.ends_with("Model") && !class.ends_with("LMHeadModel") {
+                Self::None
+            } else {
+                Self::LanguageModel
+            },
+        )
+    }
+}
+
+impl<'p> Place<'p> {
+    /// The place of a text model that is the whole checkpoint, its tensors under `model` (with the dot) except in
+    /// a bare model, which has no prefix.
+    ///
+    /// # Errors
+    /// If `architectures` is not a list of texts.
+    pub fn whole(fields: &Fields<'_>, model: &'p str) -> Result<Self> {
+        let top = Top::of(fields)?;
+        let model = if top == Top::None { "" } else { model };
+        Ok(Self {
+            model,
+            head: "",
+            top,
+            tied: None,
+        })
+    }
+
+    /// Adds what sits on top: the language model's head under `name`, unless it is tied, or a classifier.
+    ///
+    /// # Errors
+    /// If a field about labels is wrong.
+    pub fn top(&self, b: &mut Builder, fields: &Fields<'_>, head: &Head<'_>) -> Result<()> {
+        let Head {
+            name,
+            vocabulary,
+            hidden,
+            bias,
+            tied,
+        } = *head;
+        match self.top {
+            Top::LanguageModel if tied => {}
+            Top::LanguageModel => b.scope(self.head, |b| {
+                b.linear(name, Role::Head, vocabulary, hidden, bias)
+            }),
+            Top::SequenceClassifier => {
+                b.linear("score", Role::Head, labels(fields)?, hidden, false)
+            }
+            Top::TokenClassifier => b.linear("score", Role::Head, labels(fields)?, hidden, true),
+            Top::QuestionAnswering => b.linear("qa_outputs", Role::Head, 2, hidden, true),
+            Top::None => {}
+        }
+        Ok(())
+    }
+}
+
+/// The head of a language model.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'h> {
+    /// Its name.
+    pub name: &'h str,
+    /// Entries of the vocabulary.
+    pub vocabulary: u64,
+    /// Width of its input.
+    pub hidden: u64,
+    /// Whether it has a bias.
+    pub bias: bool,
+    /// Whether it is the embedding's table, and so not stored.
+    pub tied: bool,
+}
+
+/// How many classes a classifier tells apart: `num_labels`, or as many as `id2label` names; 2 if neither is there
+/// (`PretrainedConfig` of transformers).
+///
+/// # Errors
+/// If one of the fields is of the wrong kind.
+pub fn labels(fields: &Fields<'_>) -> Result<u64> {
+    if let Some(labels) = fields.opt_object("id2label")? {
+        return Ok(labels.names().count() as u64);
+    }
+    fields.size_or("num_labels|_num_labels", 2)
+}
