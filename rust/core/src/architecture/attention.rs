@@ -41,8 +41,12 @@ pub struct Attention<'n> {
     pub output_bias: bool,
     /// Whether the projection of the queries also gives a gate of the output, and so is twice as wide.
     pub gated: bool,
-    /// Whether each head has a learned sink, `sinks`.
+    /// A projection of its own that gates the output: its name, and how many numbers it gives.
+    pub gate: Option<(&'n str, u64)>,
+    /// Whether each head has a learned sink.
     pub sinks: bool,
+    /// The name of the sinks.
+    pub sinks_name: &'n str,
     /// Norms of queries and keys, under the names that follow.
     pub norm: HeadNorm,
     /// Their names.
@@ -60,6 +64,19 @@ impl<'n> Attention<'n> {
     /// # Errors
     /// If a field is missing or wrong, or heads do not divide.
     pub fn read(fields: &Fields<'_>, hidden: u64) -> Result<Self> {
+        Self::read_with_head_dim(fields, hidden, None)
+    }
+
+    /// As [`Self::read`], with the numbers per head that the model's class takes where `head_dim` is missing, if it
+    /// has such a default.
+    ///
+    /// # Errors
+    /// If a field is missing or wrong, or heads do not divide.
+    pub fn read_with_head_dim(
+        fields: &Fields<'_>,
+        hidden: u64,
+        head_dim: Option<u64>,
+    ) -> Result<Self> {
         let heads = fields.size("num_attention_heads|n_head|num_heads|n_heads")?;
         let kv_heads = fields.size_from(
             "num_key_value_heads|num_kv_heads|n_head_kv",
@@ -72,9 +89,12 @@ impl<'n> Attention<'n> {
             "num_key_value_heads",
             kv_heads,
         )?;
-        let head_dim = match fields.opt_size("head_dim|attention_head_dim|head_size")? {
-            Some(head_dim) => head_dim,
-            None => {
+        const HEAD_DIM: &str = "head_dim|attention_head_dim|head_size";
+        let stated = fields.opt_size(HEAD_DIM)?;
+        let head_dim = match (stated, head_dim) {
+            (Some(head_dim), _) => head_dim,
+            (None, Some(default)) => fields.size_or(HEAD_DIM, default)?,
+            (None, None) => {
                 let head_dim =
                     fields.divide("hidden_size", hidden, "num_attention_heads", heads)?;
                 fields.assume(
@@ -96,7 +116,9 @@ impl<'n> Attention<'n> {
             bias: false,
             output_bias: false,
             gated: false,
+            gate: None,
             sinks: false,
+            sinks_name: "sinks",
             norm: HeadNorm::None,
             norm_names: ["q_norm", "k_norm"],
             norm_bias: false,
@@ -126,8 +148,11 @@ impl<'n> Attention<'n> {
             self.heads * self.value_dim,
             self.output_bias,
         );
+        if let Some((name, outputs)) = self.gate {
+            b.linear(name, role, outputs, self.hidden, false);
+        }
         if self.sinks {
-            b.tensor("sinks", role, &[self.heads]);
+            b.tensor(self.sinks_name, role, &[self.heads]);
         }
         let [query_norm, key_norm] = self.norm_names;
         match self.norm {

@@ -39,6 +39,12 @@ pub enum Layout<'n> {
     FusedTransposed([&'n str; 2]),
     /// Two tensors for all experts: `[experts, 2 width, hidden]` and `[experts, hidden, width]`, named in full.
     Fused([&'n str; 2]),
+    /// Gate, up and down as a tensor for all experts each: `[experts, width, hidden]` twice and
+    /// `[experts, hidden, width]`, named in full.
+    Split([&'n str; 3]),
+    /// Gate, up and down as a matrix for all experts each, one expert's below the other's, the last transposed:
+    /// `[experts width, hidden]`, named in full.
+    Stacked([&'n str; 3]),
 }
 
 /// Experts behind a router.
@@ -58,10 +64,14 @@ pub struct Experts<'n> {
     pub router_bias: bool,
     /// A correction of the router's scores by this full name, `[experts]`, which the model's code keeps as a buffer.
     pub correction: Option<&'n str>,
-    /// Where the experts are, without the dot before their numbers.
+    /// Whether the model's code keeps the correction as a parameter instead.
+    pub correction_learned: bool,
+    /// Where the experts are, without the dot before their numbers; empty for none of their own.
     pub prefix: &'n str,
     /// How they are laid out.
     pub layout: Layout<'n>,
+    /// Whether the matrices of the experts have biases. Fused ones are `NAME_bias`.
+    pub bias: bool,
     /// Inner width of what every token visits beside them, and its prefix with the dot.
     pub shared: Option<(u64, &'n str)>,
     /// A gate of the shared part, `NAME.weight` of `[1, hidden]`.
@@ -80,8 +90,10 @@ impl<'n> Experts<'n> {
             router: "gate",
             router_bias: false,
             correction: None,
+            correction_learned: false,
             prefix: "experts",
             layout: Layout::Each(GATED),
+            bias: false,
             shared: None,
             shared_gate: None,
         }
@@ -97,26 +109,38 @@ impl<'n> Experts<'n> {
             ..
         } = *self;
         b.linear(self.router, Role::Router, experts, hidden, self.router_bias);
-        if let Some(name) = self.correction {
-            b.buffer(name, Role::Router, &[experts]);
+        match self.correction {
+            Some(name) if self.correction_learned => b.tensor(name, Role::Router, &[experts]),
+            Some(name) => b.buffer(name, Role::Router, &[experts]),
+            None => {}
         }
         b.routed(chosen, experts, |b| match self.layout {
             Layout::Each(names) => {
                 // `COUNT_LIMIT` bounds their number.
                 let numbers = Numbers::Below(u32::try_from(experts).unwrap_or(u32::MAX));
                 b.each(self.prefix, numbers, |b| {
-                    gated(b, names, Role::Expert, hidden, width, false)
+                    gated(b, names, Role::Expert, hidden, width, self.bias)
                 });
             }
-            Layout::FusedTransposed([gate_up, down]) => {
-                b.scope(&format!("{}.", self.prefix), |b| {
-                    b.tensor(gate_up, Role::Expert, &[experts, hidden, 2 * width]);
-                    b.tensor(down, Role::Expert, &[experts, width, hidden]);
-                })
-            }
-            Layout::Fused([gate_up, down]) => b.scope(&format!("{}.", self.prefix), |b| {
+            Layout::FusedTransposed([gate_up, down]) => self.all(b, |b| {
+                b.tensor(gate_up, Role::Expert, &[experts, hidden, 2 * width]);
+                b.tensor(down, Role::Expert, &[experts, width, hidden]);
+                self.fused_biases(b, gate_up, down);
+            }),
+            Layout::Fused([gate_up, down]) => self.all(b, |b| {
                 b.tensor(gate_up, Role::Expert, &[experts, 2 * width, hidden]);
                 b.tensor(down, Role::Expert, &[experts, hidden, width]);
+                self.fused_biases(b, gate_up, down);
+            }),
+            Layout::Split([gate, up, down]) => self.all(b, |b| {
+                b.tensor(gate, Role::Expert, &[experts, width, hidden]);
+                b.tensor(up, Role::Expert, &[experts, width, hidden]);
+                b.tensor(down, Role::Expert, &[experts, hidden, width]);
+            }),
+            Layout::Stacked(names) => self.all(b, |b| {
+                for name in names {
+                    b.tensor(name, Role::Expert, &[experts * width, hidden]);
+                }
             }),
         });
         if let Some((width, prefix)) = self.shared {
@@ -133,5 +157,31 @@ impl<'n> Experts<'n> {
             width,
             shared_width: self.shared.map_or(0, |(width, _)| width),
         });
+    }
+
+    /// Opens the scope of the tensors that hold all experts.
+    fn all(&self, b: &mut Builder, inside: impl FnOnce(&mut Builder)) {
+        if self.prefix.is_empty() {
+            inside(b);
+        } else {
+            b.scope(&format!("{}.", self.prefix), inside);
+        }
+    }
+
+    fn fused_biases(&self, b: &mut Builder, gate_up: &str, down: &str) {
+        if self.bias {
+            let Self {
+                hidden,
+                experts,
+                width,
+                ..
+            } = *self;
+            b.tensor(
+                &format!("{gate_up}_bias"),
+                Role::Expert,
+                &[experts, 2 * width],
+            );
+            b.tensor(&format!("{down}_bias"), Role::Expert, &[experts, hidden]);
+        }
     }
 }

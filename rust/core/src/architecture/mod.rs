@@ -19,6 +19,8 @@ pub mod template;
 mod attention;
 mod decoder;
 mod feed_forward;
+mod mixture;
+mod prediction;
 
 use crate::checkpoint::Role;
 use crate::dtype::Dtype;

@@ -9,7 +9,9 @@ use super::place::Place;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+mod glm_moe;
 mod llama;
+mod mixtral;
 mod qwen_moe;
 
 /// A way to build models.
@@ -28,7 +30,9 @@ pub struct Family {
 /// Every family, by name.
 #[rustfmt::skip]
 pub static FAMILIES: &[Family] = &[
+    glm_moe::FAMILY,
     llama::FAMILY,
+    mixtral::FAMILY,
     qwen_moe::FAMILY,
 ];
 
