@@ -105,16 +105,33 @@ impl<'n> Attention<'n> {
                 head_dim
             }
         };
+        let names = ["q_proj", "k_proj", "v_proj", "o_proj"];
         Ok(Self {
+            kv_heads,
+            ..Self::of_heads(names, hidden, heads, head_dim, false)
+        })
+    }
+
+    /// Attention in which every query head has its own keys and values, and all four projections a bias or none: that
+    /// of most encoders. No norms, full reach.
+    #[must_use]
+    pub const fn of_heads(
+        names: [&'n str; 4],
+        hidden: u64,
+        heads: u64,
+        head_dim: u64,
+        bias: bool,
+    ) -> Self {
+        Self {
             hidden,
             heads,
-            kv_heads,
+            kv_heads: heads,
             head_dim,
             value_dim: head_dim,
-            names: ["q_proj", "k_proj", "v_proj", "o_proj"],
+            names,
             fused: false,
-            bias: false,
-            output_bias: false,
+            bias,
+            output_bias: bias,
             gated: false,
             gate: None,
             sinks: false,
@@ -123,7 +140,7 @@ impl<'n> Attention<'n> {
             norm_names: ["q_norm", "k_norm"],
             norm_bias: false,
             reach: Reach::Full,
-        })
+        }
     }
 
     /// Adds its tensors to the scope that is open, which ends in a dot, and tells the layer of it.

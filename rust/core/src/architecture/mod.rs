@@ -21,6 +21,7 @@ mod decoder;
 mod feed_forward;
 mod mixture;
 mod prediction;
+mod vision;
 
 use crate::checkpoint::Role;
 use crate::dtype::Dtype;

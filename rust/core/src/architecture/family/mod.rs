@@ -9,10 +9,12 @@ use super::place::Place;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+mod clip;
 mod glm_moe;
 mod llama;
 mod mixtral;
 mod qwen_moe;
+mod vit;
 
 /// A way to build models.
 #[derive(Debug)]
@@ -30,10 +32,12 @@ pub struct Family {
 /// Every family, by name.
 #[rustfmt::skip]
 pub static FAMILIES: &[Family] = &[
+    clip::FAMILY,
     glm_moe::FAMILY,
     llama::FAMILY,
     mixtral::FAMILY,
     qwen_moe::FAMILY,
+    vit::FAMILY,
 ];
 
 static BY_MODEL_TYPE: LazyLock<HashMap<&'static str, &'static Family>> = LazyLock::new(|| {

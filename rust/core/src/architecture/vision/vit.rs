@@ -1,0 +1,85 @@
+//! The vision transformer (ViT), and what its kin share: BERT's names for attention and feed-forward.
+//!
+//! Source: transformers `models/vit`. Since its version 5 the classes have shorter names inside; the published files,
+//! and those it saves, keep the old ones.
+
+use super::Patches;
+use crate::architecture::attention::Attention;
+use crate::architecture::builder::Builder;
+use crate::architecture::config::{Fields, Result};
+use crate::architecture::layer::{FeedForward, Stack};
+use crate::architecture::template::Numbers;
+use crate::checkpoint::Role;
+
+/// What a ViT has beside its layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// A token that stands for hidden patches.
+    pub mask_token: bool,
+    /// A pooler over the class token.
+    pub pooler: bool,
+}
+
+/// Adds a vision transformer (`vit`), as what `vit.` holds, and returns its width.
+///
+/// # Errors
+/// If a field is wrong.
+pub fn vit(b: &mut Builder, fields: &Fields<'_>, parts: Parts) -> Result<u64> {
+    let hidden = fields.size_or("hidden_size", 768)?;
+    let width = fields.size_or("intermediate_size", 3072)?;
+    let layers = fields.repeats_or("num_hidden_layers", 12)?;
+    let heads = fields.size_or("num_attention_heads", 12)?;
+    let head_dim = fields.divide("hidden_size", hidden, "num_attention_heads", heads)?;
+    let bias = fields.flag_or("qkv_bias", true)?;
+    let patches = Patches::read(fields, 224, 16)?;
+    b.all_as(Role::Vision, |b| {
+        b.scope("embeddings.", |b| {
+            b.tensor("cls_token", Role::Vision, &[1, 1, hidden]);
+            if parts.mask_token {
+                b.tensor("mask_token", Role::Vision, &[1, 1, hidden]);
+            }
+            b.tensor(
+                "position_embeddings",
+                Role::Vision,
+                &[1, patches.count + 1, hidden],
+            );
+            patches.convolution(b, "patch_embeddings.projection", hidden, true);
+        });
+        let numbers = Numbers::Below(u32::try_from(layers).unwrap_or(u32::MAX));
+        b.layers(Stack::Vision, "encoder.layer", &numbers, |b| {
+            attention(b, hidden, heads, head_dim, bias);
+            b.linear("intermediate.dense", Role::Mlp, width, hidden, true);
+            b.linear("output.dense", Role::Mlp, hidden, width, true);
+            b.feed_forward(FeedForward::Dense { width });
+            b.norm("layernorm_before", hidden, true);
+            b.norm("layernorm_after", hidden, true);
+        });
+        b.norm("layernorm", hidden, true);
+        if parts.pooler {
+            let pooled = fields.size_from(
+                "pooler_output_size",
+                hidden,
+                "not in the config: hidden_size",
+            )?;
+            b.linear("pooler.dense", Role::Vision, pooled, hidden, true);
+        }
+        Ok(hidden)
+    })
+}
+
+/// Adds the attention of a layer, `attention.attention.query` and so on; only its output always has a bias.
+pub fn attention(b: &mut Builder, hidden: u64, heads: u64, head_dim: u64, bias: bool) {
+    b.scope("attention.", |b| {
+        let names = [
+            "attention.query",
+            "attention.key",
+            "attention.value",
+            "output.dense",
+        ];
+        Attention {
+            output_bias: true,
+            ..Attention::of_heads(names, hidden, heads, head_dim, bias)
+        }
+        .add(b);
+    });
+}
