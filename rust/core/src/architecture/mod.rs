@@ -18,7 +18,10 @@ pub mod template;
 
 mod attention;
 mod decoder;
+mod delta_net;
 mod feed_forward;
+mod hybrid;
+mod mamba;
 mod mixture;
 mod prediction;
 mod vision;

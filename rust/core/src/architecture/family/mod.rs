@@ -13,6 +13,11 @@ mod clip;
 mod glm_moe;
 mod llama;
 mod mixtral;
+mod bamba;
+mod jamba;
+mod llama;
+mod mamba;
+mod nemotron_h;
 mod qwen_moe;
 mod vit;
 
@@ -36,6 +41,11 @@ pub static FAMILIES: &[Family] = &[
     glm_moe::FAMILY,
     llama::FAMILY,
     mixtral::FAMILY,
+    bamba::FAMILY,
+    jamba::FAMILY,
+    llama::FAMILY,
+    mamba::FAMILY,
+    nemotron_h::FAMILY,
     qwen_moe::FAMILY,
     vit::FAMILY,
 ];
