@@ -9,14 +9,13 @@ use super::place::Place;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+mod bamba;
 mod clip;
 mod glm_moe;
-mod llama;
-mod mixtral;
-mod bamba;
 mod jamba;
 mod llama;
 mod mamba;
+mod mixtral;
 mod nemotron_h;
 mod qwen_moe;
 mod vit;
@@ -37,14 +36,13 @@ pub struct Family {
 /// Every family, by name.
 #[rustfmt::skip]
 pub static FAMILIES: &[Family] = &[
+    bamba::FAMILY,
     clip::FAMILY,
     glm_moe::FAMILY,
-    llama::FAMILY,
-    mixtral::FAMILY,
-    bamba::FAMILY,
     jamba::FAMILY,
     llama::FAMILY,
     mamba::FAMILY,
+    mixtral::FAMILY,
     nemotron_h::FAMILY,
     qwen_moe::FAMILY,
     vit::FAMILY,
