@@ -17,6 +17,7 @@ pub mod rope;
 pub mod template;
 
 mod attention;
+mod classic;
 mod decoder;
 mod delta_net;
 mod feed_forward;

@@ -103,6 +103,10 @@ impl<'p> Place<'p> {
             tied,
         } = *head;
         match self.top {
+            // The table is the embedding's, but a bias is the head's own.
+            Top::LanguageModel if tied && bias => b.scope(self.head, |b| {
+                b.tensor(&format!("{name}.bias"), Role::Head, &[vocabulary]);
+            }),
             Top::LanguageModel if tied => {}
             Top::LanguageModel => b.scope(self.head, |b| {
                 b.linear(name, Role::Head, vocabulary, hidden, bias)

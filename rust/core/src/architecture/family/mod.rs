@@ -17,6 +17,18 @@ mod llama;
 mod mamba;
 mod mixtral;
 mod nemotron_h;
+mod bloom;
+mod cpmant;
+mod ctrl;
+mod falcon;
+mod gpt2;
+mod gpt_neo;
+mod gpt_neox;
+mod gptj;
+mod llama;
+mod mpt;
+mod opt;
+mod persimmon;
 mod qwen_moe;
 mod vit;
 
@@ -44,6 +56,18 @@ pub static FAMILIES: &[Family] = &[
     mamba::FAMILY,
     mixtral::FAMILY,
     nemotron_h::FAMILY,
+    bloom::FAMILY,
+    cpmant::FAMILY,
+    ctrl::FAMILY,
+    falcon::FAMILY,
+    gpt2::FAMILY,
+    gpt_neo::FAMILY,
+    gpt_neox::FAMILY,
+    gptj::FAMILY,
+    llama::FAMILY,
+    mpt::FAMILY,
+    opt::FAMILY,
+    persimmon::FAMILY,
     qwen_moe::FAMILY,
     vit::FAMILY,
 ];
