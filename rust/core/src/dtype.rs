@@ -51,6 +51,19 @@ dtypes! {
     U64 "U64" 64,
 }
 
+/// Everyday names of the dtypes a cache can have without scales.
+const CACHES: &[(&str, Dtype)] = &[
+    ("fp32", Dtype::F32),
+    ("float32", Dtype::F32),
+    ("fp16", Dtype::F16),
+    ("float16", Dtype::F16),
+    ("bf16", Dtype::Bf16),
+    ("bfloat16", Dtype::Bf16),
+    ("fp8", Dtype::F8E4M3),
+    ("fp8_e4m3", Dtype::F8E4M3),
+    ("fp8_e5m2", Dtype::F8E5M2),
+];
+
 impl Dtype {
     /// Every known dtype, in table order.
     pub fn known() -> impl Iterator<Item = Self> {
@@ -64,6 +77,21 @@ impl Dtype {
             .iter()
             .find(|row| row.name == name)
             .map(|row| row.dtype)
+    }
+
+    /// The dtype that a cache has by this everyday name, in any case.
+    #[must_use]
+    pub fn for_cache(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase();
+        CACHES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, dtype)| *dtype)
+    }
+
+    /// Every name that [`Self::for_cache`] knows.
+    pub fn cache_names() -> impl Iterator<Item = &'static str> {
+        CACHES.iter().map(|(name, _)| *name)
     }
 
     /// The safetensors name.

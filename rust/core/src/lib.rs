@@ -12,6 +12,7 @@ pub mod architecture;
 pub mod checkpoint;
 pub mod dtype;
 mod json_file;
+pub mod model;
 pub mod parallel;
 pub mod quantization;
 mod regular_file;

@@ -41,7 +41,8 @@ pub fn scan_tree(
     .map_err(|error| scan_error(py, error))
 }
 
-fn threads_or_default(threads: Option<usize>) -> PyResult<usize> {
+/// The number of threads asked for, or one per core.
+pub fn threads_or_default(threads: Option<usize>) -> PyResult<usize> {
     match threads {
         Some(0) => Err(PyValueError::new_err("threads must be at least 1, not 0")),
         Some(threads) => Ok(threads),
@@ -560,6 +561,7 @@ fn problems<'py>(py: Python<'py>, problems: &[core::Problem]) -> PyResult<Bound<
     )
 }
 
-fn loads<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
+/// The Python object of a JSON text.
+pub fn loads<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
     py.import("json")?.call_method1("loads", (text,))
 }

@@ -2,6 +2,7 @@
 //! operating system is what refused.
 
 use pondera::checkpoint::ScanError;
+use pondera::model::ModelError;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyFileNotFoundError, PyKeyboardInterrupt, PyOSError};
 use pyo3::prelude::*;
@@ -44,5 +45,16 @@ pub fn scan_error(py: Python<'_>, error: ScanError) -> PyErr {
             }
         }
         ScanError::Cancelled => PyKeyboardInterrupt::new_err(()),
+    }
+}
+
+/// The Python exception for a target that gave nothing.
+pub fn model_error(py: Python<'_>, error: ModelError) -> PyErr {
+    let message = error.to_string();
+    match error {
+        ModelError::Scan(error) => scan_error(py, error),
+        ModelError::Nothing(_) => NoCheckpoint::new_err(message),
+        ModelError::Config(..) => PonderaError::new_err(message),
+        ModelError::Unknown(..) => PyFileNotFoundError::new_err(message),
     }
 }

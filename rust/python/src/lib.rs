@@ -8,6 +8,7 @@
     reason = "arguments come from Python by value"
 )]
 
+mod architecture;
 mod arrow;
 mod checkpoint;
 mod errors;
@@ -23,6 +24,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[pyo3::pymodule]
 mod _native {
     #[pymodule_export]
+    use super::architecture::{
+        Architecture, Disagreement, Model, RoleCount, WhatIf, built_in_models, model_types,
+    };
+    #[pymodule_export]
     use super::checkpoint::{
         Checkpoint, Problem, ShardFile, Tally, Tree, problem_codes, role_names, scan, scan_tree,
     };
@@ -36,6 +41,7 @@ mod _native {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("DEBUG_BUILD", cfg!(debug_assertions))?;
-        module.add("SCAN_SCHEMA", pondera::checkpoint::SCHEMA)
+        module.add("SCAN_SCHEMA", pondera::checkpoint::SCHEMA)?;
+        module.add("SHOW_SCHEMA", pondera::model::SCHEMA)
     }
 }

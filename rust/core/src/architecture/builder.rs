@@ -185,6 +185,18 @@ impl Builder {
                     )
                 })?;
         }
+        for feed_forward in self.layers.iter().flat_map(|layer| &layer.feed_forward) {
+            if let FeedForward::Experts {
+                experts, chosen, ..
+            } = feed_forward
+                && chosen > experts
+            {
+                return Err(ConfigError::new(
+                    "num_experts_per_tok",
+                    format!("a token cannot visit {chosen} experts of {experts}"),
+                ));
+            }
+        }
         self.layers.sort_by_key(|layer| (layer.stack, layer.number));
         Ok((self.templates, self.layers))
     }

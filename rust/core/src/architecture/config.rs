@@ -66,7 +66,7 @@ pub struct Assumption {
 #[derive(Debug, Default)]
 struct Notes {
     assumptions: Vec<Assumption>,
-    /// Fields in the order of their first reading.
+    /// Fields in the order of their first reading, each with its aliases: `num_hidden_layers|n_layer`.
     read: Vec<String>,
 }
 
@@ -111,7 +111,7 @@ impl Config {
         &self.root
     }
 
-    /// Everything that was assumed, and the names of all fields that were read.
+    /// Everything that was assumed, and all fields that were read, each with its aliases (`a|b`).
     #[must_use]
     pub fn into_notes(self) -> (Vec<Assumption>, Vec<String>) {
         let notes = self.notes.into_inner();

@@ -181,6 +181,22 @@ pub enum Stack {
 }
 
 impl Stack {
+    /// Every stack, in order.
+    pub const ALL: [Self; 6] = [
+        Self::Decoder,
+        Self::Encoder,
+        Self::Vision,
+        Self::Audio,
+        Self::Prediction,
+        Self::Other,
+    ];
+
+    /// The stack of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stack| stack.name() == name)
+    }
+
     /// One word for it.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -23,15 +23,19 @@ mod delta_net;
 mod feed_forward;
 mod hybrid;
 mod mamba;
+mod flops;
+mod listing;
 mod mixture;
+mod outline;
 mod prediction;
 mod vision;
+mod what_if;
 
 use crate::checkpoint::Role;
 use crate::dtype::Dtype;
 use builder::Builder;
 use config::{Assumption, Config, ConfigError, Result};
-use layer::Layer;
+use layer::{Layer, Stack};
 use rope::Rope;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -65,9 +69,12 @@ pub struct Architecture {
     pub quantization: Option<String>,
     /// What the config does not say and was taken to hold.
     pub assumptions: Vec<Assumption>,
-    /// The fields that were read.
-    pub fields: Vec<String>,
+    /// The fields that were read, each with the other names it may have.
+    pub aliases: Vec<Vec<String>>,
 }
+
+pub use listing::CacheFacts;
+pub use what_if::{Change, Class, WhatIf};
 
 /// Tensors and parameters of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,12 +149,16 @@ impl Architecture {
                 })
                 .map(str::to_owned),
             assumptions: Vec::new(),
-            fields: Vec::new(),
+            aliases: Vec::new(),
         };
-        let (assumptions, fields) = config.into_notes();
+        let (assumptions, read) = config.into_notes();
+        let aliases = read
+            .iter()
+            .map(|names| names.split('|').map(str::to_owned).collect())
+            .collect();
         Ok(Self {
             assumptions,
-            fields,
+            aliases,
             ..architecture
         })
     }
@@ -166,6 +177,13 @@ impl Architecture {
             .filter(|template| of(template))
             .for_each(|template| count.add(template));
         count
+    }
+
+    /// The layers that write tokens, in order.
+    pub fn decoder(&self) -> impl Iterator<Item = &Layer> {
+        self.layers
+            .iter()
+            .filter(|layer| layer.stack == Stack::Decoder)
     }
 
     /// Sums by role, in the order of display.
@@ -205,5 +223,75 @@ impl Architecture {
             })
             .and_then(|one| one.checked_mul(sequences))
             .ok_or_else(|| ConfigError::new("", "the cache has more bytes than 64 bits count"))
+    }
+
+    /// Bytes that one more token costs after `tokens` tokens, in one sequence.
+    ///
+    /// Where one entry of a cache stands for several tokens, this is the mean over the entries that close together.
+    ///
+    /// # Errors
+    /// If the sum does not fit 64 bits.
+    pub fn bytes_per_token(&self, tokens: u64, dtype: Dtype) -> Result<u64> {
+        let step = self
+            .decoder()
+            .flat_map(Layer::caches)
+            .map(|cache| cache.facts().ratio)
+            .max()
+            .unwrap_or(1)
+            .max(1);
+        let begin = tokens / step * step;
+        let before = self.cache_bytes(begin, 0, 1, dtype)?;
+        Ok((self.cache_bytes(begin + step, 0, 1, dtype)? - before) / step)
+    }
+
+    /// Bytes that one sequence costs before its first token: recurrent states.
+    ///
+    /// # Errors
+    /// If the sum does not fit 64 bits.
+    pub fn state_bytes(&self, dtype: Dtype) -> Result<u64> {
+        self.cache_bytes(0, 0, 1, dtype)
+    }
+
+    /// The numbers of tokens from which on some layer keeps no more, ascending.
+    #[must_use]
+    pub fn saturations(&self) -> Vec<u64> {
+        let mut windows: Vec<u64> = self
+            .decoder()
+            .flat_map(Layer::caches)
+            .filter_map(|cache| cache.facts().window)
+            .collect();
+        windows.sort_unstable();
+        windows.dedup();
+        windows
+    }
+
+    /// Sums by layer, as `model.layers.3`, in the order of stacks and numbers; what lies outside all layers comes
+    /// first, as `outside`.
+    #[must_use]
+    pub fn by_layer(&self) -> Vec<(String, Count)> {
+        let mut sums: BTreeMap<(&str, u32), Count> = BTreeMap::new();
+        let mut outside = Count::default();
+        for template in &self.templates {
+            let (Some(stack), Some((layers, inner))) =
+                (template.stack(), template.numbers.split_first())
+            else {
+                outside.add(template);
+                continue;
+            };
+            let one = Template {
+                numbers: inner.to_vec(),
+                in_layer: false,
+                ..template.clone()
+            };
+            for layer in layers.iter() {
+                sums.entry((stack, layer)).or_default().add(&one);
+            }
+        }
+        let layers = sums
+            .into_iter()
+            .map(|((stack, layer), count)| (format!("{stack}.{layer}"), count));
+        std::iter::once(("outside".to_owned(), outside))
+            .chain(layers)
+            .collect()
     }
 }

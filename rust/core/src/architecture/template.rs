@@ -129,6 +129,13 @@ impl Template {
         }
     }
 
+    /// The stack its layers are numbered in, as `model.layers`; nothing outside layers.
+    #[must_use]
+    pub fn stack(&self) -> Option<&str> {
+        let prefix = self.pattern.split('*').next().filter(|_| self.in_layer)?;
+        Some(prefix.strip_suffix('.').unwrap_or(prefix))
+    }
+
     /// Calls `visit` with every name, in the order of the numbers, and the layer it lies in.
     pub fn names(&self, mut visit: impl FnMut(&str, Option<u32>)) {
         let pieces: Vec<&str> = self.pattern.split('*').collect();

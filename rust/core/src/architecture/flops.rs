@@ -1,0 +1,112 @@
+//! Floating-point operations of one token of a decoder.
+//!
+//! Two per parameter a token goes through (one multiplication, one addition), tables of embeddings aside, and those
+//! of attention over what is kept: scores and weighted sum, 2 heads (key_dim + value_dim) per token in reach
+//! (Kaplan et al. 2020, appendix; `PaLM`, appendix B). Latent attention is counted as decoding does it, over the
+//! compressed vector: 2 heads (2 rank + rope_dim). A recurrent state is updated and read once: 4 per number.
+
+use super::Architecture;
+use super::layer::{Mixer, Stack};
+use super::template::Routing;
+use crate::checkpoint::Role;
+
+impl Mixer {
+    /// Operations of one token when `tokens` tokens came before, beside those with parameters.
+    #[must_use]
+    pub fn flops(&self, tokens: u64, encoder_tokens: u64) -> u64 {
+        let product = |numbers: &[u64]| {
+            numbers
+                .iter()
+                .fold(1_u64, |product, &n| product.saturating_mul(n))
+        };
+        match *self {
+            Self::Attention {
+                heads,
+                key_dim,
+                value_dim,
+                reach,
+                ..
+            } => product(&[
+                2,
+                heads,
+                key_dim.saturating_add(value_dim),
+                reach.kept(tokens),
+            ]),
+            Self::Latent {
+                heads,
+                rank,
+                rope_dim,
+                reach,
+                ..
+            } => product(&[
+                2,
+                heads,
+                rank.saturating_mul(2).saturating_add(rope_dim),
+                reach.kept(tokens),
+            ]),
+            Self::Compressed {
+                heads,
+                key_dim,
+                ratio,
+                window,
+                ..
+            } => {
+                let entries = tokens
+                    .checked_div(ratio)
+                    .unwrap_or(0)
+                    .saturating_add(tokens.min(window));
+                product(&[4, heads, key_dim, entries])
+            }
+            Self::State {
+                convolution,
+                recurrent,
+                ..
+            } => recurrent
+                .saturating_mul(4)
+                .saturating_add(convolution.saturating_mul(2)),
+            Self::Cross {
+                heads,
+                head_dim,
+                tokens,
+                ..
+            } => product(&[4, heads, head_dim, tokens.unwrap_or(encoder_tokens)]),
+            Self::Stateless => 0,
+        }
+    }
+}
+
+impl Architecture {
+    /// Operations of one token of the text model when `tokens` tokens came before.
+    ///
+    /// Towers for images and sound, and layers that predict further tokens, are left out.
+    #[must_use]
+    pub fn flops_per_token(&self, tokens: u64, encoder_tokens: u64) -> u64 {
+        let outside = [Role::Vision, Role::Audio, Role::Projector, Role::Mtp];
+        let active = self
+            .sum(|template| {
+                template.routing != Routing::Lookup && !outside.contains(&template.role)
+            })
+            .active;
+        // A tied head is no tensor of its own, and is multiplied with all the same.
+        let has_head = self
+            .templates
+            .iter()
+            .any(|template| template.role == Role::Head);
+        let head = match (has_head, self.hidden_size, self.vocab_size) {
+            (false, Some(hidden), Some(vocabulary)) => hidden.saturating_mul(vocabulary),
+            _ => 0,
+        };
+        let attention = self
+            .layers
+            .iter()
+            .filter(|layer| layer.stack == Stack::Decoder)
+            .flat_map(|layer| &layer.mixers)
+            .fold(0_u64, |sum, mixer| {
+                sum.saturating_add(mixer.flops(tokens, encoder_tokens))
+            });
+        active
+            .saturating_add(head)
+            .saturating_mul(2)
+            .saturating_add(attention)
+    }
+}

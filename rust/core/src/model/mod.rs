@@ -1,0 +1,224 @@
+//! A model: a body with its mind, and where the two disagree.
+//!
+//! ```text
+//!  folder ─► Checkpoint ─┐
+//!                        ├─► Model ─► disagreements
+//!  config.json ─► Architecture
+//! ```
+//!
+//! Either half may be missing: a folder without a config has a body alone, a config without weights a mind alone. What
+//! is known is delivered, and what is missing is said.
+
+mod compare;
+mod disagreement;
+mod report;
+
+pub mod builtin;
+
+pub use disagreement::{Disagreement, Kind, Severity};
+pub use report::SCHEMA;
+
+use crate::architecture::Architecture;
+use crate::architecture::config::ConfigError;
+use crate::checkpoint::{Checkpoint, ScanError, scan};
+use crate::json_file;
+use crate::parallel::Control;
+use serde_json::Value;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A body with its mind.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// What it is called: a path, or the name of a built-in model.
+    pub name: String,
+    /// The weights, if there are any.
+    pub checkpoint: Option<Arc<Checkpoint>>,
+    /// The config as it was read.
+    pub config: Option<Arc<Value>>,
+    /// What the config determines, or why that is not known.
+    pub architecture: Result<Arc<Architecture>, ConfigError>,
+    /// Where body and mind disagree, worst first.
+    pub disagreements: Vec<Disagreement>,
+}
+
+/// Why nothing can be said of a target.
+#[derive(Debug)]
+pub enum ModelError {
+    /// The weights cannot be scanned.
+    Scan(ScanError),
+    /// There is neither a config nor weights at the path.
+    Nothing(PathBuf),
+    /// The config cannot be read.
+    Config(PathBuf, ConfigError),
+    /// There is no path and no built-in model of this name; names that are close.
+    Unknown(String, Vec<String>),
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scan(error) => error.fmt(f),
+            Self::Nothing(path) => write!(
+                f,
+                "{}: neither a config.json nor safetensors here; name a model folder, a config.json or a built-in model",
+                path.display()
+            ),
+            Self::Config(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Unknown(name, close) => {
+                write!(
+                    f,
+                    "{name}: no such file or folder, and no built-in model of that name"
+                )?;
+                if !close.is_empty() {
+                    write!(f, "; did you mean {}?", close.join(" or "))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl std::error::Error for ModelError {}
+
+impl Model {
+    /// Opens a target: a model folder, a config.json, or the name of a built-in model. A path goes before a name.
+    ///
+    /// `assume` names a model type to take where the config's own is unknown.
+    ///
+    /// # Errors
+    /// If there is nothing at the target, or the scan was stopped.
+    pub fn open(
+        target: &str,
+        assume: Option<&str>,
+        threads: usize,
+        control: &Control,
+    ) -> Result<Self, ModelError> {
+        let path = Path::new(target);
+        let Ok(metadata) = fs::metadata(path) else {
+            return Self::built_in(target);
+        };
+        if metadata.is_dir() {
+            return Self::open_folder(path, assume, threads, control);
+        }
+        if path.extension().is_some_and(|end| end == "json")
+            && !target.ends_with(".safetensors.index.json")
+        {
+            let config = read_config(path)?.ok_or_else(|| ModelError::Nothing(path.to_owned()))?;
+            let architecture = Architecture::from_config(config.clone(), assume)
+                .map_err(|error| ModelError::Config(path.to_owned(), error))?;
+            return Ok(Self {
+                name: target.to_owned(),
+                checkpoint: None,
+                config: Some(Arc::new(config)),
+                architecture: Ok(Arc::new(architecture)),
+                disagreements: Vec::new(),
+            });
+        }
+        // A weight file: its config lies beside it.
+        let checkpoint = scan(path, threads, control).map_err(ModelError::Scan)?;
+        let folder = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or_else(|| Path::new("."));
+        let config = read_config(&folder.join("config.json"))?;
+        Ok(Self::of(
+            target.to_owned(),
+            Some(Arc::new(checkpoint)),
+            config,
+            assume,
+        ))
+    }
+
+    fn open_folder(
+        path: &Path,
+        assume: Option<&str>,
+        threads: usize,
+        control: &Control,
+    ) -> Result<Self, ModelError> {
+        let config = read_config(&path.join("config.json"))?;
+        let checkpoint = match scan(path, threads, control) {
+            Ok(checkpoint) => Some(Arc::new(checkpoint)),
+            Err(ScanError::Nothing(..)) if config.is_some() => None,
+            Err(ScanError::Nothing(..)) => return Err(ModelError::Nothing(path.to_owned())),
+            Err(error) => return Err(ModelError::Scan(error)),
+        };
+        Ok(Self::of(
+            path.to_string_lossy().into_owned(),
+            checkpoint,
+            config,
+            assume,
+        ))
+    }
+
+    fn built_in(name: &str) -> Result<Self, ModelError> {
+        let Some(known) = builtin::find(name) else {
+            return Err(ModelError::Unknown(
+                name.to_owned(),
+                builtin::close_to(name),
+            ));
+        };
+        Ok(Self::of(
+            known.name.clone(),
+            None,
+            Some(known.config.clone()),
+            None,
+        ))
+    }
+
+    /// Puts a body and a config together, and holds them against each other.
+    #[must_use]
+    pub fn of(
+        name: String,
+        checkpoint: Option<Arc<Checkpoint>>,
+        config: Option<Value>,
+        assume: Option<&str>,
+    ) -> Self {
+        let architecture = config.as_ref().map_or_else(
+            || {
+                Err(ConfigError::new(
+                    "",
+                    "there is no config.json beside the weights",
+                ))
+            },
+            |config| Architecture::from_config(config.clone(), assume).map(Arc::new),
+        );
+        let disagreements = match (&checkpoint, &architecture) {
+            (Some(checkpoint), Ok(architecture)) => compare::compare(checkpoint, architecture),
+            _ => Vec::new(),
+        };
+        Self {
+            name,
+            checkpoint,
+            config: config.map(Arc::new),
+            architecture,
+            disagreements,
+        }
+    }
+}
+
+fn read_config(path: &Path) -> Result<Option<Value>, ModelError> {
+    json_file::read(path)
+        .map_err(|error| ModelError::Config(path.to_owned(), ConfigError::new("", error)))
+}
+
+/// The config of a target: a config.json, a folder with one, or a built-in model.
+///
+/// # Errors
+/// If there is none, or it cannot be read.
+pub fn config_of(target: &str) -> Result<Value, ModelError> {
+    let path = Path::new(target);
+    let Ok(metadata) = fs::metadata(path) else {
+        return builtin::find(target)
+            .map(|known| known.config.clone())
+            .ok_or_else(|| ModelError::Unknown(target.to_owned(), builtin::close_to(target)));
+    };
+    let file = if metadata.is_dir() {
+        path.join("config.json")
+    } else {
+        path.to_owned()
+    };
+    read_config(&file)?.ok_or_else(|| ModelError::Nothing(path.to_owned()))
+}

@@ -1,0 +1,597 @@
+//! `Architecture`, `WhatIf` and `Model`: the mind, and body and mind together.
+
+use crate::checkpoint::{Checkpoint, loads, reduce, restore, threads_or_default};
+use crate::errors::{PonderaError, model_error};
+use crate::run::watched;
+use crate::table::{Table, html};
+use pondera::architecture::{self as core, Count};
+use pondera::dtype::Dtype;
+use pondera::model;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What a config determines of its model: every tensor, and what each layer remembers.
+#[pyclass(frozen, module = "pondera")]
+#[derive(Clone)]
+pub struct Architecture {
+    core: Arc<core::Architecture>,
+    config: Arc<Value>,
+    assume: Option<String>,
+}
+
+/// The sum over the tensors of one kind.
+#[pyclass(frozen, eq, module = "pondera")]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RoleCount(Count);
+
+#[pymethods]
+impl RoleCount {
+    /// How many tensors.
+    #[getter]
+    const fn tensors(&self) -> u64 {
+        self.0.tensors
+    }
+
+    /// Their elements.
+    #[getter]
+    const fn parameters(&self) -> u64 {
+        self.0.parameters
+    }
+
+    /// Elements that one token goes through; tables of embeddings count in full.
+    #[getter]
+    const fn active_parameters(&self) -> u64 {
+        self.0.active
+    }
+
+    fn __repr__(&self) -> String {
+        let Count {
+            tensors,
+            parameters,
+            active,
+        } = self.0;
+        format!("RoleCount(tensors={tensors}, parameters={parameters}, active_parameters={active})")
+    }
+}
+
+fn to_value(object: &Bound<'_, PyAny>) -> PyResult<Value> {
+    let text: String = object
+        .py()
+        .import("json")?
+        .call_method1("dumps", (object,))?
+        .extract()?;
+    serde_json::from_str(&text).map_err(|error| PonderaError::new_err(error.to_string()))
+}
+
+fn dtype(name: &str) -> PyResult<Dtype> {
+    Dtype::for_cache(name).ok_or_else(|| {
+        PonderaError::new_err(format!(
+            "dtype {name:?} is not one a cache can have; there are {}",
+            Dtype::cache_names().collect::<Vec<_>>().join(", ")
+        ))
+    })
+}
+
+#[pymethods]
+impl Architecture {
+    /// Derive the architecture of a config: a mapping, the path of a config.json or its folder, or a built-in name.
+    #[staticmethod]
+    #[pyo3(signature = (config, *, assume=None))]
+    fn from_config(
+        py: Python<'_>,
+        config: Bound<'_, PyAny>,
+        assume: Option<String>,
+    ) -> PyResult<Self> {
+        let value = if config.hasattr("keys")? {
+            to_value(&config)?
+        } else {
+            let path: std::path::PathBuf = config.extract()?;
+            model::config_of(&path.to_string_lossy()).map_err(|error| model_error(py, error))?
+        };
+        Self::derive(value, assume)
+    }
+
+    /// `model_type` of the config.
+    #[getter]
+    fn model_type(&self) -> &str {
+        &self.core.model_type
+    }
+
+    /// The class the config names, as `LlamaForCausalLM`.
+    #[getter]
+    fn class_name(&self) -> Option<&str> {
+        self.core.class.as_deref()
+    }
+
+    /// The family that read the config.
+    #[getter]
+    fn family(&self) -> &str {
+        &self.core.family
+    }
+
+    /// All parameters: the elements of every tensor of the checkpoint.
+    #[getter]
+    fn parameters(&self) -> u64 {
+        self.core.total().parameters
+    }
+
+    /// Parameters that one token goes through: routed experts by top-k, everything else in full, the table of an
+    /// embedding too.
+    #[getter]
+    fn active_parameters(&self) -> u64 {
+        self.core.total().active
+    }
+
+    /// Parameters outside tables of which each token looks up one row.
+    #[getter]
+    fn non_embedding_parameters(&self) -> u64 {
+        self.core.non_embedding_parameters()
+    }
+
+    /// Elements, among `parameters`, that the model's code keeps as buffers: no optimizer updates them.
+    #[getter]
+    fn buffers(&self) -> u64 {
+        self.core.sum(|template| template.buffer).parameters
+    }
+
+    /// Sums by role, in display order.
+    #[getter]
+    fn roles<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let roles = PyDict::new(py);
+        for (role, count) in self.core.roles() {
+            roles.set_item(role.name(), RoleCount(count))?;
+        }
+        Ok(roles)
+    }
+
+    /// Sums by layer, as `model.layers.3`; what lies outside all layers is under `outside`.
+    #[getter]
+    fn layers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let layers = PyDict::new(py);
+        for (name, count) in self.core.by_layer() {
+            layers.set_item(name, RoleCount(count))?;
+        }
+        Ok(layers)
+    }
+
+    /// Width of the residual stream of the text model.
+    #[getter]
+    fn hidden_size(&self) -> Option<u64> {
+        self.core.hidden_size
+    }
+
+    /// Entries of the vocabulary.
+    #[getter]
+    fn vocab_size(&self) -> Option<u64> {
+        self.core.vocab_size
+    }
+
+    /// Tokens of context that the config states.
+    #[getter]
+    fn context(&self) -> Option<u64> {
+        self.core.context
+    }
+
+    /// The layers of the decoder, or of the stack named, in one line.
+    #[pyo3(signature = (stack="decoder"))]
+    fn pattern(&self, stack: &str) -> PyResult<String> {
+        let stack = core::layer::Stack::from_name(stack)
+            .ok_or_else(|| PonderaError::new_err(format!("no stack {stack:?}")))?;
+        Ok(self.core.pattern(stack))
+    }
+
+    /// What the config does not say and was taken to hold, each as `(field, value, reason)`.
+    #[getter]
+    fn assumptions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(
+            py,
+            self.core
+                .assumptions
+                .iter()
+                .map(|one| (one.field.clone(), one.value.clone(), one.reason.clone())),
+        )
+    }
+
+    /// Every tensor: columns `name`, `role`, `shape`, `parameters`, `stack`, `layer`.
+    fn tensors(&self, py: Python<'_>) -> Table {
+        Table(Arc::new(py.detach(|| self.core.tensors())))
+    }
+
+    /// What each layer of the decoder keeps: columns `layer`, `kind`, `window`, `per_token`, `ratio`, `state`,
+    /// `float32`, `shared_with`.
+    fn cache_layers(&self) -> Table {
+        Table(Arc::new(self.core.cache_layers()))
+    }
+
+    /// Bytes that requests need: window-capped, exact.
+    #[pyo3(signature = (tokens, sequences=1, dtype="bf16", *, encoder_tokens=0))]
+    fn cache_bytes(
+        &self,
+        tokens: u64,
+        sequences: u64,
+        dtype: &str,
+        encoder_tokens: u64,
+    ) -> PyResult<u64> {
+        self.core
+            .cache_bytes(tokens, encoder_tokens, sequences, self::dtype(dtype)?)
+            .map_err(|error| PonderaError::new_err(error.to_string()))
+    }
+
+    /// Bytes that one more token costs after so many, in one sequence.
+    #[pyo3(signature = (tokens=0, dtype="bf16"))]
+    fn bytes_per_token(&self, tokens: u64, dtype: &str) -> PyResult<u64> {
+        self.core
+            .bytes_per_token(tokens, self::dtype(dtype)?)
+            .map_err(|error| PonderaError::new_err(error.to_string()))
+    }
+
+    /// Bytes that one sequence costs before its first token: recurrent states.
+    #[pyo3(signature = (dtype="bf16"))]
+    fn state_bytes(&self, dtype: &str) -> PyResult<u64> {
+        self.core
+            .state_bytes(self::dtype(dtype)?)
+            .map_err(|error| PonderaError::new_err(error.to_string()))
+    }
+
+    /// The numbers of tokens from which on some layer keeps no more.
+    #[getter]
+    fn saturations<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.core.saturations())
+    }
+
+    /// Floating-point operations of one token of the text model after so many.
+    #[pyo3(signature = (tokens=0))]
+    fn flops_per_token(&self, tokens: u64) -> u64 {
+        self.core.flops_per_token(tokens, 0)
+    }
+
+    /// Derive the config again with fields changed; the answer says field by field whether the same weights fit.
+    #[pyo3(signature = (fields=None, **changed))]
+    fn what_if(
+        &self,
+        fields: Option<Bound<'_, PyDict>>,
+        changed: Option<Bound<'_, PyDict>>,
+    ) -> PyResult<WhatIf> {
+        let mut all = Vec::new();
+        for (name, value) in fields.iter().flatten().chain(changed.iter().flatten()) {
+            all.push((name.extract::<String>()?, to_value(&value)?));
+        }
+        core::WhatIf::derive(&self.config, &all, self.assume.as_deref())
+            .map(|what_if| WhatIf {
+                core: Arc::new(what_if),
+                assume: self.assume.clone(),
+            })
+            .map_err(|error| PonderaError::new_err(error.to_string()))
+    }
+
+    /// The config as a dict.
+    #[getter]
+    fn config<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        loads(py, &self.config.to_string())
+    }
+
+    /// The architecture as a dict, schema `pondera.show/1`.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        loads(py, &self.model().to_json())
+    }
+
+    fn __repr__(&self) -> String {
+        let total = self.core.total();
+        format!(
+            "Architecture({:?}, parameters={}, active_parameters={}, layers={:?})",
+            self.core.model_type,
+            total.parameters,
+            total.active,
+            self.core.pattern(core::layer::Stack::Decoder)
+        )
+    }
+
+    fn _repr_html_(slf: &Bound<'_, Self>) -> PyResult<String> {
+        html(slf.as_any(), "architecture_html")
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other
+            .cast::<Self>()
+            .is_ok_and(|other| *self.core == *other.get().core)
+    }
+
+    fn __hash__(&self) -> u64 {
+        self.core.total().parameters
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+        let this = slf.get();
+        reduce(
+            slf.as_any(),
+            &(this.config.to_string(), this.assume.clone()),
+        )
+    }
+
+    #[staticmethod]
+    fn _from_bytes(bytes: &[u8]) -> PyResult<Self> {
+        let (config, assume): (String, Option<String>) = restore(bytes)?;
+        let config = serde_json::from_str(&config)
+            .map_err(|error| PonderaError::new_err(error.to_string()))?;
+        Self::derive(config, assume)
+    }
+}
+
+impl Architecture {
+    fn derive(config: Value, assume: Option<String>) -> PyResult<Self> {
+        let core = core::Architecture::from_config(config.clone(), assume.as_deref())
+            .map_err(|error| PonderaError::new_err(error.to_string()))?;
+        Ok(Self {
+            core: Arc::new(core),
+            config: Arc::new(config),
+            assume,
+        })
+    }
+
+    fn model(&self) -> model::Model {
+        model::Model {
+            name: self.core.model_type.clone(),
+            checkpoint: None,
+            config: Some(Arc::clone(&self.config)),
+            architecture: Ok(Arc::clone(&self.core)),
+            disagreements: Vec::new(),
+        }
+    }
+}
+
+/// The answer to a what-if.
+#[pyclass(frozen, module = "pondera")]
+pub struct WhatIf {
+    core: Arc<core::WhatIf>,
+    assume: Option<String>,
+}
+
+#[pymethods]
+impl WhatIf {
+    /// The architecture with all fields changed.
+    #[getter]
+    fn architecture(&self) -> Architecture {
+        Architecture {
+            core: Arc::new(self.core.architecture.clone()),
+            config: Arc::new(self.core.config.clone()),
+            assume: self.assume.clone(),
+        }
+    }
+
+    /// Whether the same weights can wear the new mind.
+    #[getter]
+    fn same_body(&self) -> bool {
+        self.core.same_body()
+    }
+
+    /// Each field by itself, as a dict: `field`, `from`, `to`, `class` (`structural`, `runtime` or `inert`),
+    /// `parameters`, `active_parameters`, `bytes_per_token`, `flops_per_token` (differences), `note`.
+    #[getter]
+    fn changes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let text = serde_json::to_string(&self.core.changes)
+            .map_err(|error| PonderaError::new_err(error.to_string()))?;
+        loads(py, &text)
+    }
+
+    fn __repr__(&self) -> String {
+        let words: Vec<String> = self
+            .core
+            .changes
+            .iter()
+            .map(|change| {
+                format!(
+                    "{} {} -> {}: {}",
+                    change.field,
+                    change.from,
+                    change.to,
+                    change.class.name()
+                )
+            })
+            .collect();
+        format!(
+            "WhatIf(same_body={}, {})",
+            self.core.same_body(),
+            words.join("; ")
+        )
+    }
+}
+
+/// Tensors of one kind in which body and mind differ.
+#[pyclass(frozen, eq, module = "pondera")]
+#[derive(Clone, PartialEq, Eq)]
+pub struct Disagreement(model::Disagreement);
+
+#[pymethods]
+impl Disagreement {
+    /// `error`, `warning` or `info`.
+    #[getter]
+    const fn severity(&self) -> &'static str {
+        self.0.severity.name()
+    }
+
+    /// `missing`, `unexpected`, `shape` or `name`.
+    #[getter]
+    const fn kind(&self) -> &'static str {
+        self.0.kind.name()
+    }
+
+    /// The names, with `*` for numbers.
+    #[getter]
+    fn pattern(&self) -> &str {
+        &self.0.pattern
+    }
+
+    /// How many tensors.
+    #[getter]
+    const fn count(&self) -> u64 {
+        self.0.count
+    }
+
+    /// One of them.
+    #[getter]
+    fn example(&self) -> &str {
+        &self.0.example
+    }
+
+    /// The shape that the config asks for.
+    #[getter]
+    fn expected(&self) -> Option<Vec<u64>> {
+        self.0.expected.clone()
+    }
+
+    /// The shape that is there.
+    #[getter]
+    fn found(&self) -> Option<Vec<u64>> {
+        self.0.found.clone()
+    }
+
+    /// The likely cause.
+    #[getter]
+    fn cause(&self) -> &str {
+        &self.0.cause
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Disagreement({}: {})", self.severity(), self.0)
+    }
+}
+
+/// A body with its mind, and where the two disagree.
+#[pyclass(frozen, module = "pondera")]
+pub struct Model(Arc<model::Model>, Option<String>);
+
+#[pymethods]
+impl Model {
+    /// Open a model folder, a config.json, a weight file or a built-in model by name.
+    #[staticmethod]
+    #[pyo3(signature = (target, *, assume=None, threads=None))]
+    fn open(
+        py: Python<'_>,
+        target: std::path::PathBuf,
+        assume: Option<String>,
+        threads: Option<usize>,
+    ) -> PyResult<Self> {
+        let threads = threads_or_default(threads)?;
+        let target = target.to_string_lossy();
+        watched(py, None, |control| {
+            model::Model::open(&target, assume.as_deref(), threads, control)
+        })?
+        .map(|core| Self(Arc::new(core), assume.clone()))
+        .map_err(|error| model_error(py, error))
+    }
+
+    /// The path, or the name of the built-in model.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The body; None if there are no weights.
+    #[getter]
+    fn checkpoint(&self) -> Option<Checkpoint> {
+        self.0
+            .checkpoint
+            .as_ref()
+            .map(|core| Checkpoint(Arc::clone(core)))
+    }
+
+    /// The mind; None if it is not known, and `unknown` says why.
+    #[getter]
+    fn architecture(&self) -> Option<Architecture> {
+        let core = self.0.architecture.as_ref().ok()?;
+        let config = self.0.config.as_ref()?;
+        Some(Architecture {
+            core: Arc::clone(core),
+            config: Arc::clone(config),
+            assume: self.1.clone(),
+        })
+    }
+
+    /// Why the mind is not known; None if it is.
+    #[getter]
+    fn unknown(&self) -> Option<String> {
+        self.0.architecture.as_ref().err().map(ToString::to_string)
+    }
+
+    /// Where body and mind disagree, worst first.
+    #[getter]
+    fn disagreements<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(
+            py,
+            self.0
+                .disagreements
+                .iter()
+                .cloned()
+                .map(Disagreement)
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    /// The model as JSON text, schema `pondera.show/1`.
+    fn to_json(&self) -> String {
+        self.0.to_json()
+    }
+
+    /// The model as a dict, schema `pondera.show/1`.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        loads(py, &self.0.to_json())
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "Model({:?}, checkpoint={}, architecture={}, disagreements={})",
+            self.0.name,
+            self.0.checkpoint.is_some(),
+            self.0
+                .architecture
+                .as_ref()
+                .map_or("None".to_owned(), |one| format!("{:?}", one.model_type)),
+            self.0.disagreements.len()
+        )
+    }
+}
+
+/// Every built-in model, as a dict: `name`, `aliases`, `source`, `model_type`, `published_total`,
+/// `published_active`, `published_source`.
+#[pyfunction]
+pub fn built_in_models<'py>(py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+    model::builtin::ALL
+        .iter()
+        .map(|one| {
+            let row = PyDict::new(py);
+            row.set_item("name", &one.name)?;
+            row.set_item("aliases", &one.aliases)?;
+            row.set_item("source", &one.source)?;
+            row.set_item(
+                "model_type",
+                one.config.get("model_type").and_then(Value::as_str),
+            )?;
+            row.set_item("published_total", one.published.total)?;
+            row.set_item("published_active", one.published.active)?;
+            row.set_item("published_source", &one.published.source)?;
+            Ok(row)
+        })
+        .collect()
+}
+
+/// Every model type that is known, with the family that lowers it.
+#[pyfunction]
+pub fn model_types() -> Vec<(&'static str, &'static str)> {
+    core::family::FAMILIES
+        .iter()
+        .flat_map(|family| {
+            family
+                .model_types
+                .iter()
+                .map(|model_type| (*model_type, family.name))
+        })
+        .collect()
+}
