@@ -62,12 +62,21 @@ pub struct Assumption {
     pub reason: String,
 }
 
+/// A field that was read, there or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldRead {
+    /// The objects it lies in, outermost first, as `text_config`; empty for the outermost object.
+    pub object: String,
+    /// The names it may have, the usual one first.
+    pub names: Vec<String>,
+}
+
 /// What was read of a config so far.
 #[derive(Debug, Default)]
 struct Notes {
     assumptions: Vec<Assumption>,
-    /// Fields in the order of their first reading, each with its aliases: `num_hidden_layers|n_layer`.
-    read: Vec<String>,
+    /// Fields in the order of their first reading.
+    read: Vec<FieldRead>,
 }
 
 /// A config.json, and what was read of it.
@@ -111,9 +120,9 @@ impl Config {
         &self.root
     }
 
-    /// Everything that was assumed, and all fields that were read, each with its aliases (`a|b`).
+    /// Everything that was assumed, and all fields that were read.
     #[must_use]
-    pub fn into_notes(self) -> (Vec<Assumption>, Vec<String>) {
+    pub fn into_notes(self) -> (Vec<Assumption>, Vec<FieldRead>) {
         let notes = self.notes.into_inner();
         (notes.assumptions, notes.read)
     }
@@ -168,8 +177,24 @@ impl<'c> Fields<'c> {
             |(name, _)| name,
         );
         let read = &mut self.config.notes.borrow_mut().read;
-        if !read.iter().any(|known| known == name) {
-            read.push(name.to_owned());
+        let same = |known: &FieldRead| {
+            let mut parts = known.object.split('.').filter(|part| !part.is_empty());
+            let mut path = self.path.iter().filter(|part| !part.is_empty());
+            names.split('|').eq(known.names.iter().map(String::as_str))
+                && path.all(|part| parts.next() == Some(part))
+                && parts.next().is_none()
+        };
+        if !read.iter().any(same) {
+            let object: Vec<&str> = self
+                .path
+                .iter()
+                .copied()
+                .filter(|part| !part.is_empty())
+                .collect();
+            read.push(FieldRead {
+                object: object.join("."),
+                names: names.split('|').map(str::to_owned).collect(),
+            });
         }
         found
     }

@@ -23,6 +23,7 @@ mod delta_net;
 mod feed_forward;
 mod hybrid;
 mod mamba;
+pub mod field;
 mod flops;
 mod listing;
 mod mixture;
@@ -34,7 +35,7 @@ mod what_if;
 use crate::checkpoint::Role;
 use crate::dtype::Dtype;
 use builder::Builder;
-use config::{Assumption, Config, ConfigError, Result};
+use config::{Assumption, Config, ConfigError, FieldRead, Result};
 use layer::{Layer, Stack};
 use rope::Rope;
 use serde::{Deserialize, Serialize};
@@ -69,8 +70,8 @@ pub struct Architecture {
     pub quantization: Option<String>,
     /// What the config does not say and was taken to hold.
     pub assumptions: Vec<Assumption>,
-    /// The fields that were read, each with the other names it may have.
-    pub aliases: Vec<Vec<String>>,
+    /// The fields that were read, there or not.
+    pub fields: Vec<FieldRead>,
 }
 
 pub use listing::CacheFacts;
@@ -149,16 +150,12 @@ impl Architecture {
                 })
                 .map(str::to_owned),
             assumptions: Vec::new(),
-            aliases: Vec::new(),
+            fields: Vec::new(),
         };
-        let (assumptions, read) = config.into_notes();
-        let aliases = read
-            .iter()
-            .map(|names| names.split('|').map(str::to_owned).collect())
-            .collect();
+        let (assumptions, fields) = config.into_notes();
         Ok(Self {
             assumptions,
-            aliases,
+            fields,
             ..architecture
         })
     }

@@ -202,8 +202,9 @@ impl Architecture {
         }
         // A family may read the field by another name: `n_layer` for `num_hidden_layers`.
         let alias = |object: &Map<String, Value>| {
-            self.aliases
+            self.fields
                 .iter()
+                .map(|field| &field.names)
                 .filter(|names| names.iter().any(|known| known == name))
                 .flatten()
                 .find(|known| object.contains_key(*known))
