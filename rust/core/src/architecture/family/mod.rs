@@ -10,23 +10,22 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 mod bamba;
-mod clip;
-mod glm_moe;
-mod jamba;
-mod llama;
-mod mamba;
-mod mixtral;
-mod nemotron_h;
 mod bloom;
+mod clip;
 mod cpmant;
 mod ctrl;
 mod falcon;
+mod glm_moe;
 mod gpt2;
 mod gpt_neo;
 mod gpt_neox;
 mod gptj;
+mod jamba;
 mod llama;
+mod mamba;
+mod mixtral;
 mod mpt;
+mod nemotron_h;
 mod opt;
 mod persimmon;
 mod qwen_moe;
@@ -49,23 +48,22 @@ pub struct Family {
 #[rustfmt::skip]
 pub static FAMILIES: &[Family] = &[
     bamba::FAMILY,
-    clip::FAMILY,
-    glm_moe::FAMILY,
-    jamba::FAMILY,
-    llama::FAMILY,
-    mamba::FAMILY,
-    mixtral::FAMILY,
-    nemotron_h::FAMILY,
     bloom::FAMILY,
+    clip::FAMILY,
     cpmant::FAMILY,
     ctrl::FAMILY,
     falcon::FAMILY,
+    glm_moe::FAMILY,
     gpt2::FAMILY,
     gpt_neo::FAMILY,
     gpt_neox::FAMILY,
     gptj::FAMILY,
+    jamba::FAMILY,
     llama::FAMILY,
+    mamba::FAMILY,
+    mixtral::FAMILY,
     mpt::FAMILY,
+    nemotron_h::FAMILY,
     opt::FAMILY,
     persimmon::FAMILY,
     qwen_moe::FAMILY,
