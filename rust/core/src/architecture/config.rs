@@ -172,10 +172,6 @@ impl<'c> Fields<'c> {
             let value = self.map.get(name).filter(|value| !value.is_null())?;
             Some((name, value))
         });
-        let name = found.map_or_else(
-            || names.split('|').next().unwrap_or(names),
-            |(name, _)| name,
-        );
         let read = &mut self.config.notes.borrow_mut().read;
         let same = |known: &FieldRead| {
             let mut parts = known.object.split('.').filter(|part| !part.is_empty());
