@@ -143,6 +143,12 @@ pub struct Fields<'c> {
 }
 
 impl<'c> Fields<'c> {
+    /// The fields of the whole config, however deep this object lies.
+    #[must_use]
+    pub const fn outermost(&self) -> Self {
+        self.config.fields()
+    }
+
     /// The full name of a field, for messages.
     #[must_use]
     pub fn full_name(&self, name: &str) -> String {

@@ -43,6 +43,18 @@ pub fn class<'c>(fields: &Fields<'c>) -> Result<Option<&'c str>> {
         .and_then(|classes| classes.first().copied()))
 }
 
+/// The major version of transformers that wrote the config, if it says so: 5 where `transformers_version` is `5.2.0`.
+///
+/// For a model type that came with a version, an older one shows that its publisher wrote the files by other means,
+/// and so with the names and the prediction layers of its own code.
+///
+/// # Errors
+/// If the field is not a text.
+pub fn saved_by(fields: &Fields<'_>) -> Result<Option<u64>> {
+    let version = fields.outermost().opt_text("transformers_version")?;
+    Ok(version.and_then(|version| version.split('.').next()?.parse().ok()))
+}
+
 impl Top {
     /// What the named class puts on top; a language model's head if no class is named.
     ///

@@ -29,6 +29,7 @@ mod nemotron_h;
 mod opt;
 mod persimmon;
 mod qwen_moe;
+mod qwen_next;
 mod vit;
 
 /// A way to build models.
@@ -67,6 +68,7 @@ pub static FAMILIES: &[Family] = &[
     opt::FAMILY,
     persimmon::FAMILY,
     qwen_moe::FAMILY,
+    qwen_next::FAMILY,
     vit::FAMILY,
 ];
 
