@@ -58,31 +58,6 @@ pub struct Attention<'n> {
 }
 
 impl<'n> Attention<'n> {
-    /// Attention with as many heads of keys and values as of queries, projections of four tensors with the given
-    /// names, no biases, no norms and full reach.
-    #[must_use]
-    pub const fn plain(hidden: u64, heads: u64, head_dim: u64, names: [&'n str; 4]) -> Self {
-        Self {
-            hidden,
-            heads,
-            kv_heads: heads,
-            head_dim,
-            value_dim: head_dim,
-            names,
-            fused: false,
-            bias: false,
-            output_bias: false,
-            gated: false,
-            gate: None,
-            sinks: false,
-            sinks_name: "sinks",
-            norm: HeadNorm::None,
-            norm_names: ["q_norm", "k_norm"],
-            norm_bias: false,
-            reach: Reach::Full,
-        }
-    }
-
     /// Attention as the usual fields describe it: `num_attention_heads`, `num_key_value_heads` (as many if missing),
     /// `head_dim` (`hidden_size / num_attention_heads` if missing). No biases, no norms, full reach.
     ///

@@ -43,7 +43,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     let attention = Attention {
         bias: true,
         output_bias: true,
-        ..Attention::plain(hidden, heads, head_dim, ["Wq", "Wk", "Wv", "dense"])
+        ..Attention::of_heads(["Wq", "Wk", "Wv", "dense"], hidden, heads, head_dim, false)
     };
     let width = fields.size_or("dff", 8192)?;
     let layers = fields.repeats("n_layer|num_hidden_layers")?;

@@ -56,12 +56,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
         fused: true,
         bias,
         output_bias: bias,
-        ..Attention::plain(
-            hidden,
-            heads,
-            head_dim,
-            ["query_key_value", "", "", "dense"],
-        )
+        ..Attention::of_heads(["query_key_value", "", "", "dense"], hidden, heads, head_dim, false)
     };
     let norms = norms(fields, new)?;
     let width = classic::inner(fields, "ffn_hidden_size", hidden, 4)?;

@@ -57,12 +57,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
         fused: true,
         bias,
         output_bias: bias,
-        ..Attention::plain(
-            hidden,
-            heads,
-            head_dim,
-            ["query_key_value", "", "", "dense"],
-        )
+        ..Attention::of_heads(["query_key_value", "", "", "dense"], hidden, heads, head_dim, false)
     };
     let width = if japanese {
         hidden * fields.size_or("intermediate_multiple_size", 4)?

@@ -34,7 +34,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     refuse(fields, heads)?;
     let attention = Attention {
         fused: true,
-        ..Attention::plain(hidden, heads, head_dim, ["Wqkv", "", "", "out_proj"])
+        ..Attention::of_heads(["Wqkv", "", "", "out_proj"], hidden, heads, head_dim, false)
     };
     let width = 4 * hidden;
     let layers = fields.repeats("n_layers|num_hidden_layers")?;

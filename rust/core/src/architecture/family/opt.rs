@@ -116,7 +116,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     let attention = Attention {
         bias,
         output_bias: bias,
-        ..Attention::plain(hidden, heads, head_dim, names)
+        ..Attention::of_heads(names, hidden, heads, head_dim, false)
     };
     let cross = kin.inside.is_empty()
         && kin.positions.is_none()
