@@ -34,7 +34,13 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
         fused: true,
         bias: true,
         output_bias: true,
-        ..Attention::of_heads(["query_key_value", "", "", "dense"], hidden, heads, head_dim, false)
+        ..Attention::of_heads(
+            ["query_key_value", "", "", "dense"],
+            hidden,
+            heads,
+            head_dim,
+            false,
+        )
     };
     let width = 4 * hidden;
     let layers = fields.repeats("n_layer|num_hidden_layers")?;

@@ -29,7 +29,13 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     let hidden = fields.size("hidden_size")?;
     let heads = fields.size("num_attention_heads")?;
     let head_dim = fields.size_or("dim_head", 128)?;
-    let attention = Attention::of_heads(["project_q", "project_k", "project_v", "attention_out"], hidden, heads, head_dim, false);
+    let attention = Attention::of_heads(
+        ["project_q", "project_k", "project_v", "attention_out"],
+        hidden,
+        heads,
+        head_dim,
+        false,
+    );
     let width = fields.size_or("dim_ff", 10240)?;
     let layers = fields.repeats("num_hidden_layers")?;
     let vocabulary = fields.size_or("vocab_size", 30720)?;

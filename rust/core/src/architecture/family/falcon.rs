@@ -56,7 +56,13 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
         fused: true,
         bias,
         output_bias: bias,
-        ..Attention::of_heads(["query_key_value", "", "", "dense"], hidden, heads, head_dim, false)
+        ..Attention::of_heads(
+            ["query_key_value", "", "", "dense"],
+            hidden,
+            heads,
+            head_dim,
+            false,
+        )
     };
     let norms = norms(fields, new)?;
     let width = classic::inner(fields, "ffn_hidden_size", hidden, 4)?;

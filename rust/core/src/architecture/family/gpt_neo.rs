@@ -31,7 +31,13 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     let head_dim = fields.divide("hidden_size", hidden, "num_heads", heads)?;
     let attention = Attention {
         output_bias: true,
-        ..Attention::of_heads(["q_proj", "k_proj", "v_proj", "out_proj"], hidden, heads, head_dim, false)
+        ..Attention::of_heads(
+            ["q_proj", "k_proj", "v_proj", "out_proj"],
+            hidden,
+            heads,
+            head_dim,
+            false,
+        )
     };
     let width = classic::inner(fields, "intermediate_size", hidden, 4)?;
     let layers = fields.repeats("num_layers|num_hidden_layers")?;

@@ -57,7 +57,13 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
         fused: true,
         bias,
         output_bias: bias,
-        ..Attention::of_heads(["query_key_value", "", "", "dense"], hidden, heads, head_dim, false)
+        ..Attention::of_heads(
+            ["query_key_value", "", "", "dense"],
+            hidden,
+            heads,
+            head_dim,
+            false,
+        )
     };
     let width = if japanese {
         hidden * fields.size_or("intermediate_multiple_size", 4)?

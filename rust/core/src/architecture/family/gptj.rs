@@ -33,7 +33,13 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     let query = if fused { "qkv_proj" } else { "q_proj" };
     let attention = Attention {
         fused,
-        ..Attention::of_heads([query, "k_proj", "v_proj", "out_proj"], hidden, heads, head_dim, false)
+        ..Attention::of_heads(
+            [query, "k_proj", "v_proj", "out_proj"],
+            hidden,
+            heads,
+            head_dim,
+            false,
+        )
     };
     let width = classic::inner(fields, "n_inner", hidden, 4)?;
     let layers = fields.repeats("n_layer|num_hidden_layers")?;

@@ -40,7 +40,13 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
         },
         norm_names: ["q_layernorm", "k_layernorm"],
         norm_bias: true,
-        ..Attention::of_heads(["query_key_value", "", "", "dense"], hidden, heads, head_dim, false)
+        ..Attention::of_heads(
+            ["query_key_value", "", "", "dense"],
+            hidden,
+            heads,
+            head_dim,
+            false,
+        )
     };
     let width = fields.size("intermediate_size")?;
     let layers = fields.repeats("num_hidden_layers")?;
