@@ -77,6 +77,8 @@ struct Notes {
     assumptions: Vec<Assumption>,
     /// Fields in the order of their first reading.
     read: Vec<FieldRead>,
+    /// Objects, by the full name of their `model_type`, that are read as another type than they state.
+    model_types: Vec<(String, &'static str)>,
 }
 
 /// A config.json, and what was read of it.
@@ -199,6 +201,31 @@ impl<'c> Fields<'c> {
             });
         }
         found
+    }
+
+    /// Whether a field is there and null, which a class with another default tells from a missing one.
+    #[must_use]
+    pub fn is_null(&self, name: &str) -> bool {
+        self.map.get(name).is_some_and(Value::is_null)
+    }
+
+    /// From here on this object's `model_type` reads as this one: it states none, or one that nobody knows.
+    pub fn take_model_type(&self, model_type: &'static str) {
+        let name = self.full_name("model_type");
+        let taken = &mut self.config.notes.borrow_mut().model_types;
+        taken.push((name, model_type));
+    }
+
+    fn taken_model_type(&self) -> Option<&'static str> {
+        let taken = &self.config.notes.borrow().model_types;
+        if taken.is_empty() {
+            return None;
+        }
+        let name = self.full_name("model_type");
+        taken
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, model_type)| *model_type)
     }
 
     /// Whether a field is there and not null.
@@ -367,6 +394,11 @@ impl<'c> Fields<'c> {
     /// # Errors
     /// If the field is something else.
     pub fn opt_text(&self, names: &str) -> Result<Option<&'c str>> {
+        if names == "model_type"
+            && let Some(taken) = self.taken_model_type()
+        {
+            return Ok(Some(taken));
+        }
         self.find(names)
             .map(|(name, value)| {
                 value

@@ -69,6 +69,22 @@ impl Frame<'_> {
         plans: impl IntoIterator<Item = P>,
         block: impl Fn(&mut Builder, &P) -> Result<()>,
     ) -> Result<()> {
+        self.add_as(Stack::Decoder, b, fields, place, plans, block)
+    }
+
+    /// As [`Self::add`], for layers of another kind: those of a model that reads text as a whole.
+    ///
+    /// # Errors
+    /// If a field is wrong, or `block` fails.
+    pub fn add_as<P: PartialEq>(
+        &self,
+        stack: Stack,
+        b: &mut Builder,
+        fields: &Fields<'_>,
+        place: &Place<'_>,
+        plans: impl IntoIterator<Item = P>,
+        block: impl Fn(&mut Builder, &P) -> Result<()>,
+    ) -> Result<()> {
         b.scope(place.model, |b| {
             b.embedding(
                 self.embedding,
@@ -77,7 +93,7 @@ impl Frame<'_> {
                 self.hidden,
             );
             for (plan, numbers) in group(plans) {
-                b.layers(Stack::Decoder, self.stack, &numbers, |b| block(b, &plan))?;
+                b.layers(stack, self.stack, &numbers, |b| block(b, &plan))?;
             }
             if let Some((name, bias)) = self.norm {
                 b.norm(name, self.hidden, bias);

@@ -20,6 +20,7 @@ mod attention;
 mod classic;
 mod decoder;
 mod delta_net;
+mod dense;
 mod feed_forward;
 pub mod field;
 mod flops;
@@ -113,6 +114,10 @@ impl Architecture {
     pub fn from_config(value: Value, assume: Option<&str>) -> Result<Self> {
         let config = Config::new(value)?;
         let fields = config.fields();
+        let model_type = fields
+            .opt_text("model_type")?
+            .unwrap_or_default()
+            .to_owned();
         let family = family::find(&fields, assume)?;
         let mut builder = Builder::default();
         (family.lower)(&mut builder, &fields)?;
@@ -122,10 +127,7 @@ impl Architecture {
             Ok(text.opt_count(names)?.or(fields.opt_count(names)?))
         };
         let architecture = Self {
-            model_type: fields
-                .opt_text("model_type")?
-                .unwrap_or_default()
-                .to_owned(),
+            model_type,
             class: place::class(&fields)?.map(str::to_owned),
             family: family.name.to_owned(),
             templates,

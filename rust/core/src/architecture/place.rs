@@ -20,6 +20,16 @@ pub enum Top {
     None,
 }
 
+/// What the names of the classes around a decoder end in.
+const TASKS: &[&str] = &[
+    "ForCausalLM",
+    "ForQuestionAnswering",
+    "ForSequenceClassification",
+    "ForTokenClassification",
+    "LMHeadModel",
+    "Model",
+];
+
 /// Where a text model lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place<'p> {
@@ -99,6 +109,47 @@ impl<'p> Place<'p> {
             head: "",
             top,
             tied: None,
+        })
+    }
+
+    /// As [`Self::whole`], if the class is one of those that transformers builds from the bare model: `stems` are what
+    /// their names begin with. A draft model, or a class with a head of its own, often states the model type of the
+    /// model it was made from, so another class is an error and not a guess. `answers` is the prefix in a class for
+    /// question answering.
+    ///
+    /// # Errors
+    /// If the class is not known, or `architectures` is not a list of texts.
+    pub fn of_class(
+        fields: &Fields<'_>,
+        stems: &[&str],
+        model: &'p str,
+        answers: &'p str,
+    ) -> Result<Self> {
+        if let Some(class) = class(fields)? {
+            let known = stems
+                .iter()
+                .filter_map(|stem| class.strip_prefix(stem))
+                .any(|task| TASKS.contains(&task));
+            if !known {
+                return Err(fields.error(
+                    "architectures",
+                    format!(
+                        "the class {class:?} is not known for this model type, so nothing was derived; \
+                         if it is built like {}ForCausalLM, state that",
+                        stems.first().copied().unwrap_or_default()
+                    ),
+                ));
+            }
+        }
+        let place = Self::whole(fields, model)?;
+        Ok(match place.top {
+            Top::QuestionAnswering => Self {
+                model: answers,
+                ..place
+            },
+            Top::LanguageModel | Top::SequenceClassifier | Top::TokenClassifier | Top::None => {
+                place
+            }
         })
     }
 

@@ -12,9 +12,12 @@ use std::sync::LazyLock;
 mod bamba;
 mod bloom;
 mod clip;
+mod cohere;
 mod cpmant;
 mod ctrl;
 mod falcon;
+mod gemma;
+mod glm;
 mod glm_moe;
 mod gpt2;
 mod gpt_neo;
@@ -26,10 +29,14 @@ mod mamba;
 mod mixtral;
 mod mpt;
 mod nemotron_h;
+mod olmo;
 mod opt;
 mod persimmon;
+mod phi;
 mod qwen_moe;
 mod qwen_next;
+mod stablelm;
+mod starcoder2;
 mod vit;
 
 /// A way to build models.
@@ -54,6 +61,9 @@ pub static FAMILIES: &[Family] = &[
     cpmant::FAMILY,
     ctrl::FAMILY,
     falcon::FAMILY,
+    cohere::FAMILY,
+    gemma::FAMILY,
+    glm::FAMILY,
     glm_moe::FAMILY,
     gpt2::FAMILY,
     gpt_neo::FAMILY,
@@ -67,8 +77,12 @@ pub static FAMILIES: &[Family] = &[
     nemotron_h::FAMILY,
     opt::FAMILY,
     persimmon::FAMILY,
+    olmo::FAMILY,
+    phi::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
+    stablelm::FAMILY,
+    starcoder2::FAMILY,
     vit::FAMILY,
 ];
 
@@ -88,6 +102,13 @@ static BY_MODEL_TYPE: LazyLock<HashMap<&'static str, &'static Family>> = LazyLoc
 #[must_use]
 pub fn of(model_type: &str) -> Option<&'static Family> {
     BY_MODEL_TYPE.get(model_type).copied()
+}
+
+/// The text under which the table has a known model type.
+fn known(model_type: &str) -> Option<&'static str> {
+    BY_MODEL_TYPE
+        .get_key_value(model_type)
+        .map(|(&known, _)| known)
 }
 
 /// The family of a config, or of the model type to assume where its own is unknown.
@@ -111,6 +132,9 @@ pub fn find(fields: &Fields<'_>, assume: Option<&str>) -> Result<&'static Family
             assume,
             "the model type is not known; this one was asked for",
         );
+        if let Some(known) = known(assume) {
+            fields.take_model_type(known);
+        }
         return Ok(family);
     }
     Err(match stated {
@@ -138,6 +162,9 @@ pub fn text(b: &mut Builder, fields: &Fields<'_>, default: &str, place: &Place<'
                 default,
                 "not in the config; the default of its model class",
             );
+            if let Some(known) = known(default) {
+                fields.take_model_type(known);
+            }
             default
         }
     };
