@@ -11,6 +11,7 @@
 pub mod architecture;
 pub mod checkpoint;
 pub mod dtype;
+pub mod explain;
 mod json_file;
 pub mod model;
 pub mod parallel;

@@ -266,6 +266,20 @@ impl Architecture {
             .map_err(|error| PonderaError::new_err(error.to_string()))
     }
 
+    /// Every field that was read and is there, with its class: `structural` (names or shapes of tensors depend on
+    /// it), `runtime` (may change on the same weights) or `inert`. Found by trying.
+    #[getter]
+    fn fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let classes = py
+            .detach(|| core::Architecture::classify(&self.config, self.assume.as_deref()))
+            .map_err(|error| PonderaError::new_err(error.to_string()))?;
+        let fields = PyDict::new(py);
+        for one in classes {
+            fields.set_item(one.field, one.class.name())?;
+        }
+        Ok(fields)
+    }
+
     /// The config as a dict.
     #[getter]
     fn config<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -594,4 +608,31 @@ pub fn model_types() -> Vec<(&'static str, &'static str)> {
                 .map(|model_type| (*model_type, family.name))
         })
         .collect()
+}
+
+/// What a config field determines, as a dict: `field`, `class`, `text`, and with a config also `value` and `cost`.
+#[pyfunction]
+#[pyo3(signature = (name, config=None))]
+pub fn explain_field<'py>(
+    py: Python<'py>,
+    name: &str,
+    config: Option<&Architecture>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let assume = config.and_then(|one| one.assume.as_deref());
+    let answer = pondera::explain::field(name, config.map(|one| &*one.config), assume)
+        .map_err(|error| PonderaError::new_err(error.to_string()))?;
+    let text =
+        serde_json::to_string(&answer).map_err(|error| PonderaError::new_err(error.to_string()))?;
+    loads(py, &text)
+}
+
+/// What a number of parameters weighs, as a dict: `parameters`, `text`, `weights`; None if the text is no number.
+#[pyfunction]
+pub fn explain_number<'py>(py: Python<'py>, text: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Some(parameters) = pondera::explain::parse_parameters(text) else {
+        return Ok(None);
+    };
+    let answer = serde_json::to_string(&pondera::explain::number(parameters))
+        .map_err(|error| PonderaError::new_err(error.to_string()))?;
+    loads(py, &answer).map(Some)
 }

@@ -25,7 +25,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod _native {
     #[pymodule_export]
     use super::architecture::{
-        Architecture, Disagreement, Model, RoleCount, WhatIf, built_in_models, model_types,
+        Architecture, Disagreement, Model, RoleCount, WhatIf, built_in_models, explain_field,
+        explain_number, model_types,
     };
     #[pymodule_export]
     use super::checkpoint::{

@@ -1,0 +1,114 @@
+//! Storage formats of weights: blocks of so many weights in so many bytes. Never a float of bits per weight.
+//!
+//! Sources: ggml's `ggml-common.h` (its static assertions on block sizes) for the GGUF types; for the others the layouts
+//! of the libraries that write them, as [`super::packing`] reads them.
+
+/// A storage format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// Its name.
+    pub name: &'static str,
+    /// Weights in a block.
+    pub weights: u64,
+    /// Bytes of a block, scales and zero points included.
+    pub bytes: u64,
+    /// What it is.
+    pub note: &'static str,
+}
+
+impl Format {
+    /// Bytes of so many weights. `None` if they do not fit 64 bits.
+    #[must_use]
+    pub const fn size(&self, weights: u64) -> Option<u64> {
+        weights.div_ceil(self.weights).checked_mul(self.bytes)
+    }
+}
+
+const fn format(name: &'static str, weights: u64, bytes: u64, note: &'static str) -> Format {
+    Format {
+        name,
+        weights,
+        bytes,
+        note,
+    }
+}
+
+/// Formats that all weights of a model may be stored in, largest first.
+pub const FORMATS: &[Format] = &[
+    format("fp32", 1, 4, "32-bit floats: how models were once trained"),
+    format(
+        "bf16",
+        1,
+        2,
+        "16-bit floats, and so is fp16: how most models are published",
+    ),
+    format("Q8_0", 32, 34, "GGUF, 8 bits and a scale for 32 weights"),
+    format(
+        "fp8",
+        1,
+        1,
+        "8-bit floats, scales of whole tensors or blocks of 128 x 128 aside",
+    ),
+    format("Q6_K", 256, 210, "GGUF, the blocks of Q6_K"),
+    format("Q5_K", 256, 176, "GGUF, most blocks of Q5_K_M and Q5_K_S"),
+    format("Q4_K", 256, 144, "GGUF, most blocks of Q4_K_M and Q4_K_S"),
+    format(
+        "nvfp4",
+        16,
+        9,
+        "4-bit floats and an 8-bit scale for 16 weights",
+    ),
+    format(
+        "mxfp4",
+        32,
+        17,
+        "4-bit floats and an 8-bit scale for 32 weights",
+    ),
+    // 64 bytes of weights, a 2-byte scale and half a byte of zero point: doubled to be whole.
+    format(
+        "int4-g128",
+        256,
+        133,
+        "GPTQ and AWQ: 4 bits, a scale and a zero point for 128 weights",
+    ),
+    format("Q3_K", 256, 110, "GGUF, most blocks of Q3_K_M and Q3_K_S"),
+    format("Q2_K", 256, 84, "GGUF, most blocks of Q2_K"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::FORMATS;
+
+    #[test]
+    fn formats_are_in_order_and_agree_with_published_bits() {
+        let bits = |one: &super::Format| one.bytes as f64 * 8.0 / one.weights as f64;
+        assert!(
+            FORMATS
+                .windows(2)
+                .all(|pair| bits(&pair[0]) >= bits(&pair[1]))
+        );
+        // Bits per weight as llama.cpp, NVIDIA and the OCP specification state them.
+        for (name, stated) in [
+            ("Q8_0", 8.5),
+            ("Q6_K", 6.5625),
+            ("Q5_K", 5.5),
+            ("Q4_K", 4.5),
+            ("nvfp4", 4.5),
+            ("mxfp4", 4.25),
+            ("int4-g128", 4.15625),
+            ("Q3_K", 3.4375),
+            ("Q2_K", 2.625),
+        ] {
+            let format = FORMATS.iter().find(|format| format.name == name).unwrap();
+            assert!((bits(format) - stated).abs() < 1e-9, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_block_that_is_not_full_takes_its_whole_size() {
+        let q4 = FORMATS.iter().find(|format| format.name == "Q4_K").unwrap();
+        assert_eq!(q4.size(256), Some(144));
+        assert_eq!(q4.size(257), Some(288));
+        assert_eq!(q4.size(0), Some(0));
+    }
+}
