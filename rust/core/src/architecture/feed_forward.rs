@@ -74,6 +74,10 @@ pub struct Experts<'n> {
     pub bias: bool,
     /// Inner width of what every token visits beside them, and its prefix with the dot.
     pub shared: Option<(u64, &'n str)>,
+    /// The names of the shared part's gate and up projection in one, and its down projection, if it has them so.
+    pub shared_fused: Option<[&'n str; 2]>,
+    /// Whether the shared part has biases.
+    pub shared_bias: bool,
     /// A gate of the shared part, `NAME.weight` of `[1, hidden]`.
     pub shared_gate: Option<&'n str>,
 }
@@ -95,6 +99,8 @@ impl<'n> Experts<'n> {
             layout: Layout::Each(GATED),
             bias: false,
             shared: None,
+            shared_fused: None,
+            shared_bias: false,
             shared_gate: None,
         }
     }
@@ -144,8 +150,13 @@ impl<'n> Experts<'n> {
             }),
         });
         if let Some((width, prefix)) = self.shared {
-            b.scope(prefix, |b| {
-                gated(b, GATED, Role::SharedExpert, hidden, width, false)
+            let (role, bias) = (Role::SharedExpert, self.shared_bias);
+            b.scope(prefix, |b| match self.shared_fused {
+                None => gated(b, GATED, role, hidden, width, bias),
+                Some([gate_up, down]) => {
+                    b.linear(gate_up, role, 2 * width, hidden, bias);
+                    b.linear(down, role, hidden, width, bias);
+                }
             });
         }
         if let Some(name) = self.shared_gate {

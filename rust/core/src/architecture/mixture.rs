@@ -23,6 +23,8 @@ pub struct Mixture<'n> {
     pub dense: Option<u64>,
     /// Its prefix, with the dot.
     pub dense_prefix: &'n str,
+    /// Whether it has biases.
+    pub dense_bias: bool,
     /// The norms of a layer.
     pub norms: &'n [&'n str],
     /// Whether they have biases.
@@ -40,6 +42,7 @@ impl<'n> Mixture<'n> {
             experts_prefix: "mlp.",
             dense,
             dense_prefix: "mlp.",
+            dense_bias: false,
             norms: &["input_layernorm", "post_attention_layernorm"],
             norm_bias: false,
         }
@@ -85,7 +88,7 @@ impl<'n> Mixture<'n> {
                     "is missing, and there are layers without experts",
                 )
             })?;
-            dense(b, self.dense_prefix, hidden, width, false);
+            dense(b, self.dense_prefix, hidden, width, self.dense_bias);
         }
         for norm in self.norms {
             b.norm(norm, hidden, self.norm_bias);

@@ -24,17 +24,9 @@ pub fn add(
     layers: u64,
     block: impl FnOnce(&mut Builder) -> Result<()>,
 ) -> Result<()> {
-    let Some(count) = fields.opt_count("num_nextn_predict_layers")? else {
-        return Ok(());
-    };
+    let count = count(fields)?;
     if count == 0 {
         return Ok(());
-    }
-    if count > LIMIT {
-        return Err(fields.error(
-            "num_nextn_predict_layers",
-            format!("{count} is more than any model's ({LIMIT})"),
-        ));
     }
     // `COUNT_LIMIT` bounds the layers.
     let numbers = (layers..layers + count)
@@ -58,6 +50,62 @@ pub fn add(
             })
         })
     })
+}
+
+/// Adds `num_nextn_predict_layers` layers as `mtp.layers.N`, each around what `block` adds, with one projection that
+/// joins two states before the first and one norm behind the last. Embedding and head are those of the model.
+///
+/// # Errors
+/// If the field is wrong, or `block` fails.
+pub fn add_apart(
+    b: &mut Builder,
+    fields: &Fields<'_>,
+    hidden: u64,
+    block: impl FnOnce(&mut Builder) -> Result<()>,
+) -> Result<()> {
+    let count = count(fields)?;
+    if count == 0 {
+        return Ok(());
+    }
+    let numbers = Numbers::Below(u32::try_from(count).unwrap_or(u32::MAX));
+    b.scope("mtp.", |b| {
+        b.all_as(Role::Mtp, |b| {
+            b.linear("fc", Role::Mtp, hidden, 2 * hidden, false);
+            b.norm("pre_fc_norm_embedding", hidden, false);
+            b.norm("pre_fc_norm_hidden", hidden, false);
+            b.layers(Stack::Prediction, "layers", &numbers, block)?;
+            b.norm("norm", hidden, false);
+            Ok(())
+        })
+    })
+}
+
+/// How many such layers the config states.
+///
+/// # Errors
+/// If the field is wrong or absurd.
+pub fn count(fields: &Fields<'_>) -> Result<u64> {
+    const NAME: &str = "num_nextn_predict_layers|num_mtp_layers";
+    let count = fields.opt_count(NAME)?.unwrap_or(0);
+    if count > LIMIT {
+        return Err(fields.error(NAME, format!("{count} is more than any model's ({LIMIT})")));
+    }
+    Ok(count)
+}
+
+/// Says that layers which predict ahead are left out, as how this model type stores them is not known.
+///
+/// # Errors
+/// If the field is wrong or absurd.
+pub fn left_out(fields: &Fields<'_>) -> Result<()> {
+    if count(fields)? > 0 {
+        fields.assume(
+            "num_nextn_predict_layers",
+            0,
+            "how this model type stores layers that predict ahead is not known, so they are left out",
+        );
+    }
+    Ok(())
 }
 
 /// The most such layers that are derived; models have up to three.

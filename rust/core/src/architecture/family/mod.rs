@@ -9,12 +9,17 @@ use super::place::Place;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+mod aria;
 mod bamba;
 mod bloom;
 mod clip;
 mod cohere;
+mod cohere_moe;
 mod cpmant;
 mod ctrl;
+mod dbrx;
+mod ernie_moe;
+mod exaone_moe;
 mod falcon;
 mod gemma;
 mod glm;
@@ -22,14 +27,19 @@ mod glm_moe;
 mod gpt2;
 mod gpt_neo;
 mod gpt_neox;
+mod gpt_oss;
 mod gptj;
+mod granite_moe;
 mod jamba;
+mod jetmoe;
 mod llama;
+mod llama4;
 mod mamba;
 mod mixtral;
 mod mpt;
 mod nemotron_h;
 mod olmo;
+mod olmo_moe;
 mod opt;
 mod persimmon;
 mod phi;
@@ -55,12 +65,17 @@ pub struct Family {
 /// Every family, by name.
 #[rustfmt::skip]
 pub static FAMILIES: &[Family] = &[
+    aria::FAMILY,
     bamba::FAMILY,
     bloom::FAMILY,
     clip::FAMILY,
     cohere::FAMILY,
+    cohere_moe::FAMILY,
     cpmant::FAMILY,
     ctrl::FAMILY,
+    dbrx::FAMILY,
+    ernie_moe::FAMILY,
+    exaone_moe::FAMILY,
     falcon::FAMILY,
     gemma::FAMILY,
     glm::FAMILY,
@@ -68,14 +83,19 @@ pub static FAMILIES: &[Family] = &[
     gpt2::FAMILY,
     gpt_neo::FAMILY,
     gpt_neox::FAMILY,
+    gpt_oss::FAMILY,
     gptj::FAMILY,
+    granite_moe::FAMILY,
     jamba::FAMILY,
+    jetmoe::FAMILY,
     llama::FAMILY,
+    llama4::FAMILY,
     mamba::FAMILY,
     mixtral::FAMILY,
     mpt::FAMILY,
     nemotron_h::FAMILY,
     olmo::FAMILY,
+    olmo_moe::FAMILY,
     opt::FAMILY,
     persimmon::FAMILY,
     phi::FAMILY,
