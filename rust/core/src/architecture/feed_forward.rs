@@ -77,6 +77,9 @@ pub struct Experts<'n> {
     /// The names of the shared part's gate and up projection in one, and its down projection, if it has them so.
     pub shared_fused: Option<[&'n str; 2]>,
     /// Whether the shared part has biases.
+    /// The names of its gate, up and down projections.
+    pub shared_names: [&'n str; 3],
+    /// Whether the matrices of the shared part have biases.
     pub shared_bias: bool,
     /// A gate of the shared part, `NAME.weight` of `[1, hidden]`.
     pub shared_gate: Option<&'n str>,
@@ -100,6 +103,7 @@ impl<'n> Experts<'n> {
             bias: false,
             shared: None,
             shared_fused: None,
+            shared_names: GATED,
             shared_bias: false,
             shared_gate: None,
         }
@@ -157,6 +161,15 @@ impl<'n> Experts<'n> {
                     b.linear(gate_up, role, 2 * width, hidden, bias);
                     b.linear(down, role, hidden, width, bias);
                 }
+            b.scope(prefix, |b| {
+                gated(
+                    b,
+                    self.shared_names,
+                    Role::SharedExpert,
+                    hidden,
+                    width,
+                    self.shared_bias,
+                )
             });
         }
         if let Some(name) = self.shared_gate {

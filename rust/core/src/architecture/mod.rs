@@ -29,7 +29,9 @@ mod listing;
 mod mamba;
 mod mixture;
 mod outline;
+mod mla;
 mod prediction;
+mod sparse;
 mod vision;
 mod what_if;
 

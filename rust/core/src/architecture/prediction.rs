@@ -25,27 +25,70 @@ pub fn add(
     block: impl FnOnce(&mut Builder) -> Result<()>,
 ) -> Result<()> {
     let count = count(fields)?;
+    add_with(b, fields, place, frame, layers, Copies::Stored, block)
+}
+
+/// Whether a layer that predicts ahead stores the embedding and the head of the model once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copies {
+    /// It does.
+    Stored,
+    /// It does not: the files leave it to the loader to use the model's own.
+    Omitted,
+}
+
+/// The numbers of the layers that predict ahead, of which there are `num_nextn_predict_layers` behind `layers`;
+/// nothing if there are none.
+///
+/// # Errors
+/// If the field is wrong.
+pub fn numbers(fields: &Fields<'_>, layers: u64) -> Result<Option<Numbers>> {
+    let Some(count) = fields.opt_count("num_nextn_predict_layers")? else {
+        return Ok(None);
+    };
     if count == 0 {
-        return Ok(());
+        return Ok(None);
     }
     // `COUNT_LIMIT` bounds the layers.
     let numbers = (layers..layers + count)
         .map(|number| u32::try_from(number).unwrap_or(u32::MAX))
         .collect();
-    let numbers = Numbers::Listed(numbers);
+    Ok(Some(Numbers::Listed(numbers)))
+}
+
+/// As [`add`], for files that may leave out the copies.
+///
+/// # Errors
+/// If the field is wrong, or `block` fails.
+pub fn add_with(
+    b: &mut Builder,
+    fields: &Fields<'_>,
+    place: &Place<'_>,
+    frame: &Frame<'_>,
+    layers: u64,
+    copies: Copies,
+    block: impl FnOnce(&mut Builder) -> Result<()>,
+) -> Result<()> {
+    let Some(numbers) = numbers(fields, layers)? else {
+        return Ok(());
+    };
     let Frame {
         hidden, vocabulary, ..
     } = *frame;
     b.scope(place.model, |b| {
         b.all_as(Role::Mtp, |b| {
             b.layers(Stack::Prediction, frame.stack, &numbers, |b| {
-                b.embedding("embed_tokens", Role::Mtp, vocabulary, hidden);
+                if copies == Copies::Stored {
+                    b.embedding("embed_tokens", Role::Mtp, vocabulary, hidden);
+                }
                 b.norm("enorm", hidden, false);
                 b.norm("hnorm", hidden, false);
                 b.linear("eh_proj", Role::Mtp, hidden, 2 * hidden, false);
                 block(b)?;
                 b.norm("shared_head.norm", hidden, false);
-                b.linear("shared_head.head", Role::Mtp, vocabulary, hidden, false);
+                if copies == Copies::Stored {
+                    b.linear("shared_head.head", Role::Mtp, vocabulary, hidden, false);
+                }
                 Ok(())
             })
         })

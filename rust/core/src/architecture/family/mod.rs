@@ -23,6 +23,7 @@ mod exaone_moe;
 mod falcon;
 mod gemma;
 mod glm;
+mod deepseek;
 mod glm_moe;
 mod gpt2;
 mod gpt_neo;
@@ -88,6 +89,8 @@ pub static FAMILIES: &[Family] = &[
     granite_moe::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,
+    deepseek::FAMILY,
+    llama::FAMILY,
     llama4::FAMILY,
     llama::FAMILY,
     mamba::FAMILY,
