@@ -24,6 +24,7 @@ mod falcon;
 mod gemma;
 mod glm;
 mod deepseek;
+mod falcon;
 mod glm_moe;
 mod gpt2;
 mod gpt_neo;
