@@ -74,12 +74,11 @@ pub struct Experts<'n> {
     pub bias: bool,
     /// Inner width of what every token visits beside them, and its prefix with the dot.
     pub shared: Option<(u64, &'n str)>,
+    /// The names of the shared part's gate, up and down projections.
+    pub shared_names: [&'n str; 3],
     /// The names of the shared part's gate and up projection in one, and its down projection, if it has them so.
     pub shared_fused: Option<[&'n str; 2]>,
     /// Whether the shared part has biases.
-    /// The names of its gate, up and down projections.
-    pub shared_names: [&'n str; 3],
-    /// Whether the matrices of the shared part have biases.
     pub shared_bias: bool,
     /// A gate of the shared part, `NAME.weight` of `[1, hidden]`.
     pub shared_gate: Option<&'n str>,
@@ -102,8 +101,8 @@ impl<'n> Experts<'n> {
             layout: Layout::Each(GATED),
             bias: false,
             shared: None,
-            shared_fused: None,
             shared_names: GATED,
+            shared_fused: None,
             shared_bias: false,
             shared_gate: None,
         }
@@ -156,20 +155,11 @@ impl<'n> Experts<'n> {
         if let Some((width, prefix)) = self.shared {
             let (role, bias) = (Role::SharedExpert, self.shared_bias);
             b.scope(prefix, |b| match self.shared_fused {
-                None => gated(b, GATED, role, hidden, width, bias),
+                None => gated(b, self.shared_names, role, hidden, width, bias),
                 Some([gate_up, down]) => {
                     b.linear(gate_up, role, 2 * width, hidden, bias);
                     b.linear(down, role, hidden, width, bias);
                 }
-            b.scope(prefix, |b| {
-                gated(
-                    b,
-                    self.shared_names,
-                    Role::SharedExpert,
-                    hidden,
-                    width,
-                    self.shared_bias,
-                )
             });
         }
         if let Some(name) = self.shared_gate {

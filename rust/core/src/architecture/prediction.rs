@@ -24,7 +24,6 @@ pub fn add(
     layers: u64,
     block: impl FnOnce(&mut Builder) -> Result<()>,
 ) -> Result<()> {
-    let count = count(fields)?;
     add_with(b, fields, place, frame, layers, Copies::Stored, block)
 }
 
@@ -33,27 +32,8 @@ pub fn add(
 pub enum Copies {
     /// It does.
     Stored,
-    /// It does not: the files leave it to the loader to use the model's own.
+    /// It does not: the model's own are used.
     Omitted,
-}
-
-/// The numbers of the layers that predict ahead, of which there are `num_nextn_predict_layers` behind `layers`;
-/// nothing if there are none.
-///
-/// # Errors
-/// If the field is wrong.
-pub fn numbers(fields: &Fields<'_>, layers: u64) -> Result<Option<Numbers>> {
-    let Some(count) = fields.opt_count("num_nextn_predict_layers")? else {
-        return Ok(None);
-    };
-    if count == 0 {
-        return Ok(None);
-    }
-    // `COUNT_LIMIT` bounds the layers.
-    let numbers = (layers..layers + count)
-        .map(|number| u32::try_from(number).unwrap_or(u32::MAX))
-        .collect();
-    Ok(Some(Numbers::Listed(numbers)))
 }
 
 /// As [`add`], for files that may leave out the copies.
@@ -69,9 +49,15 @@ pub fn add_with(
     copies: Copies,
     block: impl FnOnce(&mut Builder) -> Result<()>,
 ) -> Result<()> {
-    let Some(numbers) = numbers(fields, layers)? else {
+    let count = count(fields)?;
+    if count == 0 {
         return Ok(());
-    };
+    }
+    // `COUNT_LIMIT` bounds the layers.
+    let numbers = (layers..layers + count)
+        .map(|number| u32::try_from(number).unwrap_or(u32::MAX))
+        .collect();
+    let numbers = Numbers::Listed(numbers);
     let Frame {
         hidden, vocabulary, ..
     } = *frame;
