@@ -41,11 +41,13 @@ fn describe(path: &str, architecture: &Architecture) -> Value {
         .iter()
         .map(|layer| json!({"stack": layer.stack.name(), "number": layer.number, "caches": format!("{:?}", layer.caches())}))
         .collect();
+    // What is asked of encoders: the length that the measured cases have.
+    let encoder = 20;
     let cache: Vec<_> = [24, 27, 80, 83]
         .iter()
         .map(|&tokens| {
-            let by_layer: Vec<_> = architecture.layers.iter().map(|layer| layer.cache_bytes(tokens, 0, Dtype::F32)).collect();
-            json!({"tokens": tokens, "bytes": architecture.cache_bytes(tokens, 0, 1, Dtype::F32).ok(), "layers": by_layer})
+            let by_layer: Vec<_> = architecture.layers.iter().map(|layer| layer.cache_bytes(tokens, encoder, Dtype::F32)).collect();
+            json!({"tokens": tokens, "bytes": architecture.cache_bytes(tokens, encoder, 1, Dtype::F32).ok(), "layers": by_layer})
         })
         .collect();
     json!({

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 mod aria;
 mod bamba;
 mod bloom;
+mod bart;
 mod clip;
 mod cohere;
 mod cohere_moe;
@@ -70,6 +71,7 @@ pub static FAMILIES: &[Family] = &[
     aria::FAMILY,
     bamba::FAMILY,
     bloom::FAMILY,
+    bart::FAMILY,
     clip::FAMILY,
     cohere::FAMILY,
     cohere_moe::FAMILY,

@@ -55,16 +55,17 @@ pub fn vit(b: &mut Builder, fields: &Fields<'_>, parts: Parts) -> Result<u64> {
             b.norm("layernorm_after", hidden, true);
         });
         b.norm("layernorm", hidden, true);
-        if parts.pooler {
-            let pooled = fields.size_from(
-                "pooler_output_size",
-                hidden,
-                "not in the config: hidden_size",
-            )?;
-            b.linear("pooler.dense", Role::Vision, pooled, hidden, true);
-        }
-        Ok(hidden)
-    })
+    });
+    // A pooler makes the answer of a whole model, and is a head unless the model is a tower in a larger one.
+    if parts.pooler {
+        let pooled = fields.size_from(
+            "pooler_output_size",
+            hidden,
+            "not in the config: hidden_size",
+        )?;
+        b.linear("pooler.dense", Role::Head, pooled, hidden, true);
+    }
+    Ok(hidden)
 }
 
 /// Adds the attention of a layer, `attention.attention.query` and so on; only its output always has a bias.
