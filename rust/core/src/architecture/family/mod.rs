@@ -11,8 +11,8 @@ use std::sync::LazyLock;
 
 mod aria;
 mod bamba;
-mod bloom;
 mod bart;
+mod bloom;
 mod clip;
 mod cohere;
 mod cohere_moe;
@@ -22,7 +22,6 @@ mod dbrx;
 mod deepseek;
 mod ernie_moe;
 mod exaone_moe;
-mod falcon;
 mod falcon;
 mod gemma;
 mod glm;
@@ -35,8 +34,8 @@ mod gptj;
 mod granite_moe;
 mod jamba;
 mod jetmoe;
-mod llama;
 mod llama4;
+mod llama;
 mod mamba;
 mod mixtral;
 mod mpt;
@@ -70,14 +69,15 @@ pub struct Family {
 pub static FAMILIES: &[Family] = &[
     aria::FAMILY,
     bamba::FAMILY,
-    bloom::FAMILY,
     bart::FAMILY,
+    bloom::FAMILY,
     clip::FAMILY,
     cohere::FAMILY,
     cohere_moe::FAMILY,
     cpmant::FAMILY,
     ctrl::FAMILY,
     dbrx::FAMILY,
+    deepseek::FAMILY,
     ernie_moe::FAMILY,
     exaone_moe::FAMILY,
     falcon::FAMILY,
@@ -92,8 +92,6 @@ pub static FAMILIES: &[Family] = &[
     granite_moe::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,
-    deepseek::FAMILY,
-    llama::FAMILY,
     llama4::FAMILY,
     llama::FAMILY,
     mamba::FAMILY,
