@@ -24,6 +24,8 @@ mod dense;
 mod encoder_decoder;
 mod feed_forward;
 pub mod field;
+mod encoder_decoder;
+mod feed_forward;
 mod flops;
 mod heads;
 mod hybrid;
