@@ -11,6 +11,7 @@ pub mod builder;
 pub mod cache;
 pub mod config;
 pub mod family;
+pub mod field;
 pub mod layer;
 pub mod place;
 pub mod rope;
