@@ -9,24 +9,38 @@ Weigh a folder of safetensors by its headers alone:
     >>> checkpoint.roles["attention"].bytes  # bytes; also .parameters and .tensors
     2684354560
 
+Read the mind of one by its config alone, or by its name:
+
+    >>> architecture = pondera.Architecture.from_config("llama-3.1-8b")
+    >>> architecture.parameters, architecture.cache_bytes(131072)
+    (8030261248, 17179869184)
+
 `checkpoint.table()` has a row per tensor for NumPy, Polars, pandas, PyArrow and DuckDB, and `scan_tree` finds
 every model below a folder. The command `pondera` does the same in a terminal.
 """
 
 import warnings
 
+from pondera._explain import explain
 from pondera._native import (
     DEBUG_BUILD,
+    Architecture,
     Checkpoint,
+    Disagreement,
+    Model,
     NoCheckpoint,
     PonderaError,
     Problem,
+    RoleCount,
     SeveralCheckpoints,
     ShardFile,
     Table,
     Tally,
     Tree,
+    WhatIf,
     __version__,
+    built_in_models,
+    model_types,
     problem_codes,
     role_names,
     scan,
@@ -34,16 +48,24 @@ from pondera._native import (
 )
 
 __all__ = [
+    "Architecture",
     "Checkpoint",
+    "Disagreement",
+    "Model",
     "NoCheckpoint",
     "PonderaError",
     "Problem",
+    "RoleCount",
     "SeveralCheckpoints",
     "ShardFile",
     "Table",
     "Tally",
     "Tree",
+    "WhatIf",
     "__version__",
+    "built_in_models",
+    "explain",
+    "model_types",
     "problem_codes",
     "role_names",
     "scan",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import PurePath
 
-from pondera._native import Checkpoint, Problem, Table, Tree
+from pondera._native import Architecture, Checkpoint, Problem, Table, Tree
 from pondera._numbers import both_bytes, exact_count, plural, share, short_count
 from pondera._scan_data import shape_text
 
@@ -21,6 +21,38 @@ _RULE = "border-bottom:1px solid currentColor"
 _TRACK = "display:inline-block;width:120px;height:9px"
 _BAR = "display:block;height:9px;border-radius:2px;background:currentColor;opacity:.55"
 _FAINT = "opacity:.65"
+
+
+def architecture_html(architecture: Architecture) -> str:
+    """An architecture: a heading, and its roles with their share of the parameters as bars."""
+    facts = [
+        architecture.class_name or architecture.family,
+        f"{exact_count(architecture.parameters)} parameters",
+        f"{exact_count(architecture.active_parameters)} active",
+        architecture.pattern(),
+    ]
+    largest = max((count.parameters for count in architecture.roles.values()), default=0)
+    rows = [
+        [
+            escape(role),
+            exact_count(count.tensors),
+            _hover(short_count(count.parameters), exact_count(count.parameters)),
+            _hover(short_count(count.active_parameters), exact_count(count.active_parameters)),
+            share(count.parameters, architecture.parameters),
+            _bar(count.parameters, largest),
+        ]
+        for role, count in architecture.roles.items()
+    ]
+    total = [
+        "total",
+        exact_count(sum(count.tensors for count in architecture.roles.values())),
+        short_count(architecture.parameters),
+        short_count(architecture.active_parameters),
+        "100.0%",
+        "",
+    ]
+    titles = ["role", "tensors", "parameters", "active", "share", ""]
+    return _block(_heading(architecture.model_type, "", facts), _table(titles, rows, total, left={0, 5}))
 
 
 def checkpoint_html(checkpoint: Checkpoint) -> str:

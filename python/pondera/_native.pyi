@@ -4,7 +4,7 @@
 #
 # which compares this file with the module that is installed. No allowlist is needed.
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from os import PathLike
 from typing import Any, Final, final, overload
 
@@ -14,16 +14,26 @@ from typing_extensions import CapsuleType
 __all__ = [
     "DEBUG_BUILD",
     "SCAN_SCHEMA",
+    "SHOW_SCHEMA",
+    "Architecture",
     "Checkpoint",
+    "Disagreement",
+    "Model",
     "NoCheckpoint",
     "PonderaError",
     "Problem",
+    "RoleCount",
     "SeveralCheckpoints",
     "ShardFile",
     "Table",
     "Tally",
     "Tree",
+    "WhatIf",
     "__version__",
+    "built_in_models",
+    "explain_field",
+    "explain_number",
+    "model_types",
     "problem_codes",
     "role_names",
     "scan",
@@ -37,6 +47,9 @@ DEBUG_BUILD: Final[bool]
 
 SCAN_SCHEMA: Final[str]
 """Name and version of the JSON schema of a scan, as `pondera.scan/1`."""
+
+SHOW_SCHEMA: Final[str]
+"""Name and version of the JSON schema of a model, as `pondera.show/1`."""
 
 class PonderaError(Exception):
     """Base of all errors that pondera raises for bad input."""
@@ -290,3 +303,235 @@ class Table:
         """The Arrow schema of the table."""
     def _repr_html_(self) -> str: ...
     def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class RoleCount:
+    """The sum over the tensors of one kind."""
+
+    @property
+    def tensors(self) -> int:
+        """How many tensors."""
+    @property
+    def parameters(self) -> int:
+        """Their elements."""
+    @property
+    def active_parameters(self) -> int:
+        """Elements that one token goes through; tables of embeddings count in full."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Architecture:
+    """What a config determines of its model: every tensor, and what each layer remembers."""
+
+    @staticmethod
+    def from_config(
+        config: Mapping[str, Any] | str | PathLike[str], *, assume: str | None = None
+    ) -> Architecture:
+        """Derive the architecture of a config.
+
+        Args:
+            config: A mapping, the path of a config.json or of its folder, or the name of a built-in model.
+            assume: A model type to take where the config's own is unknown or missing.
+
+        Raises:
+            PonderaError: The model type is unknown, or a field is missing, wrong or absurd; the message names it.
+            FileNotFoundError: There is no such path and no built-in model of that name.
+        """
+    @property
+    def model_type(self) -> str:
+        """`model_type` of the config."""
+    @property
+    def class_name(self) -> str | None:
+        """The class the config names, as `LlamaForCausalLM`."""
+    @property
+    def family(self) -> str:
+        """The family that read the config."""
+    @property
+    def parameters(self) -> int:
+        """All parameters: the elements of every tensor of the checkpoint, tied heads once."""
+    @property
+    def active_parameters(self) -> int:
+        """Parameters that one token goes through: routed experts by top-k, all else in full."""
+    @property
+    def non_embedding_parameters(self) -> int:
+        """Parameters outside tables of which each token looks up one row."""
+    @property
+    def buffers(self) -> int:
+        """Elements, among `parameters`, that the model's code keeps as buffers."""
+    @property
+    def roles(self) -> dict[str, RoleCount]:
+        """Sums by role, in display order."""
+    @property
+    def layers(self) -> dict[str, RoleCount]:
+        """Sums by layer, as `model.layers.3`; what lies outside all layers is under `outside`."""
+    @property
+    def hidden_size(self) -> int | None:
+        """Width of the residual stream of the text model."""
+    @property
+    def vocab_size(self) -> int | None:
+        """Entries of the vocabulary."""
+    @property
+    def context(self) -> int | None:
+        """Tokens of context that the config states."""
+    def pattern(self, stack: str = "decoder") -> str:
+        """The layers of a stack in one line, as `5 x sliding(1024), 1 x full; 62 layers`."""
+    @property
+    def assumptions(self) -> tuple[tuple[str, str, str], ...]:
+        """What the config does not say and was taken to hold: (field, value, reason)."""
+    @property
+    def fields(self) -> dict[str, str]:
+        """Every field that was read, with its class: `structural`, `runtime` or `inert`."""
+    @property
+    def config(self) -> dict[str, Any]:
+        """The config."""
+    def tensors(self) -> Table:
+        """Every tensor: columns `name`, `role`, `shape`, `parameters`, `stack`, `layer`."""
+    def cache_layers(self) -> Table:
+        """What each decoder layer keeps.
+
+        Columns: `layer`, `kind`, `window` (tokens), `per_token` (numbers per token or entry), `ratio`
+        (tokens per entry), `state` (numbers in the dtype of the cache), `float32` (numbers always in 32
+        bits), `shared_with`.
+        """
+    def cache_bytes(
+        self, tokens: int, sequences: int = 1, dtype: str = "bf16", *, encoder_tokens: int = 0
+    ) -> int:
+        """Bytes that requests of so many tokens each need: window-capped, exact.
+
+        Args:
+            tokens: Tokens of each sequence.
+            sequences: How many sequences.
+            dtype: How the cache is kept: `fp32`, `fp16`, `bf16` or `fp8`. Recurrent states that are always
+                kept in 32 bits are counted so.
+            encoder_tokens: Length of an encoder's output, where the model does not fix it.
+
+        Raises:
+            PonderaError: The dtype is unknown, or the sum does not fit 64 bits.
+        """
+    def bytes_per_token(self, tokens: int = 0, dtype: str = "bf16") -> int:
+        """Bytes that one more token costs after so many, in one sequence."""
+    def state_bytes(self, dtype: str = "bf16") -> int:
+        """Bytes that one sequence costs before its first token: recurrent states."""
+    @property
+    def saturations(self) -> tuple[int, ...]:
+        """The numbers of tokens from which on some layer keeps no more."""
+    def flops_per_token(self, tokens: int = 0) -> int:
+        """Floating-point operations of one token of the text model after so many.
+
+        2 per parameter a token goes through, and those of attention over what is kept (Kaplan et al. 2020).
+        """
+    def what_if(self, fields: dict[str, Any] | None = None, **changed: Any) -> WhatIf:  # noqa: ANN401
+        """Derive the config again with fields changed.
+
+        Args:
+            fields: Fields by name, with the objects they lie in if need be (`text_config.head_dim`).
+            **changed: The same, as keywords.
+
+        Raises:
+            PonderaError: The changed config cannot be derived.
+        """
+    def to_dict(self) -> dict[str, Any]:
+        """The architecture in schema `pondera.show/1`."""
+    def _repr_html_(self) -> str: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    @staticmethod
+    def _from_bytes(bytes: bytes) -> Architecture: ...
+
+@final
+class WhatIf:
+    """The answer to a what-if."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """The architecture with all fields changed."""
+    @property
+    def same_body(self) -> bool:
+        """Whether the same weights can wear the new mind."""
+    @property
+    def changes(self) -> list[dict[str, Any]]:
+        """Each field by itself.
+
+        Keys: `field`, `from`, `to`, `class` (`structural`, `runtime`, `inert`), `note`, and the differences
+        in `parameters`, `active_parameters`, `bytes_per_token` (16-bit cache), `flops_per_token`.
+        """
+
+@final
+class Disagreement:
+    """Tensors of one kind in which body and mind differ."""
+
+    @property
+    def severity(self) -> str:
+        """`error`, `warning` or `info`."""
+    @property
+    def kind(self) -> str:
+        """`missing`, `unexpected`, `shape` or `name`."""
+    @property
+    def pattern(self) -> str:
+        """The names, with `*` for numbers."""
+    @property
+    def count(self) -> int:
+        """How many tensors."""
+    @property
+    def example(self) -> str:
+        """One of them."""
+    @property
+    def expected(self) -> list[int] | None:
+        """The shape that the config asks for."""
+    @property
+    def found(self) -> list[int] | None:
+        """The shape that is there."""
+    @property
+    def cause(self) -> str:
+        """The likely cause."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Model:
+    """A body with its mind, and where the two disagree."""
+
+    @staticmethod
+    def open(target: str | PathLike[str], *, assume: str | None = None, threads: int | None = None) -> Model:
+        """Open a model folder, a config.json, a weight file or a built-in model by name.
+
+        Raises:
+            PonderaError: There is nothing at the target that could be opened, or its config is wrong.
+            FileNotFoundError: There is no such path and no built-in model of that name.
+        """
+    @property
+    def name(self) -> str:
+        """The path, or the name of the built-in model."""
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The body; None if there are no weights."""
+    @property
+    def architecture(self) -> Architecture | None:
+        """The mind; None if it is not known, and `unknown` says why."""
+    @property
+    def unknown(self) -> str | None:
+        """Why the mind is not known; None if it is."""
+    @property
+    def disagreements(self) -> tuple[Disagreement, ...]:
+        """Where body and mind disagree, worst first."""
+    def to_json(self) -> str:
+        """The model as JSON text, schema `pondera.show/1`."""
+    def to_dict(self) -> dict[str, Any]:
+        """The model as a dict, schema `pondera.show/1`."""
+
+def built_in_models() -> list[dict[str, Any]]:
+    """Every built-in model.
+
+    Keys: `name`, `aliases`, `source`, `model_type`, `published_total`, `published_active`,
+    `published_source`.
+    """
+
+def model_types() -> list[tuple[str, str]]:
+    """Every model type that is known, with the family that lowers it."""
+
+def explain_field(name: str, config: Architecture | None = None) -> dict[str, Any]:
+    """What a config field determines: `field`, `class`, `text`, `value`, `cost`."""
+
+def explain_number(text: str) -> dict[str, Any] | None:
+    """What a number of parameters weighs: `parameters`, `text`, `weights`; None if the text is no number."""

@@ -1,7 +1,14 @@
 """The commands of the program `pondera`, one module each, in one table."""
 
-from pondera.commands import demo, scan
+from pondera.commands import check, demo, explain, models, scan, show
 from pondera.commands.command import Command
 
-COMMANDS: tuple[Command, ...] = (demo.COMMAND, scan.COMMAND)
+COMMANDS: tuple[Command, ...] = (
+    check.COMMAND,
+    demo.COMMAND,
+    explain.COMMAND,
+    models.COMMAND,
+    scan.COMMAND,
+    show.COMMAND,
+)
 """Every command, sorted by name. To add one: write its module, and add it here."""

@@ -13,6 +13,7 @@ pub mod checkpoint;
 pub mod dtype;
 pub mod explain;
 mod json_file;
+mod members;
 pub mod model;
 pub mod parallel;
 pub mod quantization;

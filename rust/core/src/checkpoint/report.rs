@@ -4,19 +4,11 @@ use super::body::{Checkpoint, Layer};
 use super::problem::Problem;
 use super::scan::Tree;
 use super::tally::Tally;
-use serde::{Serialize, Serializer};
+use crate::members::Members;
+use serde::Serialize;
 
 /// The name and version of the schema.
 pub const SCHEMA: &str = "pondera.scan/1";
-
-/// A JSON object whose members keep their order.
-struct Members<K, V>(Vec<(K, V)>);
-
-impl<K: Serialize, V: Serialize> Serialize for Members<K, V> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
-    }
-}
 
 #[derive(Serialize)]
 struct Scan<'a> {

@@ -1,11 +1,12 @@
 //! A model as JSON, schema `pondera.show/1`. Whole numbers only: bytes are bytes.
 
 use super::{Disagreement, Model};
-use crate::architecture::Architecture;
 use crate::architecture::config::Assumption;
 use crate::architecture::layer::{FeedForward, Layer, Mixer, Stack};
 use crate::architecture::rope::Rope;
+use crate::architecture::{Architecture, Count};
 use crate::dtype::Dtype;
+use crate::members::Members;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -28,8 +29,8 @@ struct Shown<'a> {
     non_embedding_parameters: Option<u64>,
     dtype: Option<&'a str>,
     quantization: Option<&'a str>,
-    roles: Value,
-    layers: Value,
+    roles: Option<Members<&'static str, Count>>,
+    layers: Option<Members<&'static str, StackShown>>,
     heads: Value,
     experts: Value,
     hidden_size: Option<u64>,
@@ -61,8 +62,8 @@ impl Model {
             non_embedding_parameters: mind.map(|mind| mind.non_embedding_parameters()),
             dtype: mind.and_then(|mind| mind.dtype.as_deref()),
             quantization: mind.and_then(|mind| mind.quantization.as_deref()),
-            roles: mind.map_or(Value::Null, |mind| roles(mind)),
-            layers: mind.map_or(Value::Null, |mind| layers(mind)),
+            roles: mind.map(|mind| roles(mind)),
+            layers: mind.map(|mind| layers(mind)),
             heads: mind.map_or(Value::Null, |mind| mind.heads()),
             experts: mind.map_or(Value::Null, |mind| mind.experts()),
             hidden_size: mind.and_then(|mind| mind.hidden_size),
@@ -90,40 +91,39 @@ impl Model {
     }
 }
 
-fn roles(mind: &Architecture) -> Value {
-    let roles = mind.roles();
-    let members: Map<String, Value> = roles
-        .into_iter()
-        .map(|(role, count)| {
-            let count = json!({"tensors": count.tensors, "parameters": count.parameters, "active": count.active});
-            (role.name().to_owned(), count)
-        })
-        .collect();
-    Value::Object(members)
+#[derive(Serialize)]
+struct StackShown {
+    count: usize,
+    pattern: String,
 }
 
-fn layers(mind: &Architecture) -> Value {
-    let stacks = [
-        Stack::Decoder,
-        Stack::Encoder,
-        Stack::Vision,
-        Stack::Audio,
-        Stack::Prediction,
-        Stack::Other,
-    ];
-    let members: Map<String, Value> = stacks
-        .into_iter()
-        .filter_map(|stack| {
-            let count = mind
-                .layers
-                .iter()
-                .filter(|layer| layer.stack == stack)
-                .count();
-            let shown = json!({"count": count, "pattern": mind.pattern(stack)});
-            (count > 0).then(|| (stack.name().to_owned(), shown))
+fn roles(mind: &Architecture) -> Members<&'static str, Count> {
+    Members(
+        mind.roles()
+            .into_iter()
+            .map(|(role, count)| (role.name(), count))
+            .collect(),
+    )
+}
+
+fn layers(mind: &Architecture) -> Members<&'static str, StackShown> {
+    let stacks = Stack::ALL.into_iter().filter_map(|stack| {
+        let count = mind
+            .layers
+            .iter()
+            .filter(|layer| layer.stack == stack)
+            .count();
+        (count > 0).then(|| {
+            (
+                stack.name(),
+                StackShown {
+                    count,
+                    pattern: mind.pattern(stack),
+                },
+            )
         })
-        .collect();
-    Value::Object(members)
+    });
+    Members(stacks.collect())
 }
 
 fn cache(mind: &Architecture) -> Value {

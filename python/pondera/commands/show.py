@@ -1,0 +1,86 @@
+"""`pondera show`: body and mind of one model in one page."""
+
+import json
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import Any
+
+from pondera._native import Model, PonderaError
+from pondera._show_view import model_view
+from pondera._text import Screen
+from pondera.commands.command import Command
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("target", metavar="TARGET", help="a model folder, a config.json or a built-in model")
+    add_assume(parser)
+    parser.add_argument(
+        "--set",
+        metavar="FIELD=VALUE",
+        dest="changes",
+        action="append",
+        type=change,
+        default=[],
+        help="show the model with a field of its config changed; may be given several times",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, schema pondera.show/1")
+
+
+def add_assume(parser: ArgumentParser) -> None:
+    """Declare the argument that names a model type to take where the config's own is unknown."""
+    parser.add_argument(
+        "--assume", metavar="TYPE", help="take this model type where that of the config is not known"
+    )
+
+
+def change(text: str) -> tuple[str, Any]:
+    """A field and its value: JSON, or a text as it stands.
+
+    Raises:
+        ArgumentTypeError: There is no equals sign, or nothing before it.
+    """
+    field, equals, value = text.partition("=")
+    if not field or not equals:
+        raise ArgumentTypeError(f"must be FIELD=VALUE, not {text!r}")
+    try:
+        return field, json.loads(value)
+    except ValueError:
+        return field, value
+
+
+def run(options: Namespace) -> int:
+    """Show the model.
+
+    Returns:
+        0, or 1 if body and mind disagree.
+    """
+    model = Model.open(options.target, assume=options.assume)
+    shown = model.to_dict()
+    changes: list[dict[str, Any]] = []
+    if options.changes:
+        if model.architecture is None:
+            raise PonderaError(f"{model.name}: {model.unknown}")
+        answer = model.architecture.what_if(dict(options.changes))
+        changes = answer.changes
+        shown = {**answer.architecture.to_dict(), "name": shown["name"], "changes": changes}
+    if options.json:
+        sys.stdout.write(json.dumps(shown, separators=(",", ":")) + "\n")
+    else:
+        lines = model_view(Screen.of(sys.stdout), shown, changes)
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+    serious = {one["severity"] for one in shown["disagreements"]} - {"info"}
+    return 1 if serious else 0
+
+
+COMMAND = Command(
+    name="show",
+    summary="show a model: what it is made of, and what it remembers",
+    description="""\
+Show one model: parameters by role, the pattern of its layers, heads, experts, rope, and what the cache
+needs at some contexts. From a folder with weights, also where these and the config disagree.
+
+exit code: 0 all is well, 1 weights and config disagree, 2 nothing could be shown""",
+    configure=configure,
+    run=run,
+)
