@@ -22,6 +22,7 @@ mod classic;
 mod decoder;
 mod delta_net;
 mod dense;
+mod encoder;
 mod encoder_decoder;
 mod feed_forward;
 mod flops;

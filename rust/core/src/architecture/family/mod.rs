@@ -12,6 +12,8 @@ use std::sync::LazyLock;
 mod aria;
 mod bamba;
 mod bart;
+mod bert;
+mod bert_kin;
 mod bloom;
 mod clip;
 mod cohere;
@@ -70,6 +72,7 @@ pub static FAMILIES: &[Family] = &[
     aria::FAMILY,
     bamba::FAMILY,
     bart::FAMILY,
+    bert::FAMILY,
     bloom::FAMILY,
     clip::FAMILY,
     cohere::FAMILY,
