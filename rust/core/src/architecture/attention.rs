@@ -55,6 +55,10 @@ pub struct Attention<'n> {
     pub norm_bias: bool,
     /// Which tokens it sees.
     pub reach: Reach,
+    /// Whether keys serve as values too, so that there is no projection of values.
+    pub keys_are_values: bool,
+    /// The layer whose keys and values it uses; it then projects and norms queries only.
+    pub shared_with: Option<u32>,
 }
 
 impl<'n> Attention<'n> {
@@ -64,7 +68,7 @@ impl<'n> Attention<'n> {
     /// # Errors
     /// If a field is missing or wrong, or heads do not divide.
     pub fn read(fields: &Fields<'_>, hidden: u64) -> Result<Self> {
-        Self::read_with_head_dim(fields, hidden, None)
+        Self::read_with(fields, hidden, None, None)
     }
 
     /// As [`Self::read`], with the numbers per head that the model's class takes where `head_dim` is missing, if it
@@ -77,19 +81,40 @@ impl<'n> Attention<'n> {
         hidden: u64,
         head_dim: Option<u64>,
     ) -> Result<Self> {
+        Self::read_with(fields, hidden, head_dim, None)
+    }
+
+    /// As [`Self::read_with_head_dim`], and with the heads of keys and values that the model's class takes where
+    /// `num_key_value_heads` is missing. A null stands for as many as query heads nevertheless.
+    ///
+    /// # Errors
+    /// If a field is missing or wrong, or heads do not divide.
+    pub fn read_with(
+        fields: &Fields<'_>,
+        hidden: u64,
+        head_dim: Option<u64>,
+        kv_heads: Option<u64>,
+    ) -> Result<Self> {
+        const HEAD_DIM: &str = "head_dim|attention_head_dim|head_size";
+        const KV_HEADS: &str = "num_key_value_heads|num_kv_heads|n_head_kv";
         let heads = fields.size("num_attention_heads|n_head|num_heads|n_heads")?;
-        let kv_heads = fields.size_from(
-            "num_key_value_heads|num_kv_heads|n_head_kv",
-            heads,
-            "not in the config: every query head has its own keys and values",
-        )?;
+        let stated = fields
+            .names()
+            .any(|name| KV_HEADS.split('|').any(|known| known == name));
+        let kv_heads = match kv_heads {
+            Some(default) if !stated => fields.size_or(KV_HEADS, default)?,
+            _ => fields.size_from(
+                KV_HEADS,
+                heads,
+                "not in the config: every query head has its own keys and values",
+            )?,
+        };
         fields.divide(
             "num_attention_heads",
             heads,
             "num_key_value_heads",
             kv_heads,
         )?;
-        const HEAD_DIM: &str = "head_dim|attention_head_dim|head_size";
         let stated = fields.opt_size(HEAD_DIM)?;
         let head_dim = match (stated, head_dim) {
             (Some(head_dim), _) => head_dim,
@@ -140,11 +165,19 @@ impl<'n> Attention<'n> {
             norm_names: ["q_norm", "k_norm"],
             norm_bias: false,
             reach: Reach::Full,
+            keys_are_values: false,
+            shared_with: None,
         }
     }
 
     /// Adds its tensors to the scope that is open, which ends in a dot, and tells the layer of it.
     pub fn add(&self, b: &mut Builder) {
+        self.add_without_mixer(b);
+        b.mixer(self.mixer());
+    }
+
+    /// Adds its tensors only, for a family that has more to tell the layer than [`Self::mixer`] does.
+    pub fn add_without_mixer(&self, b: &mut Builder) {
         let role = Role::Attention;
         let [query, key, value, output] = self.names;
         let queries = self.heads * self.head_dim;
@@ -155,8 +188,12 @@ impl<'n> Attention<'n> {
             b.linear(query, role, gated + keys + values, self.hidden, self.bias);
         } else {
             b.linear(query, role, gated, self.hidden, self.bias);
-            b.linear(key, role, keys, self.hidden, self.bias);
-            b.linear(value, role, values, self.hidden, self.bias);
+            if self.shared_with.is_none() {
+                b.linear(key, role, keys, self.hidden, self.bias);
+                if !self.keys_are_values {
+                    b.linear(value, role, values, self.hidden, self.bias);
+                }
+            }
         }
         b.linear(
             output,
@@ -174,6 +211,9 @@ impl<'n> Attention<'n> {
         let [query_norm, key_norm] = self.norm_names;
         match self.norm {
             HeadNorm::None => {}
+            HeadNorm::PerHead if self.shared_with.is_some() => {
+                b.norm(query_norm, self.head_dim, self.norm_bias);
+            }
             HeadNorm::PerHead => {
                 b.norm(query_norm, self.head_dim, self.norm_bias);
                 b.norm(key_norm, self.head_dim, self.norm_bias);
@@ -195,7 +235,6 @@ impl<'n> Attention<'n> {
                 );
             }
         }
-        b.mixer(self.mixer());
     }
 
     /// What the layer is told.
@@ -208,7 +247,7 @@ impl<'n> Attention<'n> {
             value_dim: self.value_dim,
             reach: self.reach,
             indexer_dim: 0,
-            shared_with: None,
+            shared_with: self.shared_with,
         }
     }
 }

@@ -36,7 +36,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
         ..Frame::llama(fields)?
     };
     let hidden = frame.hidden;
-    let mut attention = Attention::read(fields, hidden)?;
+    let mut attention = Attention::read_with(fields, hidden, None, Some(4))?;
     (attention.bias, attention.output_bias) = (bias, bias);
     let width = fields.size_or("moe_intermediate_size", 1536)?;
     let shared = fields.repeats_or("moe_num_shared_experts", 2)?;

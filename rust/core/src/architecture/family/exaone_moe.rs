@@ -29,7 +29,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
 fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     let frame = Frame::llama(fields)?;
     let hidden = frame.hidden;
-    let mut attention = Attention::read(fields, hidden)?;
+    let mut attention = Attention::read_with(fields, hidden, None, Some(32))?;
     attention.norm = HeadNorm::PerHead;
     let width = fields.size_or("moe_intermediate_size", 1024)?;
     let shared = fields.repeats_or("num_shared_experts", 1)?;

@@ -28,6 +28,8 @@ struct Kin {
     dense_layers: Option<u64>,
     /// Numbers per head, where the config does not say and it is not `hidden_size / num_attention_heads`.
     head_dim: Option<u64>,
+    /// Heads of keys and values, where the config does not say.
+    kv_heads: u64,
     /// Routed and shared experts and how many are chosen, where the config does not say.
     experts: Option<[u64; 3]>,
     /// Whether queries and keys have norms: always, or if `use_qk_norm` says so.
@@ -41,6 +43,7 @@ struct Kin {
 const GLM: Kin = Kin {
     dense_layers: Some(1),
     head_dim: None,
+    kv_heads: 8,
     experts: Some([128, 1, 8]),
     norm: None,
     output_bias: false,
@@ -51,6 +54,7 @@ fn kin(model_type: &str) -> Kin {
     match model_type {
         "dots1" => Kin {
             dense_layers: Some(0),
+            kv_heads: 32,
             experts: None,
             norm: Some(true),
             output_bias: true,
@@ -79,7 +83,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     let kin = kin(fields.opt_text("model_type")?.unwrap_or("glm4_moe"));
     let frame = Frame::llama(fields)?;
     let hidden = frame.hidden;
-    let mut attention = Attention::read_with_head_dim(fields, hidden, kin.head_dim)?;
+    let mut attention = Attention::read_with(fields, hidden, kin.head_dim, Some(kin.kv_heads))?;
     let normed = match kin.norm {
         Some(normed) => normed,
         None => fields.flag_or("use_qk_norm", false)?,

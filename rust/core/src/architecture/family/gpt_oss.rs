@@ -28,7 +28,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
 fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     let frame = Frame::llama(fields)?;
     let hidden = frame.hidden;
-    let mut attention = Attention::read_with_head_dim(fields, hidden, Some(64))?;
+    let mut attention = Attention::read_with(fields, hidden, Some(64), Some(8))?;
     let bias = fields.flag_or("attention_bias", true)?;
     (attention.bias, attention.output_bias) = (bias, bias);
     attention.sinks = true;

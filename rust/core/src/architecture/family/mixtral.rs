@@ -25,6 +25,8 @@ pub const FAMILY: Family = Family {
 struct Kin {
     /// Experts, experts chosen and heads of keys and values, where the config does not say.
     defaults: [u64; 3],
+    /// Numbers per head, where the config does not say and it is not `hidden_size / num_attention_heads`.
+    head_dim: Option<u64>,
     /// Norms of queries and keys.
     norm: HeadNorm,
     /// Whether the router has a correction.
@@ -38,6 +40,7 @@ struct Kin {
 fn kin(model_type: &str) -> Kin {
     let mixtral = Kin {
         defaults: [8, 2, 8],
+        head_dim: None,
         norm: HeadNorm::None,
         correction: false,
         biases: false,
@@ -51,6 +54,7 @@ fn kin(model_type: &str) -> Kin {
         },
         "minimax_m2" => Kin {
             defaults: [256, 8, 8],
+            head_dim: Some(128),
             norm: HeadNorm::Whole,
             correction: true,
             slides: false,
@@ -66,10 +70,10 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
 
 fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     let kin = kin(fields.opt_text("model_type")?.unwrap_or("mixtral"));
-    let [experts, chosen, _] = kin.defaults;
+    let [experts, chosen, kv_heads] = kin.defaults;
     let mut frame = Frame::llama(fields)?;
     let hidden = frame.hidden;
-    let mut attention = Attention::read(fields, hidden)?;
+    let mut attention = Attention::read_with(fields, hidden, kin.head_dim, Some(kv_heads))?;
     attention.norm = kin.norm;
     if kin.biases {
         let bias = fields.flag_or("attention_bias", false)?;

@@ -9,6 +9,7 @@ use super::place::Place;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+mod afmoe;
 mod aria;
 mod bamba;
 mod bart;
@@ -34,11 +35,15 @@ mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite_moe;
+mod hunyuan_moe;
 mod jamba;
 mod jetmoe;
+mod laguna;
 mod llama;
 mod llama4;
 mod mamba;
+mod mimo_flash;
+mod minimax_m3;
 mod mixtral;
 mod mpt;
 mod nemotron_h;
@@ -51,6 +56,7 @@ mod qwen_moe;
 mod qwen_next;
 mod stablelm;
 mod starcoder2;
+mod step;
 mod vit;
 
 /// A way to build models.
@@ -69,6 +75,7 @@ pub struct Family {
 /// Every family, by name.
 #[rustfmt::skip]
 pub static FAMILIES: &[Family] = &[
+    afmoe::FAMILY,
     aria::FAMILY,
     bamba::FAMILY,
     bart::FAMILY,
@@ -93,11 +100,15 @@ pub static FAMILIES: &[Family] = &[
     gpt_oss::FAMILY,
     gptj::FAMILY,
     granite_moe::FAMILY,
+    hunyuan_moe::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,
-    llama4::FAMILY,
+    laguna::FAMILY,
     llama::FAMILY,
+    llama4::FAMILY,
     mamba::FAMILY,
+    mimo_flash::FAMILY,
+    minimax_m3::FAMILY,
     mixtral::FAMILY,
     mpt::FAMILY,
     nemotron_h::FAMILY,
@@ -110,6 +121,7 @@ pub static FAMILIES: &[Family] = &[
     qwen_next::FAMILY,
     stablelm::FAMILY,
     starcoder2::FAMILY,
+    step::FAMILY,
     vit::FAMILY,
 ];
 
