@@ -110,6 +110,13 @@ impl Builder {
         result
     }
 
+    /// Adds a tensor for each number, as `NAME.N`: parameters in a list.
+    pub fn numbered(&mut self, name: &str, numbers: Numbers, role: Role, shape: &[u64]) {
+        self.numbers.push(numbers);
+        self.tensor(&format!("{name}.*"), role, shape);
+        self.numbers.pop();
+    }
+
     /// Everything added inside belongs to experts of which a router chooses so many of so many.
     pub fn routed<T>(&mut self, chosen: u64, of: u64, inside: impl FnOnce(&mut Self) -> T) -> T {
         let outer = std::mem::replace(&mut self.routing, Routing::Routed { chosen, of });

@@ -556,6 +556,31 @@ impl<'c> Fields<'c> {
         self.map.keys().map(String::as_str)
     }
 
+    /// `size` times a factor, rounded down: a width given as a ratio.
+    ///
+    /// # Errors
+    /// If the result is not from 1 to [`SIZE_LIMIT`].
+    pub fn scale(&self, factor_name: &str, size: u64, factor: f64) -> Result<u64> {
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "sizes are far below 2^53, and only results in range are cast"
+        )]
+        let scaled = {
+            let scaled = size as f64 * factor;
+            (1.0..=SIZE_LIMIT as f64)
+                .contains(&scaled)
+                .then_some(scaled as u64)
+        };
+        scaled.ok_or_else(|| {
+            self.error(
+                factor_name,
+                format!("{factor} times {size} is no width of a layer"),
+            )
+        })
+    }
+
     /// `size / parts`.
     ///
     /// # Errors

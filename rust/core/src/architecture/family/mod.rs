@@ -39,25 +39,31 @@ mod hunyuan_moe;
 mod jamba;
 mod jetmoe;
 mod laguna;
-mod llama;
+mod lfm;
 mod llama4;
+mod llama;
 mod mamba;
 mod mimo_flash;
+mod minimax;
 mod minimax_m3;
 mod mixtral;
 mod mpt;
 mod nemotron_h;
 mod olmo;
+mod olmo_hybrid;
 mod olmo_moe;
 mod opt;
 mod persimmon;
 mod phi;
 mod qwen_moe;
 mod qwen_next;
+mod recurrent_gemma;
+mod rwkv;
 mod stablelm;
 mod starcoder2;
 mod step;
 mod vit;
+mod xlstm;
 
 /// A way to build models.
 #[derive(Debug)]
@@ -104,25 +110,31 @@ pub static FAMILIES: &[Family] = &[
     jamba::FAMILY,
     jetmoe::FAMILY,
     laguna::FAMILY,
-    llama::FAMILY,
+    lfm::FAMILY,
     llama4::FAMILY,
+    llama::FAMILY,
     mamba::FAMILY,
     mimo_flash::FAMILY,
+    minimax::FAMILY,
     minimax_m3::FAMILY,
     mixtral::FAMILY,
     mpt::FAMILY,
     nemotron_h::FAMILY,
     olmo::FAMILY,
+    olmo_hybrid::FAMILY,
     olmo_moe::FAMILY,
     opt::FAMILY,
     persimmon::FAMILY,
     phi::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
+    recurrent_gemma::FAMILY,
+    rwkv::FAMILY,
     stablelm::FAMILY,
     starcoder2::FAMILY,
     step::FAMILY,
     vit::FAMILY,
+    xlstm::FAMILY,
 ];
 
 static BY_MODEL_TYPE: LazyLock<HashMap<&'static str, &'static Family>> = LazyLock::new(|| {
