@@ -55,15 +55,12 @@ pub struct Attention<'n> {
     pub norm_bias: bool,
     /// Which tokens it sees.
     pub reach: Reach,
-<<<<<<< HEAD
     /// Whether keys serve as values too, so that there is no projection of values.
     pub keys_are_values: bool,
     /// The layer whose keys and values it uses; it then projects and norms queries only.
     pub shared_with: Option<u32>,
-=======
     /// Numbers of an indexer's key per token; 0 without an indexer.
     pub indexer_dim: u64,
->>>>>>> ae89754 (Lower MiniMax-01, LFM2 and LFM3, RecurrentGemma, OLMo Hybrid, RWKV 4 and xLSTM)
 }
 
 impl<'n> Attention<'n> {
@@ -170,12 +167,9 @@ impl<'n> Attention<'n> {
             norm_names: ["q_norm", "k_norm"],
             norm_bias: false,
             reach: Reach::Full,
-<<<<<<< HEAD
             keys_are_values: false,
             shared_with: None,
-=======
             indexer_dim: 0,
->>>>>>> ae89754 (Lower MiniMax-01, LFM2 and LFM3, RecurrentGemma, OLMo Hybrid, RWKV 4 and xLSTM)
         }
     }
 
@@ -255,13 +249,10 @@ impl<'n> Attention<'n> {
             key_dim: self.head_dim,
             value_dim: self.value_dim,
             reach: self.reach,
-<<<<<<< HEAD
             indexer_dim: 0,
             shared_with: self.shared_with,
-=======
             indexer_dim: self.indexer_dim,
             shared_with: None,
->>>>>>> ae89754 (Lower MiniMax-01, LFM2 and LFM3, RecurrentGemma, OLMo Hybrid, RWKV 4 and xLSTM)
         }
     }
 }

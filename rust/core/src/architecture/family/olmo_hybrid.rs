@@ -1,6 +1,7 @@
 //! OLMo Hybrid: gated delta nets in the names of the FLA library, and attention normed as in OLMo 2.
 //!
-//! Source: transformers `models/olmo_hybrid`.
+//! Source: transformers `models/olmo_hybrid`, and its `conversion_mapping.py` for the names of the published files. What
+//! transformers 5 saves anew cuts the convolutions of queries, keys and values into equal thirds, which they are not.
 
 use super::Family;
 use crate::architecture::attention::{Attention, HeadNorm};
@@ -50,7 +51,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
             }
             Kind::State => {
                 b.scope("linear_attn.", |b| delta.add(b));
-                ["input_layernorm", "post_attention_layernorm"]
+                ["attention_layer_norm", "feedforward_layer_norm"]
             }
         };
         dense(b, "mlp.", hidden, width, false);

@@ -98,7 +98,9 @@ impl Mlstm {
                 "single" => false,
                 "fused" => true,
                 other => {
-                    return Err(fields.error(name, format!("{other:?} is neither single nor fused")));
+                    return Err(
+                        fields.error(name, format!("{other:?} is neither single nor fused"))
+                    );
                 }
             },
             dtype: match fields.text_or("inference_state_dtype", "float32")? {
