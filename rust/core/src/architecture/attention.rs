@@ -249,10 +249,8 @@ impl<'n> Attention<'n> {
             key_dim: self.head_dim,
             value_dim: self.value_dim,
             reach: self.reach,
-            indexer_dim: 0,
-            shared_with: self.shared_with,
             indexer_dim: self.indexer_dim,
-            shared_with: None,
+            shared_with: self.shared_with,
         }
     }
 }
