@@ -148,29 +148,32 @@ impl<'n> Dense<'n> {
     /// # Errors
     /// If a field is wrong, or heads do not divide.
     pub fn read(fields: &Fields<'_>, defaults: &Defaults) -> Result<Self> {
-        let hidden = fields.size_or("hidden_size", defaults.hidden)?;
-        let frame = Frame {
-            hidden,
-            vocabulary: fields.size_or("vocab_size", defaults.vocabulary)?,
-            embedding: "embed_tokens",
-            stack: "layers",
-            norm: Some(("norm", false)),
-            head: "lm_head",
-            head_bias: false,
-            tied: defaults.tied,
-        };
-        Ok(Self {
+        let frame = frame(fields, defaults)?;
+        let attention = attention(fields, frame.hidden, defaults)?;
+        let width = fields.size_or("intermediate_size|ff_intermediate_size", defaults.width)?;
+        Ok(Self::new(
             frame,
-            layers: fields.repeats_or("num_hidden_layers", defaults.layers)?,
-            attention: attention(fields, hidden, defaults)?,
+            layers(fields, defaults)?,
+            attention,
+            width,
+        ))
+    }
+
+    /// These parts, and otherwise the names and parts of Llama.
+    #[must_use]
+    pub const fn new(frame: Frame<'n>, layers: u64, attention: Attention<'n>, width: u64) -> Self {
+        Self {
+            frame,
+            layers,
+            attention,
             attention_prefix: "self_attn.",
             network: LLAMA,
             network_prefix: "mlp.",
-            width: fields.size_or("intermediate_size", defaults.width)?,
+            width,
             network_bias: false,
             norms: PRE_NORMS,
             norm_bias: false,
-        })
+        }
     }
 
     /// Adds the network of a layer to the scope of the layer, and tells the layer of it.
@@ -244,11 +247,40 @@ impl<'n> Dense<'n> {
     }
 }
 
-/// Attention with the usual fields and these defaults.
+/// The frame of Llama with these defaults.
+///
+/// # Errors
+/// If a field is wrong.
+pub fn frame<'n>(fields: &Fields<'_>, defaults: &Defaults) -> Result<Frame<'n>> {
+    Ok(Frame {
+        hidden: fields.size_or("hidden_size", defaults.hidden)?,
+        vocabulary: fields.size_or("vocab_size", defaults.vocabulary)?,
+        embedding: "embed_tokens",
+        stack: "layers",
+        norm: Some(("norm", false)),
+        head: "lm_head",
+        head_bias: false,
+        tied: defaults.tied,
+    })
+}
+
+/// How many layers there are.
+///
+/// # Errors
+/// If the field is wrong.
+pub fn layers(fields: &Fields<'_>, defaults: &Defaults) -> Result<u64> {
+    fields.repeats_or("num_hidden_layers|num_layers", defaults.layers)
+}
+
+/// Attention with the usual fields and these defaults: no biases, no norms, full reach.
 ///
 /// # Errors
 /// If a field is wrong, or heads do not divide.
-fn attention<'n>(fields: &Fields<'_>, hidden: u64, defaults: &Defaults) -> Result<Attention<'n>> {
+pub fn attention<'n>(
+    fields: &Fields<'_>,
+    hidden: u64,
+    defaults: &Defaults,
+) -> Result<Attention<'n>> {
     const KV_HEADS: &str = "num_key_value_heads";
     let heads = fields.size_or("num_attention_heads", defaults.heads)?;
     let kv_heads = match defaults.kv_heads {
@@ -338,6 +370,8 @@ const FOREIGN: &[(&str, u64)] = &[
     ("bias", 0),
     ("block_configs", 0),
     ("hybrid_override_pattern", 0),
+    ("intermediate_size_per_layer", 0),
+    ("intermediate_sizes", 0),
     ("is_encoder_decoder", 0),
     ("kv_lora_rank", 0),
     ("layers_block_type", 0),
@@ -346,7 +380,9 @@ const FOREIGN: &[(&str, u64)] = &[
     ("mlp_bias", 0),
     ("moe_num_experts", 1),
     ("n_routed_experts", 1),
+    ("num_attention_heads_per_layer", 0),
     ("num_experts", 1),
+    ("num_key_value_heads_per_layer", 0),
     ("num_kv_shared_layers", 0),
     ("num_local_experts", 1),
     ("num_nextn_predict_layers", 0),

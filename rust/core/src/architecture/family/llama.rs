@@ -13,7 +13,7 @@ use crate::architecture::dense::{
     self, Defaults, Dense, Flag, LLAMA, Network, PRE_NORMS, refuse_foreign,
 };
 use crate::architecture::layer::{Reach, Stack};
-use crate::architecture::place::Place;
+use crate::architecture::place::{Place, Top, class};
 use crate::checkpoint::Role;
 
 /// Llama and its kin.
@@ -338,9 +338,32 @@ fn kin(fields: &Fields<'_>) -> Result<&'static Kin> {
 
 fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     let kin = kin(fields)?;
-    let place = Place::of_class(fields, kin.stems, "model.", kin.answers)?;
-    text(b, fields, &place)
+    let labels = REWARDS
+        .iter()
+        .find(|(name, _)| class(fields).ok().flatten() == Some(name));
+    let Some(&(_, labels)) = labels else {
+        let place = Place::of_class(fields, kin.stems, "model.", kin.answers)?;
+        return text(b, fields, &place);
+    };
+    let place = Place {
+        model: "model.",
+        head: "",
+        top: Top::None,
+        tied: None,
+    };
+    text(b, fields, &place)?;
+    let hidden = fields.size_or("hidden_size", kin.defaults.hidden)?;
+    b.linear("score.0", Role::Head, hidden, hidden, true);
+    b.linear("score.2", Role::Head, labels, hidden, true);
+    Ok(())
 }
+
+/// The reward models of Qwen2.5-Math, whose head is a small network, and how many scores it gives
+/// (`modeling_qwen2_rm.py` beside the published checkpoints).
+const REWARDS: &[(&str, u64)] = &[
+    ("Qwen2ForProcessRewardModel", 2),
+    ("Qwen2ForRewardModel", 1),
+];
 
 fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     let kin = kin(fields)?;

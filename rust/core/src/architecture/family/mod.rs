@@ -10,12 +10,16 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 mod afmoe;
+mod apertus;
 mod aria;
+mod baichuan;
 mod bamba;
 mod bart;
 mod bert;
 mod bert_kin;
+mod bitnet;
 mod bloom;
+mod chatglm;
 mod clip;
 mod cohere;
 mod cohere_moe;
@@ -23,9 +27,13 @@ mod cpmant;
 mod ctrl;
 mod dbrx;
 mod deepseek;
+mod diffllama;
+mod doge;
 mod ernie_moe;
+mod exaone;
 mod exaone_moe;
 mod falcon;
+mod flint;
 mod gemma;
 mod glm;
 mod glm_moe;
@@ -36,6 +44,8 @@ mod gpt_oss;
 mod gptj;
 mod granite_moe;
 mod hunyuan_moe;
+mod hrm_text;
+mod internlm2;
 mod jamba;
 mod jetmoe;
 mod laguna;
@@ -48,13 +58,16 @@ mod minimax;
 mod minimax_m3;
 mod mixtral;
 mod mpt;
+mod nanochat;
 mod nemotron_h;
+mod nemotron_nas;
 mod olmo;
 mod olmo_hybrid;
 mod olmo_moe;
 mod opt;
 mod persimmon;
 mod phi;
+mod qwen;
 mod qwen_moe;
 mod qwen_next;
 mod recurrent_gemma;
@@ -82,11 +95,15 @@ pub struct Family {
 #[rustfmt::skip]
 pub static FAMILIES: &[Family] = &[
     afmoe::FAMILY,
+    apertus::FAMILY,
     aria::FAMILY,
+    baichuan::FAMILY,
     bamba::FAMILY,
     bart::FAMILY,
     bert::FAMILY,
+    bitnet::FAMILY,
     bloom::FAMILY,
+    chatglm::FAMILY,
     clip::FAMILY,
     cohere::FAMILY,
     cohere_moe::FAMILY,
@@ -94,9 +111,13 @@ pub static FAMILIES: &[Family] = &[
     ctrl::FAMILY,
     dbrx::FAMILY,
     deepseek::FAMILY,
+    diffllama::FAMILY,
+    doge::FAMILY,
     ernie_moe::FAMILY,
+    exaone::FAMILY,
     exaone_moe::FAMILY,
     falcon::FAMILY,
+    flint::FAMILY,
     gemma::FAMILY,
     glm::FAMILY,
     glm_moe::FAMILY,
@@ -112,20 +133,28 @@ pub static FAMILIES: &[Family] = &[
     laguna::FAMILY,
     lfm::FAMILY,
     llama4::FAMILY,
+    hrm_text::FAMILY,
+    internlm2::FAMILY,
+    jamba::FAMILY,
+    jetmoe::FAMILY,
     llama::FAMILY,
+    llama4::FAMILY,
     mamba::FAMILY,
     mimo_flash::FAMILY,
     minimax::FAMILY,
     minimax_m3::FAMILY,
     mixtral::FAMILY,
     mpt::FAMILY,
+    nanochat::FAMILY,
     nemotron_h::FAMILY,
+    nemotron_nas::FAMILY,
     olmo::FAMILY,
     olmo_hybrid::FAMILY,
     olmo_moe::FAMILY,
     opt::FAMILY,
     persimmon::FAMILY,
     phi::FAMILY,
+    qwen::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
     recurrent_gemma::FAMILY,

@@ -83,14 +83,13 @@ fn third(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> 
 fn small(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     refuse_foreign(fields, &["attention_bias"])?;
     let defaults = Defaults::new(100_352, 4096, 14_336, 32, 32).kv(8).tied();
-    let mut model = Dense::read(fields, &defaults)?;
     if fields.value("ff_dim_multiplier").is_some() {
         return Err(fields.error(
             "ff_dim_multiplier",
             "is no part of the published models; only ff_intermediate_size is known",
         ));
     }
-    model.width = fields.size_or("ff_intermediate_size", defaults.width)?;
+    let mut model = Dense::read(fields, &defaults)?;
     model.frame.norm = Some(("final_layernorm", true));
     model.attention = Attention {
         names: ["query_key_value", "", "", "dense"],
