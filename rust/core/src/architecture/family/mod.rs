@@ -52,6 +52,7 @@ mod laguna;
 mod lfm;
 mod llama4;
 mod llama;
+mod llama4;
 mod mamba;
 mod mimo_flash;
 mod minimax;
@@ -68,6 +69,7 @@ mod opt;
 mod persimmon;
 mod phi;
 mod qwen;
+mod pix2struct;
 mod qwen_moe;
 mod qwen_next;
 mod recurrent_gemma;
@@ -75,6 +77,7 @@ mod rwkv;
 mod stablelm;
 mod starcoder2;
 mod step;
+mod t5;
 mod vit;
 mod xlstm;
 
@@ -155,6 +158,7 @@ pub static FAMILIES: &[Family] = &[
     persimmon::FAMILY,
     phi::FAMILY,
     qwen::FAMILY,
+    pix2struct::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
     recurrent_gemma::FAMILY,
@@ -162,6 +166,7 @@ pub static FAMILIES: &[Family] = &[
     stablelm::FAMILY,
     starcoder2::FAMILY,
     step::FAMILY,
+    t5::FAMILY,
     vit::FAMILY,
     xlstm::FAMILY,
 ];
