@@ -43,8 +43,8 @@ mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite_moe;
-mod hunyuan_moe;
 mod hrm_text;
+mod hunyuan_moe;
 mod internlm2;
 mod jamba;
 mod jetmoe;
@@ -52,7 +52,6 @@ mod laguna;
 mod lfm;
 mod llama4;
 mod llama;
-mod llama4;
 mod mamba;
 mod mimo_flash;
 mod minimax;
@@ -68,8 +67,8 @@ mod olmo_moe;
 mod opt;
 mod persimmon;
 mod phi;
-mod qwen;
 mod pix2struct;
+mod qwen;
 mod qwen_moe;
 mod qwen_next;
 mod recurrent_gemma;
@@ -130,18 +129,15 @@ pub static FAMILIES: &[Family] = &[
     gpt_oss::FAMILY,
     gptj::FAMILY,
     granite_moe::FAMILY,
+    hrm_text::FAMILY,
     hunyuan_moe::FAMILY,
+    internlm2::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,
     laguna::FAMILY,
     lfm::FAMILY,
     llama4::FAMILY,
-    hrm_text::FAMILY,
-    internlm2::FAMILY,
-    jamba::FAMILY,
-    jetmoe::FAMILY,
     llama::FAMILY,
-    llama4::FAMILY,
     mamba::FAMILY,
     mimo_flash::FAMILY,
     minimax::FAMILY,
@@ -157,8 +153,8 @@ pub static FAMILIES: &[Family] = &[
     opt::FAMILY,
     persimmon::FAMILY,
     phi::FAMILY,
-    qwen::FAMILY,
     pix2struct::FAMILY,
+    qwen::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
     recurrent_gemma::FAMILY,
