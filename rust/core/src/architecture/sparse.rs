@@ -31,10 +31,6 @@ pub fn experts<'n>(fields: &Fields<'_>, hidden: u64, defaults: &Defaults) -> Res
         defaults.experts,
     )?;
     let chosen = fields.size_or("num_experts_per_tok|num_experts_per_token", defaults.chosen)?;
-    if chosen > experts {
-        let message = format!("{chosen} is more than the {experts} experts there are");
-        return Err(fields.error("num_experts_per_tok|num_experts_per_token", message));
-    }
     let width = fields.size_or("moe_intermediate_size", defaults.width)?;
     let shared = fields.repeats_or("n_shared_experts|num_shared_experts", defaults.shared)?;
     Ok(Experts {

@@ -13,6 +13,8 @@ mod afmoe;
 mod apertus;
 mod aria;
 mod baichuan;
+mod axk2;
+mod bailing_hybrid;
 mod bamba;
 mod bart;
 mod bert;
@@ -29,6 +31,7 @@ mod dbrx;
 mod deepseek;
 mod diffllama;
 mod doge;
+mod deepseek_v4;
 mod ernie_moe;
 mod exaone;
 mod exaone_moe;
@@ -52,6 +55,10 @@ mod laguna;
 mod lfm;
 mod llama4;
 mod llama;
+mod kimi_linear;
+mod llama;
+mod llama4;
+mod longcat;
 mod mamba;
 mod mimo_flash;
 mod minimax;
@@ -100,6 +107,8 @@ pub static FAMILIES: &[Family] = &[
     apertus::FAMILY,
     aria::FAMILY,
     baichuan::FAMILY,
+    axk2::FAMILY,
+    bailing_hybrid::FAMILY,
     bamba::FAMILY,
     bart::FAMILY,
     bert::FAMILY,
@@ -115,6 +124,7 @@ pub static FAMILIES: &[Family] = &[
     deepseek::FAMILY,
     diffllama::FAMILY,
     doge::FAMILY,
+    deepseek_v4::FAMILY,
     ernie_moe::FAMILY,
     exaone::FAMILY,
     exaone_moe::FAMILY,
@@ -136,8 +146,11 @@ pub static FAMILIES: &[Family] = &[
     jetmoe::FAMILY,
     laguna::FAMILY,
     lfm::FAMILY,
+    kimi_linear::FAMILY,
     llama4::FAMILY,
     llama::FAMILY,
+    llama4::FAMILY,
+    longcat::FAMILY,
     mamba::FAMILY,
     mimo_flash::FAMILY,
     minimax::FAMILY,
