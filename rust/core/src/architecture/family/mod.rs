@@ -12,8 +12,8 @@ use std::sync::LazyLock;
 mod afmoe;
 mod apertus;
 mod aria;
-mod baichuan;
 mod axk2;
+mod baichuan;
 mod bailing_hybrid;
 mod bamba;
 mod bart;
@@ -29,9 +29,9 @@ mod cpmant;
 mod ctrl;
 mod dbrx;
 mod deepseek;
+mod deepseek_v4;
 mod diffllama;
 mod doge;
-mod deepseek_v4;
 mod ernie_moe;
 mod exaone;
 mod exaone_moe;
@@ -51,11 +51,9 @@ mod hunyuan_moe;
 mod internlm2;
 mod jamba;
 mod jetmoe;
+mod kimi_linear;
 mod laguna;
 mod lfm;
-mod llama4;
-mod llama;
-mod kimi_linear;
 mod llama;
 mod llama4;
 mod longcat;
@@ -106,8 +104,8 @@ pub static FAMILIES: &[Family] = &[
     afmoe::FAMILY,
     apertus::FAMILY,
     aria::FAMILY,
-    baichuan::FAMILY,
     axk2::FAMILY,
+    baichuan::FAMILY,
     bailing_hybrid::FAMILY,
     bamba::FAMILY,
     bart::FAMILY,
@@ -122,9 +120,9 @@ pub static FAMILIES: &[Family] = &[
     ctrl::FAMILY,
     dbrx::FAMILY,
     deepseek::FAMILY,
+    deepseek_v4::FAMILY,
     diffllama::FAMILY,
     doge::FAMILY,
-    deepseek_v4::FAMILY,
     ernie_moe::FAMILY,
     exaone::FAMILY,
     exaone_moe::FAMILY,
@@ -144,12 +142,11 @@ pub static FAMILIES: &[Family] = &[
     internlm2::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,
+    kimi_linear::FAMILY,
     laguna::FAMILY,
     lfm::FAMILY,
-    kimi_linear::FAMILY,
     llama4::FAMILY,
     llama::FAMILY,
-    llama4::FAMILY,
     longcat::FAMILY,
     mamba::FAMILY,
     mimo_flash::FAMILY,
