@@ -35,6 +35,7 @@ mod mixture;
 mod mla;
 mod outline;
 mod prediction;
+mod sharing;
 mod short_convolution;
 mod sparse;
 mod vision;

@@ -38,6 +38,8 @@ mod exaone_moe;
 mod falcon;
 mod flint;
 mod gemma;
+mod gemma3n;
+mod gemma4;
 mod glm;
 mod glm_moe;
 mod gpt2;
@@ -129,6 +131,8 @@ pub static FAMILIES: &[Family] = &[
     falcon::FAMILY,
     flint::FAMILY,
     gemma::FAMILY,
+    gemma3n::FAMILY,
+    gemma4::FAMILY,
     glm::FAMILY,
     glm_moe::FAMILY,
     gpt2::FAMILY,
@@ -145,8 +149,8 @@ pub static FAMILIES: &[Family] = &[
     kimi_linear::FAMILY,
     laguna::FAMILY,
     lfm::FAMILY,
-    llama4::FAMILY,
     llama::FAMILY,
+    llama4::FAMILY,
     longcat::FAMILY,
     mamba::FAMILY,
     mimo_flash::FAMILY,
