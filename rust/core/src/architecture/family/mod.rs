@@ -49,6 +49,7 @@ mod gpt_oss;
 mod gptj;
 mod granite_moe;
 mod hrm_text;
+mod hrm;
 mod hunyuan_moe;
 mod internlm2;
 mod jamba;
@@ -76,6 +77,7 @@ mod persimmon;
 mod phi;
 mod pix2struct;
 mod qwen;
+mod qwen4;
 mod qwen_moe;
 mod qwen_next;
 mod recurrent_gemma;
@@ -86,6 +88,8 @@ mod step;
 mod t5;
 mod vit;
 mod xlstm;
+mod zamba;
+mod zaya;
 
 /// A way to build models.
 #[derive(Debug)]
@@ -142,6 +146,7 @@ pub static FAMILIES: &[Family] = &[
     gptj::FAMILY,
     granite_moe::FAMILY,
     hrm_text::FAMILY,
+    hrm::FAMILY,
     hunyuan_moe::FAMILY,
     internlm2::FAMILY,
     jamba::FAMILY,
@@ -169,6 +174,7 @@ pub static FAMILIES: &[Family] = &[
     phi::FAMILY,
     pix2struct::FAMILY,
     qwen::FAMILY,
+    qwen4::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
     recurrent_gemma::FAMILY,
@@ -179,6 +185,8 @@ pub static FAMILIES: &[Family] = &[
     t5::FAMILY,
     vit::FAMILY,
     xlstm::FAMILY,
+    zamba::FAMILY,
+    zaya::FAMILY,
 ];
 
 static BY_MODEL_TYPE: LazyLock<HashMap<&'static str, &'static Family>> = LazyLock::new(|| {

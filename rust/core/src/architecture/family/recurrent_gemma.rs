@@ -88,15 +88,6 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
 
 fn attention(fields: &Fields<'_>, hidden: u64) -> Result<Attention<'static>> {
     let attention = Attention::read(fields, hidden)?;
-    let divided = fields.divide(
-        "hidden_size",
-        hidden,
-        "num_attention_heads",
-        attention.heads,
-    )?;
-    if attention.head_dim != divided {
-        return Err(fields.error("head_dim", "is not hidden_size / num_attention_heads"));
-    }
     Ok(Attention {
         bias: fields.flag_or("attention_bias", false)?,
         output_bias: true,
