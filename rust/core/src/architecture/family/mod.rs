@@ -37,9 +37,9 @@ mod exaone;
 mod exaone_moe;
 mod falcon;
 mod flint;
-mod gemma;
 mod gemma3n;
 mod gemma4;
+mod gemma;
 mod glm;
 mod glm_moe;
 mod gpt2;
@@ -48,8 +48,8 @@ mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite_moe;
-mod hrm_text;
 mod hrm;
+mod hrm_text;
 mod hunyuan_moe;
 mod internlm2;
 mod jamba;
@@ -57,8 +57,8 @@ mod jetmoe;
 mod kimi_linear;
 mod laguna;
 mod lfm;
-mod llama;
 mod llama4;
+mod llama;
 mod longcat;
 mod mamba;
 mod mimo_flash;
@@ -76,8 +76,8 @@ mod opt;
 mod persimmon;
 mod phi;
 mod pix2struct;
-mod qwen;
 mod qwen4;
+mod qwen;
 mod qwen_moe;
 mod qwen_next;
 mod recurrent_gemma;
@@ -134,9 +134,9 @@ pub static FAMILIES: &[Family] = &[
     exaone_moe::FAMILY,
     falcon::FAMILY,
     flint::FAMILY,
-    gemma::FAMILY,
     gemma3n::FAMILY,
     gemma4::FAMILY,
+    gemma::FAMILY,
     glm::FAMILY,
     glm_moe::FAMILY,
     gpt2::FAMILY,
@@ -145,8 +145,8 @@ pub static FAMILIES: &[Family] = &[
     gpt_oss::FAMILY,
     gptj::FAMILY,
     granite_moe::FAMILY,
-    hrm_text::FAMILY,
     hrm::FAMILY,
+    hrm_text::FAMILY,
     hunyuan_moe::FAMILY,
     internlm2::FAMILY,
     jamba::FAMILY,
@@ -154,8 +154,8 @@ pub static FAMILIES: &[Family] = &[
     kimi_linear::FAMILY,
     laguna::FAMILY,
     lfm::FAMILY,
-    llama::FAMILY,
     llama4::FAMILY,
+    llama::FAMILY,
     longcat::FAMILY,
     mamba::FAMILY,
     mimo_flash::FAMILY,
@@ -173,8 +173,8 @@ pub static FAMILIES: &[Family] = &[
     persimmon::FAMILY,
     phi::FAMILY,
     pix2struct::FAMILY,
-    qwen::FAMILY,
     qwen4::FAMILY,
+    qwen::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
     recurrent_gemma::FAMILY,
