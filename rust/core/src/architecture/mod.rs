@@ -24,6 +24,7 @@ mod delta_net;
 mod dense;
 mod encoder;
 mod encoder_decoder;
+mod encoder_top;
 mod feed_forward;
 mod flops;
 mod heads;

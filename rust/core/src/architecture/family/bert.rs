@@ -6,13 +6,11 @@
 //! are refused. Sentence transformers are bare models with a pooler.
 
 use super::Family;
-use super::bert_kin::{Answers, Choice, Kin, Narrow, PreTraining, kin};
+use super::bert_kin::{Kin, Narrow, kin};
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
-use crate::architecture::encoder::{
-    Seat, Shape, Task, answers, classifier, layered_classifier, summary,
-};
-use crate::architecture::place::{Place, labels};
+use crate::architecture::encoder::{Seat, Shape};
+use crate::architecture::place::Place;
 use crate::checkpoint::Role;
 
 /// BERT and its kin.
@@ -91,12 +89,10 @@ fn model(b: &mut Builder, fields: &Fields<'_>, kin: &Kin, seat: &Seat<'_>) -> Re
         if let Some(norm) = kin.last_norm {
             b.norm(norm, shape.hidden, true);
         }
-        if kin.pooled.contains(&seat.task) {
-            b.linear(kin.pooler, Role::Head, shape.hidden, shape.hidden, true);
-        }
+        kin.tops.pool(b, seat, shape.hidden);
         Ok(())
     })?;
-    b.scope(seat.top, |b| top(b, fields, kin, seat, &shape, narrow))
+    kin.tops.add(b, fields, seat, &shape, narrow)
 }
 
 /// Where a model knows positions from.
@@ -194,77 +190,4 @@ fn attention(
         b.embedding("distance_embedding", Role::Position, rows, shape.head_dim);
     }
     kin.attention.map_or(Ok(()), |more| more(b, fields, shape))
-}
-
-fn top(
-    b: &mut Builder,
-    fields: &Fields<'_>,
-    kin: &Kin,
-    seat: &Seat<'_>,
-    shape: &Shape,
-    narrow: u64,
-) -> Result<()> {
-    let hidden = shape.hidden;
-    match seat.task {
-        Task::Bare => Ok(()),
-        Task::MaskedWords | Task::Words => (kin.words)(b, fields, shape, narrow),
-        Task::PreTraining | Task::NextSentence => {
-            let both = seat.task == Task::PreTraining;
-            match kin.pretraining {
-                PreTraining::Sentences => {
-                    if both {
-                        (kin.words)(b, fields, shape, narrow)?;
-                    }
-                    b.linear("cls.seq_relationship", Role::Head, 2, hidden, true);
-                    Ok(())
-                }
-                PreTraining::Words if both => (kin.words)(b, fields, shape, narrow),
-                PreTraining::Discriminator if both => {
-                    b.scope("discriminator_predictions.", |b| {
-                        b.linear("dense", Role::Head, hidden, hidden, true);
-                        b.linear("dense_prediction", Role::Head, 1, hidden, true);
-                    });
-                    Ok(())
-                }
-                PreTraining::Words | PreTraining::Discriminator | PreTraining::None => {
-                    seat.refuse(fields)
-                }
-            }
-        }
-        Task::Sequence if kin.layered => layered_classifier(b, fields, hidden),
-        Task::Sequence | Task::Token => classifier(b, fields, hidden),
-        Task::Answer => match kin.answers {
-            Answers::Plain => answers(b, fields, hidden),
-            Answers::Network => b.scope("qa_classifier.", |b| {
-                b.linear("intermediate.dense", Role::Head, shape.width, hidden, true);
-                b.linear("output.dense", Role::Head, hidden, shape.width, true);
-                b.norm("output.LayerNorm", hidden, true);
-                answers(b, fields, hidden)
-            }),
-            Answers::Cells => {
-                b.tensor("output_weights", Role::Head, &[hidden]);
-                b.tensor("output_bias", Role::Head, &[]);
-                b.tensor("column_output_weights", Role::Head, &[hidden]);
-                b.tensor("column_output_bias", Role::Head, &[]);
-                let labels = fields.count_or("num_aggregation_labels", 0)?;
-                if labels > 0 {
-                    b.linear("aggregation_classifier", Role::Head, labels, hidden, true);
-                }
-                Ok(())
-            }
-        },
-        Task::Choice => {
-            match kin.choice {
-                Choice::Plain => {}
-                Choice::Layer => b.linear("pre_classifier", Role::Head, hidden, hidden, true),
-                Choice::Summary => {
-                    let to_labels = fields.opt_flag("summary_proj_to_labels")?.unwrap_or(false)
-                        && labels(fields)? > 0;
-                    summary(b, fields, hidden, to_labels)?;
-                }
-            }
-            b.linear("classifier", Role::Head, 1, hidden, true);
-            Ok(())
-        }
-    }
 }

@@ -3,6 +3,9 @@
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::encoder::{BERT_WORDS, ROBERTA_WORDS, Shape, Task, Words, tied};
+use crate::architecture::encoder_top::{
+    ALWAYS, Answers, BERT_TOPS, Choice, PreTraining, ROBERTA_TOPS, Sequences, Tops,
+};
 use crate::checkpoint::Role;
 
 /// Something a model has beyond BERT, added in the scope where it lies.
@@ -19,41 +22,6 @@ pub struct Narrow {
     pub name: &'static str,
     /// Whether the projection is there even where the widths are equal.
     pub always: bool,
-}
-
-/// What the class for pretraining has.
-#[derive(Clone, Copy)]
-pub enum PreTraining {
-    /// There is no such class.
-    None,
-    /// A head for words, and one that tells whether a sentence follows another.
-    Sentences,
-    /// A head for words.
-    Words,
-    /// A head that tells which words were replaced.
-    Discriminator,
-}
-
-/// What the class for multiple choice has before its classifier.
-#[derive(Clone, Copy)]
-pub enum Choice {
-    /// Nothing but the pooler.
-    Plain,
-    /// A layer.
-    Layer,
-    /// A summary.
-    Summary,
-}
-
-/// What finds answers.
-#[derive(Clone, Copy)]
-pub enum Answers {
-    /// A linear layer.
-    Plain,
-    /// A feed-forward network and a linear layer.
-    Network,
-    /// Weights for cells and columns of a table, and a classifier of aggregations.
-    Cells,
 }
 
 /// One of the kin.
@@ -76,24 +44,12 @@ pub struct Kin {
     pub norms: [&'static str; 2],
     /// A norm after the last layer.
     pub last_norm: Option<&'static str>,
-    /// For what tasks the model has a pooler.
-    pub pooled: &'static [Task],
-    /// The name of the pooler.
-    pub pooler: &'static str,
     /// Whether `use_bias` sets biases of queries, keys and values.
     pub use_bias: bool,
     /// Whether `is_decoder` makes a decoder of it.
     pub decodes: bool,
-    /// The head for words, which is also given the width of the embedding.
-    pub words: fn(&mut Builder, &Fields<'_>, &Shape, u64) -> Result<()>,
-    /// The head of pretraining.
-    pub pretraining: PreTraining,
-    /// Whether the classifier of sequences has a layer of its own.
-    pub layered: bool,
-    /// What finds answers.
-    pub answers: Answers,
-    /// What precedes the classifier of choices.
-    pub choice: Choice,
+    /// What its classes put on top.
+    pub tops: Tops,
     /// More in `embeddings.`.
     pub embeddings: Option<More>,
     /// More in `attention.self.` of a layer.
@@ -103,28 +59,6 @@ pub struct Kin {
     /// More in the model.
     pub encoder: Option<More>,
 }
-
-const SENTENCES: &[Task] = &[
-    Task::Bare,
-    Task::PreTraining,
-    Task::NextSentence,
-    Task::Sequence,
-    Task::Choice,
-];
-
-const CHOICES: &[Task] = &[Task::Bare, Task::Choice];
-
-const ALWAYS: &[Task] = &[
-    Task::Bare,
-    Task::MaskedWords,
-    Task::Words,
-    Task::PreTraining,
-    Task::NextSentence,
-    Task::Sequence,
-    Task::Token,
-    Task::Answer,
-    Task::Choice,
-];
 
 static BERT: Kin = Kin {
     model: "bert.",
@@ -136,72 +70,72 @@ static BERT: Kin = Kin {
     embedding_norm: true,
     norms: ["output.LayerNorm", "output.LayerNorm"],
     last_norm: None,
-    pooled: SENTENCES,
-    pooler: "pooler.dense",
     use_bias: false,
     decodes: true,
-    words: |b, fields, shape, _| words(b, fields, shape, shape.hidden, &BERT_WORDS),
-    pretraining: PreTraining::Sentences,
-    layered: false,
-    answers: Answers::Plain,
-    choice: Choice::Plain,
     embeddings: None,
     attention: None,
     layer: None,
     encoder: None,
+    tops: BERT_TOPS,
 };
 
 static ROBERTA: Kin = Kin {
     model: "roberta.",
-    pooled: CHOICES,
-    words: |b, fields, shape, _| words(b, fields, shape, shape.hidden, &ROBERTA_WORDS),
-    pretraining: PreTraining::None,
-    layered: true,
+    tops: ROBERTA_TOPS,
     ..BERT
 };
 
 /// BERT with an approximation of attention: no pooler, a layer before the choice.
 static APPROXIMATE: Kin = Kin {
-    pooled: &[],
     decodes: false,
-    pretraining: PreTraining::None,
-    layered: true,
-    choice: Choice::Layer,
+    tops: Tops {
+        pooled: &[],
+        pretraining: PreTraining::None,
+        sequences: Sequences::Within,
+        choice: Choice::Layer,
+        ..BERT_TOPS
+    },
     ..BERT
 };
 
 static BERT_GENERATION: Kin = Kin {
     types: None,
     relative: false,
-    pooled: &[],
-    words: |b, fields, shape, _| {
-        b.tensor("lm_head.bias", Role::Head, &[shape.vocabulary]);
-        if !tied(fields)? {
-            let (rows, columns) = (shape.vocabulary, shape.hidden);
-            b.linear("lm_head.decoder", Role::Head, rows, columns, true);
-        }
-        Ok(())
+    tops: Tops {
+        pooled: &[],
+        words: |b, fields, shape, _| {
+            b.tensor("lm_head.bias", Role::Head, &[shape.vocabulary]);
+            if !tied(fields)? {
+                let (rows, columns) = (shape.vocabulary, shape.hidden);
+                b.linear("lm_head.decoder", Role::Head, rows, columns, true);
+            }
+            Ok(())
+        },
+        pretraining: PreTraining::None,
+        ..BERT_TOPS
     },
-    pretraining: PreTraining::None,
     ..BERT
 };
 
 static BIG_BIRD: Kin = Kin {
     positions: Some((4096, 0)),
     relative: false,
-    pooled: &[
-        Task::Bare,
-        Task::MaskedWords,
-        Task::Words,
-        Task::PreTraining,
-        Task::Sequence,
-        Task::Token,
-        Task::Choice,
-    ],
-    pooler: "pooler",
     use_bias: true,
-    layered: true,
-    answers: Answers::Network,
+    tops: Tops {
+        pooled: &[
+            Task::Bare,
+            Task::MaskedWords,
+            Task::Words,
+            Task::PreTraining,
+            Task::Sequence,
+            Task::Token,
+            Task::Choice,
+        ],
+        pooler: "pooler",
+        sequences: Sequences::Within,
+        answers: Answers::Network,
+        ..BERT_TOPS
+    },
     ..BERT
 };
 
@@ -218,26 +152,29 @@ static ELECTRA: Kin = Kin {
         name: "embeddings_project",
         always: false,
     }),
-    pooled: &[],
-    words: |b, fields, shape, narrow| {
-        b.linear(
-            "generator_predictions.dense",
-            Role::Head,
-            narrow,
-            shape.hidden,
-            true,
-        );
-        b.norm("generator_predictions.LayerNorm", narrow, true);
-        b.tensor("generator_lm_head.bias", Role::Head, &[shape.vocabulary]);
-        if !tied(fields)? {
-            let rows = shape.vocabulary;
-            b.tensor("generator_lm_head.weight", Role::Head, &[rows, narrow]);
-        }
-        Ok(())
+    tops: Tops {
+        pooled: &[],
+        words: |b, fields, shape, narrow| {
+            b.linear(
+                "generator_predictions.dense",
+                Role::Head,
+                narrow,
+                shape.hidden,
+                true,
+            );
+            b.norm("generator_predictions.LayerNorm", narrow, true);
+            b.tensor("generator_lm_head.bias", Role::Head, &[shape.vocabulary]);
+            if !tied(fields)? {
+                let rows = shape.vocabulary;
+                b.tensor("generator_lm_head.weight", Role::Head, &[rows, narrow]);
+            }
+            Ok(())
+        },
+        pretraining: PreTraining::Discriminator,
+        sequences: Sequences::Within,
+        choice: Choice::Summary,
+        ..BERT_TOPS
     },
-    pretraining: PreTraining::Discriminator,
-    layered: true,
-    choice: Choice::Summary,
     ..BERT
 };
 
@@ -262,14 +199,6 @@ static ESM: Kin = Kin {
     embedding_norm: false,
     norms: ["LayerNorm", "LayerNorm"],
     last_norm: Some("encoder.emb_layer_norm_after"),
-    pooled: &[Task::Bare],
-    words: |b, fields, shape, _| {
-        let head = Words {
-            decoder_bias: false,
-            ..ROBERTA_WORDS
-        };
-        words(b, fields, shape, shape.hidden, &head)
-    },
     embeddings: Some(|b, fields, shape| {
         if fields.opt_flag("is_folding_model")?.unwrap_or(false) {
             return Err(fields.error("is_folding_model", "models that fold are not derived"));
@@ -292,15 +221,24 @@ static ESM: Kin = Kin {
         b.linear("contact_head.regression", Role::Head, 1, inputs, true);
         Ok(())
     }),
+    tops: Tops {
+        pooled: &[Task::Bare],
+        words: |b, fields, shape, _| {
+            let head = Words {
+                decoder_bias: false,
+                ..ROBERTA_WORDS
+            };
+            words(b, fields, shape, shape.hidden, &head)
+        },
+        ..ROBERTA_TOPS
+    },
     ..ROBERTA
 };
 
 static LAYOUTLM: Kin = Kin {
     model: "layoutlm.",
     relative: false,
-    pooled: ALWAYS,
     decodes: false,
-    pretraining: PreTraining::None,
     embeddings: Some(|b, fields, shape| {
         let places = fields.size_or("max_2d_position_embeddings", 1024)?;
         for name in ["x", "y", "h", "w"] {
@@ -309,6 +247,11 @@ static LAYOUTLM: Kin = Kin {
         }
         Ok(())
     }),
+    tops: Tops {
+        pooled: ALWAYS,
+        pretraining: PreTraining::None,
+        ..BERT_TOPS
+    },
     ..BERT
 };
 
@@ -371,22 +314,25 @@ static REMBERT: Kin = Kin {
         name: "encoder.embedding_hidden_mapping_in",
         always: true,
     }),
-    words: |b, fields, shape, _| {
-        if fields.flag_or("tie_word_embeddings", false)? {
-            return Err(fields.error(
-                "tie_word_embeddings",
-                "the head of this model is wider than its embedding, and never tied",
-            ));
-        }
-        let inner = fields.size_or("output_embedding_size", 1664)?;
-        b.scope("cls.predictions.", |b| {
-            b.linear("dense", Role::Head, inner, shape.hidden, true);
-            b.norm("LayerNorm", inner, true);
-            b.linear("decoder", Role::Head, shape.vocabulary, inner, true);
-        });
-        Ok(())
+    tops: Tops {
+        words: |b, fields, shape, _| {
+            if fields.flag_or("tie_word_embeddings", false)? {
+                return Err(fields.error(
+                    "tie_word_embeddings",
+                    "the head of this model is wider than its embedding, and never tied",
+                ));
+            }
+            let inner = fields.size_or("output_embedding_size", 1664)?;
+            b.scope("cls.predictions.", |b| {
+                b.linear("dense", Role::Head, inner, shape.hidden, true);
+                b.norm("LayerNorm", inner, true);
+                b.linear("decoder", Role::Head, shape.vocabulary, inner, true);
+            });
+            Ok(())
+        },
+        pretraining: PreTraining::None,
+        ..BERT_TOPS
     },
-    pretraining: PreTraining::None,
     ..BERT
 };
 
@@ -399,8 +345,11 @@ static ROBERTA_PRE: Kin = Kin {
 
 static ROC_BERT: Kin = Kin {
     model: "roc_bert.",
-    pretraining: PreTraining::Words,
     embeddings: Some(roc_bert),
+    tops: Tops {
+        pretraining: PreTraining::Words,
+        ..BERT_TOPS
+    },
     ..BERT
 };
 
@@ -414,16 +363,19 @@ static ROFORMER: Kin = Kin {
         name: "embeddings_project",
         always: false,
     }),
-    pooled: &[],
-    words: |b, fields, shape, narrow| words(b, fields, shape, narrow, &BERT_WORDS),
-    pretraining: PreTraining::None,
-    layered: true,
     encoder: Some(|b, fields, shape| {
         let positions = fields.size_or("max_position_embeddings", 1536)?;
         let width = shape.head_dim;
         b.embedding("encoder.embed_positions", Role::Position, positions, width);
         Ok(())
     }),
+    tops: Tops {
+        pooled: &[],
+        words: |b, fields, shape, narrow| words(b, fields, shape, narrow, &BERT_WORDS),
+        pretraining: PreTraining::None,
+        sequences: Sequences::Within,
+        ..BERT_TOPS
+    },
     ..BERT
 };
 
@@ -432,9 +384,6 @@ static TAPAS: Kin = Kin {
     positions: Some((1024, 0)),
     relative: false,
     types: None,
-    pooled: &[Task::Bare, Task::Sequence, Task::Answer],
-    pretraining: PreTraining::None,
-    answers: Answers::Cells,
     embeddings: Some(|b, fields, shape| {
         let types = match fields.opt_counts("type_vocab_sizes|type_vocab_size")? {
             Some(types) => types,
@@ -453,6 +402,12 @@ static TAPAS: Kin = Kin {
         }
         Ok(())
     }),
+    tops: Tops {
+        pooled: &[Task::Bare, Task::Sequence, Task::Answer],
+        pretraining: PreTraining::None,
+        answers: Answers::Cells,
+        ..BERT_TOPS
+    },
     ..BERT
 };
 
