@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 mod afmoe;
+mod albert;
 mod apertus;
 mod aria;
 mod axk2;
@@ -25,12 +26,15 @@ mod chatglm;
 mod clip;
 mod cohere;
 mod cohere_moe;
+mod convbert;
 mod cpmant;
 mod ctrl;
 mod dbrx;
+mod deberta;
 mod deepseek;
 mod deepseek_v4;
 mod diffllama;
+mod distilbert;
 mod doge;
 mod ernie_moe;
 mod exaone;
@@ -39,6 +43,8 @@ mod falcon;
 mod flint;
 mod gemma3n;
 mod gemma4;
+mod fnet;
+mod funnel;
 mod gemma;
 mod glm;
 mod glm_moe;
@@ -60,11 +66,14 @@ mod lfm;
 mod llama;
 mod longcat;
 mod llama4;
+mod luke;
 mod mamba;
 mod mimo_flash;
 mod minimax;
 mod minimax_m3;
 mod mixtral;
+mod mobilebert;
+mod mpnet;
 mod mpt;
 mod nanochat;
 mod nemotron_h;
@@ -82,11 +91,14 @@ mod qwen_moe;
 mod qwen_next;
 mod recurrent_gemma;
 mod rwkv;
+mod squeezebert;
 mod stablelm;
 mod starcoder2;
 mod step;
 mod t5;
 mod vit;
+mod xlm;
+mod xlnet;
 mod xlstm;
 mod zamba;
 mod zaya;
@@ -108,6 +120,7 @@ pub struct Family {
 #[rustfmt::skip]
 pub static FAMILIES: &[Family] = &[
     afmoe::FAMILY,
+    albert::FAMILY,
     apertus::FAMILY,
     aria::FAMILY,
     axk2::FAMILY,
@@ -122,12 +135,15 @@ pub static FAMILIES: &[Family] = &[
     clip::FAMILY,
     cohere::FAMILY,
     cohere_moe::FAMILY,
+    convbert::FAMILY,
     cpmant::FAMILY,
     ctrl::FAMILY,
     dbrx::FAMILY,
+    deberta::FAMILY,
     deepseek::FAMILY,
     deepseek_v4::FAMILY,
     diffllama::FAMILY,
+    distilbert::FAMILY,
     doge::FAMILY,
     ernie_moe::FAMILY,
     exaone::FAMILY,
@@ -136,6 +152,8 @@ pub static FAMILIES: &[Family] = &[
     flint::FAMILY,
     gemma3n::FAMILY,
     gemma4::FAMILY,
+    fnet::FAMILY,
+    funnel::FAMILY,
     gemma::FAMILY,
     glm::FAMILY,
     glm_moe::FAMILY,
@@ -157,11 +175,14 @@ pub static FAMILIES: &[Family] = &[
     llama4::FAMILY,
     llama::FAMILY,
     longcat::FAMILY,
+    luke::FAMILY,
     mamba::FAMILY,
     mimo_flash::FAMILY,
     minimax::FAMILY,
     minimax_m3::FAMILY,
     mixtral::FAMILY,
+    mobilebert::FAMILY,
+    mpnet::FAMILY,
     mpt::FAMILY,
     nanochat::FAMILY,
     nemotron_h::FAMILY,
@@ -179,11 +200,14 @@ pub static FAMILIES: &[Family] = &[
     qwen_next::FAMILY,
     recurrent_gemma::FAMILY,
     rwkv::FAMILY,
+    squeezebert::FAMILY,
     stablelm::FAMILY,
     starcoder2::FAMILY,
     step::FAMILY,
     t5::FAMILY,
     vit::FAMILY,
+    xlm::FAMILY,
+    xlnet::FAMILY,
     xlstm::FAMILY,
     zamba::FAMILY,
     zaya::FAMILY,
