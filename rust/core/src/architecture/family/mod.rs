@@ -41,11 +41,11 @@ mod exaone;
 mod exaone_moe;
 mod falcon;
 mod flint;
-mod gemma3n;
-mod gemma4;
 mod fnet;
 mod funnel;
 mod gemma;
+mod gemma3n;
+mod gemma4;
 mod glm;
 mod glm_moe;
 mod gpt2;
@@ -64,8 +64,8 @@ mod kimi_linear;
 mod laguna;
 mod lfm;
 mod llama;
-mod longcat;
 mod llama4;
+mod longcat;
 mod luke;
 mod mamba;
 mod mimo_flash;
@@ -85,8 +85,8 @@ mod opt;
 mod persimmon;
 mod phi;
 mod pix2struct;
-mod qwen4;
 mod qwen;
+mod qwen4;
 mod qwen_moe;
 mod qwen_next;
 mod recurrent_gemma;
@@ -150,10 +150,10 @@ pub static FAMILIES: &[Family] = &[
     exaone_moe::FAMILY,
     falcon::FAMILY,
     flint::FAMILY,
-    gemma3n::FAMILY,
-    gemma4::FAMILY,
     fnet::FAMILY,
     funnel::FAMILY,
+    gemma3n::FAMILY,
+    gemma4::FAMILY,
     gemma::FAMILY,
     glm::FAMILY,
     glm_moe::FAMILY,
