@@ -62,7 +62,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
         b.embedding("embed_tokens", Role::Embedding, vocabulary, hidden);
         b.tensor("z_L_init", Role::Embedding, &[hidden]);
         for (stack, rounds) in [("L_module.layers", low), ("H_module.layers", high)] {
-            for (_, numbers) in group((0..layers).map(|_| ())) {
+            for ((), numbers) in group((0..layers).map(|_| ())) {
                 b.layers(Stack::Decoder, stack, &numbers, |b| {
                     b.linear("attn.gqkv_proj", Role::Attention, 4 * inner, hidden, false);
                     b.linear("attn.o_proj", Role::Attention, hidden, inner, false);

@@ -51,6 +51,10 @@ pub const FAMILY: Family = Family {
 };
 
 /// In what the kin of Llama differ.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says of its own whether a model has something"
+)]
 struct Kin {
     model_type: &'static str,
     /// What the names of its classes begin with.
@@ -480,7 +484,7 @@ fn predict(
     let hidden = model.frame.hidden;
     b.scope(place.model, |b| {
         b.all_as(Role::Mtp, |b| {
-            for (_, numbers) in group((0..layers).map(|_| ())) {
+            for ((), numbers) in group((0..layers).map(|_| ())) {
                 b.layers(Stack::Prediction, "mtp_layers", &numbers, |b| {
                     for norm in ["token_layernorm", "hidden_layernorm", "final_layernorm"] {
                         b.norm(norm, hidden, false);
