@@ -79,15 +79,12 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     let mut model = Dense::read(fields, &kin.defaults)?;
     let bias = kin.bias.get(fields)?;
     (model.attention.bias, model.attention.output_bias) = (bias, bias);
-    match kin.norm {
-        Some(norm) => {
-            model.attention.norm = norm;
-            model.norms = &["post_attention_layernorm", "post_feedforward_layernorm"];
-        }
-        None => {
-            model.norms = &[];
-            model.frame.norm = None;
-        }
+    if let Some(norm) = kin.norm {
+        model.attention.norm = norm;
+        model.norms = &["post_attention_layernorm", "post_feedforward_layernorm"];
+    } else {
+        model.norms = &[];
+        model.frame.norm = None;
     }
     let reaches = if kin.slides {
         reaches(fields, model.layers)?
