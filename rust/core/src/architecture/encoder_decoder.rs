@@ -45,7 +45,7 @@ impl Form {
         };
         const FORMS: [(&str, Form); 11] = [
             ("ForConditionalGeneration", Form::Generation),
-            ("MTModel", Form::Generation),
+            ("MarianMTModel", Form::Generation),
             ("WithLMHeadModel", Form::Generation),
             ("ForTextToText", Form::Generation),
             ("ForCausalLM", Form::Causal),

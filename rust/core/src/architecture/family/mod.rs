@@ -46,6 +46,8 @@ mod funnel;
 mod gemma;
 mod gemma3n;
 mod gemma4;
+mod fsmt;
+mod gemma;
 mod glm;
 mod glm_moe;
 mod gpt2;
@@ -67,6 +69,7 @@ mod llama;
 mod llama4;
 mod longcat;
 mod luke;
+mod llama4;
 mod mamba;
 mod mimo_flash;
 mod minimax;
@@ -78,6 +81,7 @@ mod mpt;
 mod nanochat;
 mod nemotron_h;
 mod nemotron_nas;
+mod nllb_moe;
 mod olmo;
 mod olmo_hybrid;
 mod olmo_moe;
@@ -85,6 +89,8 @@ mod opt;
 mod persimmon;
 mod phi;
 mod pix2struct;
+mod qwen4;
+mod prophetnet;
 mod qwen;
 mod qwen4;
 mod qwen_moe;
@@ -96,9 +102,11 @@ mod stablelm;
 mod starcoder2;
 mod step;
 mod t5;
+mod trocr;
 mod vit;
 mod xlm;
 mod xlnet;
+mod whisper;
 mod xlstm;
 mod zamba;
 mod zaya;
@@ -154,6 +162,7 @@ pub static FAMILIES: &[Family] = &[
     funnel::FAMILY,
     gemma3n::FAMILY,
     gemma4::FAMILY,
+    fsmt::FAMILY,
     gemma::FAMILY,
     glm::FAMILY,
     glm_moe::FAMILY,
@@ -187,6 +196,7 @@ pub static FAMILIES: &[Family] = &[
     nanochat::FAMILY,
     nemotron_h::FAMILY,
     nemotron_nas::FAMILY,
+    nllb_moe::FAMILY,
     olmo::FAMILY,
     olmo_hybrid::FAMILY,
     olmo_moe::FAMILY,
@@ -195,6 +205,7 @@ pub static FAMILIES: &[Family] = &[
     phi::FAMILY,
     pix2struct::FAMILY,
     qwen4::FAMILY,
+    prophetnet::FAMILY,
     qwen::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
@@ -205,9 +216,11 @@ pub static FAMILIES: &[Family] = &[
     starcoder2::FAMILY,
     step::FAMILY,
     t5::FAMILY,
+    trocr::FAMILY,
     vit::FAMILY,
     xlm::FAMILY,
     xlnet::FAMILY,
+    whisper::FAMILY,
     xlstm::FAMILY,
     zamba::FAMILY,
     zaya::FAMILY,
