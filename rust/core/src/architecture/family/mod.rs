@@ -44,9 +44,9 @@ mod flint;
 mod fnet;
 mod funnel;
 mod gemma;
+mod fsmt;
 mod gemma3n;
 mod gemma4;
-mod fsmt;
 mod gemma;
 mod glm;
 mod glm_moe;
@@ -65,6 +65,7 @@ mod jetmoe;
 mod kimi_linear;
 mod laguna;
 mod lfm;
+mod llama4;
 mod llama;
 mod llama4;
 mod longcat;
@@ -89,8 +90,8 @@ mod opt;
 mod persimmon;
 mod phi;
 mod pix2struct;
-mod qwen4;
 mod prophetnet;
+mod qwen4;
 mod qwen;
 mod qwen4;
 mod qwen_moe;
@@ -160,9 +161,9 @@ pub static FAMILIES: &[Family] = &[
     flint::FAMILY,
     fnet::FAMILY,
     funnel::FAMILY,
+    fsmt::FAMILY,
     gemma3n::FAMILY,
     gemma4::FAMILY,
-    fsmt::FAMILY,
     gemma::FAMILY,
     glm::FAMILY,
     glm_moe::FAMILY,
@@ -204,8 +205,8 @@ pub static FAMILIES: &[Family] = &[
     persimmon::FAMILY,
     phi::FAMILY,
     pix2struct::FAMILY,
-    qwen4::FAMILY,
     prophetnet::FAMILY,
+    qwen4::FAMILY,
     qwen::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
