@@ -42,9 +42,8 @@ mod exaone_moe;
 mod falcon;
 mod flint;
 mod fnet;
-mod funnel;
-mod gemma;
 mod fsmt;
+mod funnel;
 mod gemma3n;
 mod gemma4;
 mod gemma;
@@ -67,10 +66,8 @@ mod laguna;
 mod lfm;
 mod llama4;
 mod llama;
-mod llama4;
 mod longcat;
 mod luke;
-mod llama4;
 mod mamba;
 mod mimo_flash;
 mod minimax;
@@ -93,7 +90,6 @@ mod pix2struct;
 mod prophetnet;
 mod qwen4;
 mod qwen;
-mod qwen4;
 mod qwen_moe;
 mod qwen_next;
 mod recurrent_gemma;
@@ -105,9 +101,9 @@ mod step;
 mod t5;
 mod trocr;
 mod vit;
+mod whisper;
 mod xlm;
 mod xlnet;
-mod whisper;
 mod xlstm;
 mod zamba;
 mod zaya;
@@ -160,8 +156,8 @@ pub static FAMILIES: &[Family] = &[
     falcon::FAMILY,
     flint::FAMILY,
     fnet::FAMILY,
-    funnel::FAMILY,
     fsmt::FAMILY,
+    funnel::FAMILY,
     gemma3n::FAMILY,
     gemma4::FAMILY,
     gemma::FAMILY,
@@ -219,9 +215,9 @@ pub static FAMILIES: &[Family] = &[
     t5::FAMILY,
     trocr::FAMILY,
     vit::FAMILY,
+    whisper::FAMILY,
     xlm::FAMILY,
     xlnet::FAMILY,
-    whisper::FAMILY,
     xlstm::FAMILY,
     zamba::FAMILY,
     zaya::FAMILY,
