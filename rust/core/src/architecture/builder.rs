@@ -82,9 +82,15 @@ impl Builder {
 
     /// Adds a table of which each token looks up one row: `name.weight` of `[rows, columns]`.
     pub fn embedding(&mut self, name: &str, role: Role, rows: u64, columns: u64) {
+        self.looked_up(|b| b.tensor(&format!("{name}.weight"), role, &[rows, columns]));
+    }
+
+    /// Everything added inside is tables of which each token looks up one row, as [`Self::embedding`] adds one.
+    pub fn looked_up<T>(&mut self, inside: impl FnOnce(&mut Self) -> T) -> T {
         let outer = std::mem::replace(&mut self.routing, Routing::Lookup);
-        self.tensor(&format!("{name}.weight"), role, &[rows, columns]);
+        let result = inside(self);
         self.routing = outer;
+        result
     }
 
     /// Everything added inside has `prefix` in front of its name. A dot between them must be part of the prefix.

@@ -58,6 +58,8 @@ mod granite_moe;
 mod hrm;
 mod hrm_text;
 mod hunyuan_moe;
+mod inkling;
+mod inkling2;
 mod internlm2;
 mod jamba;
 mod jetmoe;
@@ -172,6 +174,8 @@ pub static FAMILIES: &[Family] = &[
     hrm::FAMILY,
     hrm_text::FAMILY,
     hunyuan_moe::FAMILY,
+    inkling2::FAMILY,
+    inkling::FAMILY,
     internlm2::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,

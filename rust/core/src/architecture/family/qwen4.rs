@@ -246,7 +246,9 @@ impl Grams {
             // `COUNT_LIMIT` bounds their number.
             let parts = Numbers::Below(u32::try_from(self.parts).unwrap_or(u32::MAX));
             b.scope("ngram_embedding.shard_", |b| {
-                b.each("", parts, |b| b.embedding("weight", role, rows, columns));
+                b.looked_up(|b| {
+                    b.each("", parts, |b| b.tensor("weight", role, &[rows, columns]));
+                });
             });
             b.buffer("layer_multipliers", role, &[self.size]);
             b.buffer("ngram_heads_offsets", role, &[tables]);
