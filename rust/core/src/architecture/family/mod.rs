@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 mod afmoe;
 mod albert;
 mod apertus;
+mod arctic;
 mod aria;
 mod axk2;
 mod baichuan;
@@ -44,9 +45,9 @@ mod flint;
 mod fnet;
 mod fsmt;
 mod funnel;
+mod gemma;
 mod gemma3n;
 mod gemma4;
-mod gemma;
 mod glm;
 mod glm_moe;
 mod gpt2;
@@ -55,19 +56,20 @@ mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite_moe;
+mod grok;
 mod hrm;
 mod hrm_text;
 mod hunyuan_moe;
-mod inkling2;
 mod inkling;
+mod inkling2;
 mod internlm2;
 mod jamba;
 mod jetmoe;
 mod kimi_linear;
 mod laguna;
 mod lfm;
-mod llama4;
 mod llama;
+mod llama4;
 mod longcat;
 mod luke;
 mod mamba;
@@ -90,8 +92,8 @@ mod persimmon;
 mod phi;
 mod pix2struct;
 mod prophetnet;
-mod qwen4;
 mod qwen;
+mod qwen4;
 mod qwen_moe;
 mod qwen_next;
 mod recurrent_gemma;
@@ -129,6 +131,7 @@ pub static FAMILIES: &[Family] = &[
     afmoe::FAMILY,
     albert::FAMILY,
     apertus::FAMILY,
+    arctic::FAMILY,
     aria::FAMILY,
     axk2::FAMILY,
     baichuan::FAMILY,
@@ -160,9 +163,9 @@ pub static FAMILIES: &[Family] = &[
     fnet::FAMILY,
     fsmt::FAMILY,
     funnel::FAMILY,
+    gemma::FAMILY,
     gemma3n::FAMILY,
     gemma4::FAMILY,
-    gemma::FAMILY,
     glm::FAMILY,
     glm_moe::FAMILY,
     gpt2::FAMILY,
@@ -171,19 +174,20 @@ pub static FAMILIES: &[Family] = &[
     gpt_oss::FAMILY,
     gptj::FAMILY,
     granite_moe::FAMILY,
+    grok::FAMILY,
     hrm::FAMILY,
     hrm_text::FAMILY,
     hunyuan_moe::FAMILY,
-    inkling2::FAMILY,
     inkling::FAMILY,
+    inkling2::FAMILY,
     internlm2::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,
     kimi_linear::FAMILY,
     laguna::FAMILY,
     lfm::FAMILY,
-    llama4::FAMILY,
     llama::FAMILY,
+    llama4::FAMILY,
     longcat::FAMILY,
     luke::FAMILY,
     mamba::FAMILY,
@@ -206,8 +210,8 @@ pub static FAMILIES: &[Family] = &[
     phi::FAMILY,
     pix2struct::FAMILY,
     prophetnet::FAMILY,
-    qwen4::FAMILY,
     qwen::FAMILY,
+    qwen4::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
     recurrent_gemma::FAMILY,
