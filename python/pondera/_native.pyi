@@ -335,7 +335,7 @@ class Architecture:
             assume: A model type to take where the config's own is unknown or missing.
 
         Raises:
-            PonderaError: The model type is unknown, or a field is missing, wrong or absurd; the message names it.
+            PonderaError: The model type is unknown, or a field is missing or wrong; the message names it.
             FileNotFoundError: There is no such path and no built-in model of that name.
         """
     @property

@@ -21,9 +21,12 @@ pub fn read(path: &Path) -> Result<Option<Value>, String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    serde_json::from_slice(&without_bare_words(&text))
-        .map(Some)
-        .map_err(|error| error.to_string())
+    parse(&text).map(Some)
+}
+
+/// Parses a JSON text, bare words and all. `Err` says what is wrong with it.
+pub fn parse(text: &[u8]) -> Result<Value, String> {
+    serde_json::from_slice(&without_bare_words(text)).map_err(|error| error.to_string())
 }
 
 /// The text with `null` for every bare word outside strings.

@@ -62,7 +62,7 @@ fn to_value(object: &Bound<'_, PyAny>) -> PyResult<Value> {
         .import("json")?
         .call_method1("dumps", (object,))?
         .extract()?;
-    serde_json::from_str(&text).map_err(|error| PonderaError::new_err(error.to_string()))
+    model::parse_config(&text).map_err(|error| PonderaError::new_err(error.to_string()))
 }
 
 fn dtype(name: &str) -> PyResult<Dtype> {

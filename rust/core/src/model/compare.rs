@@ -331,8 +331,10 @@ impl<'a> Facts<'a> {
             head_stored: has_role(Role::Head),
             pruned_from: first_whole_gone.filter(|&from| from > 0),
             layers,
-            another_model: sound * 2 < expected.len() as u64
-                && first_whole_gone.is_none_or(|from| from == 0),
+            // Either most shapes differ, or most tensors are not there and it is not just that layers are missing.
+            another_model: reshaped_count * 2 > seen as u64
+                || (sound * 2 < expected.len() as u64
+                    && first_whole_gone.is_none_or(|from| from == 0)),
             adapter: has_role(Role::Adapter),
         }
     }

@@ -199,6 +199,14 @@ impl Model {
     }
 }
 
+/// Parses the text of a config.json as Python writes it: `Infinity` and `NaN` are read as null.
+///
+/// # Errors
+/// If it is not JSON.
+pub fn parse_config(text: &str) -> Result<Value, ConfigError> {
+    json_file::parse(text.as_bytes()).map_err(|error| ConfigError::new("", error))
+}
+
 fn read_config(path: &Path) -> Result<Option<Value>, ModelError> {
     json_file::read(path)
         .map_err(|error| ModelError::Config(path.to_owned(), ConfigError::new("", error)))
