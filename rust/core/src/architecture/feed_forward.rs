@@ -163,7 +163,7 @@ impl<'n> Experts<'n> {
             });
         }
         if let Some(name) = self.shared_gate {
-            b.linear(name, Role::SharedExpert, 1, hidden, false);
+            b.linear(name, Role::Router, 1, hidden, false);
         }
         b.feed_forward(FeedForward::Experts {
             experts,

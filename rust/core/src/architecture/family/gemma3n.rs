@@ -95,9 +95,12 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     let others = Numbers::Below(u32::try_from(streams.saturating_sub(1)).unwrap_or(u32::MAX));
     b.scope(place.model, |b| {
         inputs.add(b);
-        for name in ["altup_projections", "altup_unembed_projections"] {
+        for (name, role) in [
+            ("altup_projections", Role::Embedding),
+            ("altup_unembed_projections", Role::Head),
+        ] {
             b.each(name, others.clone(), |b| {
-                b.tensor("weight", Role::Embedding, &[hidden, hidden]);
+                b.tensor("weight", role, &[hidden, hidden]);
             });
         }
     });

@@ -45,9 +45,9 @@ mod flint;
 mod fnet;
 mod fsmt;
 mod funnel;
+mod gemma;
 mod gemma3n;
 mod gemma4;
-mod gemma;
 mod glm;
 mod glm_moe;
 mod gpt2;
@@ -60,16 +60,16 @@ mod grok;
 mod hrm;
 mod hrm_text;
 mod hunyuan_moe;
-mod inkling2;
 mod inkling;
+mod inkling2;
 mod internlm2;
 mod jamba;
 mod jetmoe;
 mod kimi_linear;
 mod laguna;
 mod lfm;
-mod llama4;
 mod llama;
+mod llama4;
 mod longcat;
 mod luke;
 mod mamba;
@@ -92,8 +92,8 @@ mod persimmon;
 mod phi;
 mod pix2struct;
 mod prophetnet;
-mod qwen4;
 mod qwen;
+mod qwen4;
 mod qwen_moe;
 mod qwen_next;
 mod recurrent_gemma;
@@ -163,9 +163,9 @@ pub static FAMILIES: &[Family] = &[
     fnet::FAMILY,
     fsmt::FAMILY,
     funnel::FAMILY,
+    gemma::FAMILY,
     gemma3n::FAMILY,
     gemma4::FAMILY,
-    gemma::FAMILY,
     glm::FAMILY,
     glm_moe::FAMILY,
     gpt2::FAMILY,
@@ -178,16 +178,16 @@ pub static FAMILIES: &[Family] = &[
     hrm::FAMILY,
     hrm_text::FAMILY,
     hunyuan_moe::FAMILY,
-    inkling2::FAMILY,
     inkling::FAMILY,
+    inkling2::FAMILY,
     internlm2::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,
     kimi_linear::FAMILY,
     laguna::FAMILY,
     lfm::FAMILY,
-    llama4::FAMILY,
     llama::FAMILY,
+    llama4::FAMILY,
     longcat::FAMILY,
     luke::FAMILY,
     mamba::FAMILY,
@@ -210,8 +210,8 @@ pub static FAMILIES: &[Family] = &[
     phi::FAMILY,
     pix2struct::FAMILY,
     prophetnet::FAMILY,
-    qwen4::FAMILY,
     qwen::FAMILY,
+    qwen4::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
     recurrent_gemma::FAMILY,
