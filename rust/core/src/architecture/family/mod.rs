@@ -34,6 +34,7 @@ mod dbrx;
 mod deberta;
 mod deepseek;
 mod deepseek_v4;
+mod dia;
 mod diffllama;
 mod distilbert;
 mod doge;
@@ -78,6 +79,7 @@ mod minimax;
 mod minimax_m3;
 mod mixtral;
 mod mobilebert;
+mod moonshine;
 mod mpnet;
 mod mpt;
 mod nanochat;
@@ -103,6 +105,7 @@ mod stablelm;
 mod starcoder2;
 mod step;
 mod t5;
+mod t5gemma;
 mod trocr;
 mod vit;
 mod whisper;
@@ -152,6 +155,7 @@ pub static FAMILIES: &[Family] = &[
     deberta::FAMILY,
     deepseek::FAMILY,
     deepseek_v4::FAMILY,
+    dia::FAMILY,
     diffllama::FAMILY,
     distilbert::FAMILY,
     doge::FAMILY,
@@ -196,6 +200,7 @@ pub static FAMILIES: &[Family] = &[
     minimax_m3::FAMILY,
     mixtral::FAMILY,
     mobilebert::FAMILY,
+    moonshine::FAMILY,
     mpnet::FAMILY,
     mpt::FAMILY,
     nanochat::FAMILY,
@@ -221,6 +226,7 @@ pub static FAMILIES: &[Family] = &[
     starcoder2::FAMILY,
     step::FAMILY,
     t5::FAMILY,
+    t5gemma::FAMILY,
     trocr::FAMILY,
     vit::FAMILY,
     whisper::FAMILY,
