@@ -46,9 +46,9 @@ mod flint;
 mod fnet;
 mod fsmt;
 mod funnel;
-mod gemma;
 mod gemma3n;
 mod gemma4;
+mod gemma;
 mod glm;
 mod glm_moe;
 mod gpt2;
@@ -61,16 +61,16 @@ mod grok;
 mod hrm;
 mod hrm_text;
 mod hunyuan_moe;
-mod inkling;
 mod inkling2;
+mod inkling;
 mod internlm2;
 mod jamba;
 mod jetmoe;
 mod kimi_linear;
 mod laguna;
 mod lfm;
-mod llama;
 mod llama4;
+mod llama;
 mod longcat;
 mod luke;
 mod mamba;
@@ -94,8 +94,8 @@ mod persimmon;
 mod phi;
 mod pix2struct;
 mod prophetnet;
-mod qwen;
 mod qwen4;
+mod qwen;
 mod qwen_moe;
 mod qwen_next;
 mod recurrent_gemma;
@@ -167,9 +167,9 @@ pub static FAMILIES: &[Family] = &[
     fnet::FAMILY,
     fsmt::FAMILY,
     funnel::FAMILY,
-    gemma::FAMILY,
     gemma3n::FAMILY,
     gemma4::FAMILY,
+    gemma::FAMILY,
     glm::FAMILY,
     glm_moe::FAMILY,
     gpt2::FAMILY,
@@ -182,16 +182,16 @@ pub static FAMILIES: &[Family] = &[
     hrm::FAMILY,
     hrm_text::FAMILY,
     hunyuan_moe::FAMILY,
-    inkling::FAMILY,
     inkling2::FAMILY,
+    inkling::FAMILY,
     internlm2::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,
     kimi_linear::FAMILY,
     laguna::FAMILY,
     lfm::FAMILY,
-    llama::FAMILY,
     llama4::FAMILY,
+    llama::FAMILY,
     longcat::FAMILY,
     luke::FAMILY,
     mamba::FAMILY,
@@ -215,8 +215,8 @@ pub static FAMILIES: &[Family] = &[
     phi::FAMILY,
     pix2struct::FAMILY,
     prophetnet::FAMILY,
-    qwen::FAMILY,
     qwen4::FAMILY,
+    qwen::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
     recurrent_gemma::FAMILY,
