@@ -79,10 +79,8 @@ pub struct Mamba2 {
     pub kernel: u64,
     /// Whether the convolution has a bias.
     pub convolution_bias: bool,
-    /// Whether the projection in has a bias.
-    pub bias: bool,
-    /// Whether the projection out has one.
-    pub output_bias: bool,
+    /// Whether the projections in and out have biases.
+    pub bias: [bool; 2],
     /// Whether there is a gated norm before the projection out.
     pub norm: bool,
     /// How the recurrent state is kept.
@@ -127,8 +125,7 @@ impl Mamba2 {
             state: fields.size_or("mamba_d_state", 256)?,
             kernel: fields.size_or("mamba_d_conv", 4)?,
             convolution_bias: fields.flag_or("mamba_conv_bias", true)?,
-            bias,
-            output_bias: bias,
+            bias: [bias; 2],
             norm: true,
             dtype: state_dtype(fields)?,
         })
@@ -139,13 +136,14 @@ impl Mamba2 {
         let role = Role::State;
         let inner = self.heads * self.head_dim;
         let channels = self.channels();
+        let [bias, output_bias] = self.bias;
         for name in ["A_log", "D", "dt_bias"] {
             b.tensor(name, role, &[self.heads]);
         }
         convolution(b, "conv1d", channels, self.kernel, self.convolution_bias);
         let projected = inner + channels + self.heads;
-        b.linear("in_proj", role, projected, self.hidden, self.bias);
-        b.linear("out_proj", role, self.hidden, inner, self.output_bias);
+        b.linear("in_proj", role, projected, self.hidden, bias);
+        b.linear("out_proj", role, self.hidden, inner, output_bias);
         if self.norm {
             b.norm("norm", inner, false);
         }

@@ -118,7 +118,10 @@ fn mixer(fields: &Fields<'_>, hidden: u64, kin: Kin) -> Result<Mamba2> {
         Kin::Bamba | Kin::Granite => mixer,
         Kin::FalconH1 => Mamba2 {
             norm: fields.flag_or("mamba_rms_norm", false)?,
-            output_bias: fields.flag_or("projectors_bias", false)?,
+            bias: [
+                fields.flag_or("mamba_proj_bias", false)?,
+                fields.flag_or("projectors_bias", false)?,
+            ],
             ..mixer
         },
     })

@@ -197,20 +197,20 @@ fn plans(fields: &Fields<'_>, layers: u64) -> Result<Vec<Plan>> {
                 .collect(),
         },
     };
-    let sparse: Vec<bool> = match fields.opt_layer_texts("mlp_layer_types", layers)? {
-        Some(kinds) => kinds
-            .into_iter()
-            .map(|kind| match kind {
-                "dense" => Ok(false),
-                "sparse" => Ok(true),
-                other => Err(wrong("mlp_layer_types", other)),
-            })
-            .collect::<Result<_>>()?,
-        None => {
+    let sparse: Vec<bool> =
+        if let Some(kinds) = fields.opt_layer_texts("mlp_layer_types", layers)? {
+            kinds
+                .into_iter()
+                .map(|kind| match kind {
+                    "dense" => Ok(false),
+                    "sparse" => Ok(true),
+                    other => Err(wrong("mlp_layer_types", other)),
+                })
+                .collect::<Result<_>>()?
+        } else {
             let dense = fields.count_or("dense_mlp_idx", 0)?;
             (0..layers).map(|layer| layer >= dense).collect()
-        }
-    };
+        };
     let both = slides.into_iter().zip(sparse);
     Ok(both
         .map(|(slides, sparse)| Plan { slides, sparse })
@@ -219,10 +219,10 @@ fn plans(fields: &Fields<'_>, layers: u64) -> Result<Vec<Plan>> {
 
 /// The heads of attention of one kind.
 #[derive(Clone, Copy)]
-pub struct Heads {
+pub struct Geometry {
     /// Query heads.
     pub heads: u64,
-    /// Heads of keys and values.
+    /// Geometry of keys and values.
     pub kv_heads: u64,
     /// Numbers per head.
     pub head_dim: u64,
@@ -232,7 +232,7 @@ pub struct Heads {
     pub reach: Reach,
 }
 
-impl Heads {
+impl Geometry {
     /// The heads of the layers that see all tokens, and of those with a window.
     ///
     /// # Errors
@@ -289,7 +289,7 @@ struct Block<'n> {
     names: &'n Names,
     hidden: u64,
     /// With all tokens, and within the window.
-    heads: [Heads; 2],
+    heads: [Geometry; 2],
     relative: u64,
     kernel: u64,
     dense_width: u64,
@@ -310,7 +310,7 @@ impl<'n> Block<'n> {
         Ok(Self {
             names,
             hidden,
-            heads: Heads::read(fields, [(64, 8), (64, 16)], 512)?,
+            heads: Geometry::read(fields, [(64, 8), (64, 16)], 512)?,
             relative: fields.size_or("d_rel", 16)?,
             kernel: fields.size_or("conv_kernel_size|sconv_kernel_size", 4)?,
             dense_width,
@@ -339,9 +339,9 @@ impl<'n> Block<'n> {
         }
         b.scope("mlp.", |b| {
             if plan.sparse {
-                self.sparse(b)
+                self.sparse(b);
             } else {
-                self.dense(b)
+                self.dense(b);
             }
         });
         b.mixer(heads.mixer());
@@ -353,7 +353,7 @@ impl<'n> Block<'n> {
         convolution(b, &name, channels, self.kernel, false);
     }
 
-    fn attention(&self, b: &mut Builder, of: &Heads) {
+    fn attention(&self, b: &mut Builder, of: &Geometry) {
         let role = Role::Attention;
         let hidden = self.hidden;
         let [query, key, value, relative, output] = self.names.projections;

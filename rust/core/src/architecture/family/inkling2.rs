@@ -5,7 +5,7 @@
 //! published files.
 
 use super::Family;
-use super::inkling::Heads;
+use super::inkling::Geometry;
 use crate::architecture::builder::{Builder, group};
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::layer::{FeedForward, Stack};
@@ -89,7 +89,7 @@ fn slides(fields: &Fields<'_>, layers: u64) -> Result<Vec<bool>> {
 struct Block {
     hidden: u64,
     /// With all tokens, and within the window.
-    heads: [Heads; 2],
+    heads: [Geometry; 2],
     relative: u64,
     kernel: u64,
     width: u64,
@@ -101,7 +101,7 @@ impl Block {
     fn read(fields: &Fields<'_>, hidden: u64) -> Result<Self> {
         Ok(Self {
             hidden,
-            heads: Heads::read(fields, [(48, 8), (48, 8)], 1024)?,
+            heads: Geometry::read(fields, [(48, 8), (48, 8)], 1024)?,
             relative: fields.size_or("d_rel", 16)?,
             kernel: fields.size_or("conv_kernel_size|sconv_kernel_size", 4)?,
             width: fields.size_or("moe_intermediate_size|intermediate_size", 2304)?,
@@ -155,7 +155,7 @@ impl Block {
         b.mixer(heads.convolutions(hidden, kernel));
     }
 
-    fn attention(&self, b: &mut Builder, of: &Heads, slides: bool) {
+    fn attention(&self, b: &mut Builder, of: &Geometry, slides: bool) {
         let role = Role::Attention;
         let Self {
             hidden,

@@ -90,7 +90,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
                     reach,
                     ..attention.clone()
                 }
-                .add(b)
+                .add(b);
             }),
             None => b.scope("conv.", |b| short_convolution::add(b, hidden, kernel, bias)),
         }

@@ -94,8 +94,7 @@ fn second_mixer(fields: &Fields<'_>, hidden: u64) -> Result<Mamba2> {
         state: fields.size_or("state_size", 128)?,
         kernel: fields.size_or("conv_kernel", 4)?,
         convolution_bias: fields.flag_or("use_conv_bias", true)?,
-        bias,
-        output_bias: bias,
+        bias: [bias; 2],
         norm: true,
         dtype: state_dtype(fields)?,
     })

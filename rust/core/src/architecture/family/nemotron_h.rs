@@ -43,11 +43,11 @@ struct Blocks {
     mixer: Option<Mamba2>,
     width: u64,
     bias: bool,
-    experts: Option<Experts>,
+    experts: Option<Mixture>,
 }
 
 /// Experts of two matrices, which work in a narrower space if there is one.
-struct Experts {
+struct Mixture {
     experts: u64,
     chosen: u64,
     width: u64,
@@ -153,21 +153,15 @@ fn prediction(fields: &Fields<'_>) -> Result<Vec<Step>> {
     if steps == 0 {
         return Ok(Vec::new());
     }
-    let kinds = match kinds(
-        fields,
-        "mtp_layers_block_type",
-        "mtp_hybrid_override_pattern",
-    )? {
-        Some(kinds) => kinds,
-        None => {
-            fields.assume(
-                "mtp_layers_block_type",
-                "attention, moe",
-                "not in the config; the default of its model class",
-            );
-            vec![Kind::Attention, Kind::Experts]
-        }
-    };
+    let pattern = "mtp_hybrid_override_pattern";
+    let kinds = kinds(fields, "mtp_layers_block_type", pattern)?.unwrap_or_else(|| {
+        fields.assume(
+            pattern,
+            "*E",
+            "not in the config; the default of its model class",
+        );
+        vec![Kind::Attention, Kind::Experts]
+    });
     let end = kinds.len().saturating_sub(1);
     Ok((0..steps)
         .flat_map(|_| {
@@ -216,7 +210,7 @@ impl Blocks {
             },
             bias,
             experts: if experts {
-                Some(Experts::read(fields)?)
+                Some(Mixture::read(fields)?)
             } else {
                 None
             },
@@ -273,14 +267,13 @@ fn mixer(fields: &Fields<'_>, hidden: u64) -> Result<Mamba2> {
         state: fields.size_or("ssm_state_size", 128)?,
         kernel: fields.size_or("mamba_d_conv|conv_kernel", 4)?,
         convolution_bias: fields.flag_or("mamba_conv_bias|use_conv_bias", true)?,
-        bias,
-        output_bias: bias,
+        bias: [bias; 2],
         norm: true,
         dtype: state_dtype(fields)?,
     })
 }
 
-impl Experts {
+impl Mixture {
     fn read(fields: &Fields<'_>) -> Result<Self> {
         let shared = fields.count_or("n_shared_experts", 1)?;
         if shared != 1 {
@@ -324,7 +317,7 @@ impl Experts {
             });
         });
         b.scope("shared_experts.", |b| {
-            plain(b, names, Role::SharedExpert, hidden, shared, false)
+            plain(b, names, Role::SharedExpert, hidden, shared, false);
         });
         if let Some(latent) = latent {
             b.linear("fc1_latent_proj", Role::Expert, latent, hidden, false);

@@ -72,13 +72,8 @@ fn delta_net(fields: &Fields<'_>, hidden: u64, heads: u64) -> Result<DeltaNet> {
         "linear_num_key_heads",
         key_heads,
     )?;
-    let key_dim = match fields.opt_size("linear_key_head_dim")? {
-        Some(key_dim) => key_dim,
-        None => {
-            let three_quarters = 3 * hidden / (4 * key_heads);
-            fields.size_or("linear_key_head_dim", three_quarters.max(1))?
-        }
-    };
+    let three_quarters = (3 * hidden / (4 * key_heads)).max(1);
+    let key_dim = fields.size_or("linear_key_head_dim", three_quarters)?;
     Ok(DeltaNet {
         hidden,
         key_heads,

@@ -271,10 +271,7 @@ impl Grams {
 /// The primes from a number on.
 fn primes_from(base: u64) -> impl Iterator<Item = u64> {
     let is_prime = |number: u64| {
-        number >= 2
-            && (2..)
-                .take_while(|divisor| divisor * divisor <= number)
-                .all(|divisor| !number.is_multiple_of(divisor))
+        number >= 2 && (2..=number.isqrt()).all(|divisor| !number.is_multiple_of(divisor))
     };
     (base..).filter(move |&number| is_prime(number))
 }

@@ -1,4 +1,4 @@
-//! RecurrentGemma: gated linear recurrences, and attention within a window.
+//! Recurrent Gemma: gated linear recurrences, and attention within a window.
 //!
 //! Source: transformers `models/recurrent_gemma`, which names both kinds of mixer `temporal_block`.
 
@@ -14,7 +14,7 @@ use crate::architecture::mamba::{convolution, kept};
 use crate::architecture::place::Place;
 use crate::checkpoint::Role;
 
-/// RecurrentGemma.
+/// Recurrent Gemma.
 pub const FAMILY: Family = Family {
     name: "recurrent-gemma",
     model_types: &["recurrent_gemma"],

@@ -164,8 +164,7 @@ fn second_state(fields: &Fields<'_>, hidden: u64) -> Result<Mamba2> {
         state: fields.size_or("mamba_d_state", 64)?,
         kernel: fields.size_or("mamba_d_conv", 4)?,
         convolution_bias: true,
-        bias,
-        output_bias: bias,
+        bias: [bias; 2],
         norm: true,
         dtype: state_dtype(fields)?,
     })

@@ -31,7 +31,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     };
     let hidden = frame.hidden;
     let attention = Attention::read(fields, hidden)?;
-    let experts = Experts::read(fields, hidden)?;
+    let experts = Mixture::read(fields, hidden)?;
     let layers = fields.repeats("num_hidden_layers")?;
     let plans = (0_u64..)
         .zip(reaches(fields, layers)?)
@@ -159,7 +159,7 @@ impl Attention {
 }
 
 /// Experts, of which each token visits one or none.
-struct Experts {
+struct Mixture {
     hidden: u64,
     experts: u64,
     chosen: u64,
@@ -167,7 +167,7 @@ struct Experts {
     router: u64,
 }
 
-impl Experts {
+impl Mixture {
     fn read(fields: &Fields<'_>, hidden: u64) -> Result<Self> {
         Ok(Self {
             hidden,
