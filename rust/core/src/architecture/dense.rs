@@ -282,6 +282,7 @@ pub fn attention<'n>(
     defaults: &Defaults,
 ) -> Result<Attention<'n>> {
     const KV_HEADS: &str = "num_key_value_heads";
+    const HEAD_DIM: &str = "head_dim|attention_head_dim";
     let heads = fields.size_or("num_attention_heads", defaults.heads)?;
     let kv_heads = match defaults.kv_heads {
         // The classes turn a null into as many as query heads.
@@ -293,7 +294,6 @@ pub fn attention<'n>(
         )?,
     };
     fields.divide("num_attention_heads", heads, KV_HEADS, kv_heads)?;
-    const HEAD_DIM: &str = "head_dim|attention_head_dim";
     let head_dim = match (fields.opt_size(HEAD_DIM)?, defaults.head_dim) {
         (Some(head_dim), _) => head_dim,
         (None, Some(default)) if !fields.is_null("head_dim") => {
@@ -412,13 +412,12 @@ pub fn refuse_foreign(fields: &Fields<'_>, own: &[&str]) -> Result<()> {
             continue;
         }
         let asks = match fields.value(name) {
-            None => false,
+            None | Some(Value::Null) => false,
             Some(Value::Bool(flag)) => *flag,
             Some(Value::Number(number)) => number.as_u64().is_none_or(|number| number > harmless),
             Some(Value::Array(list)) => !list.is_empty(),
             Some(Value::Object(object)) => !object.is_empty(),
             Some(Value::String(text)) => !text.is_empty(),
-            Some(Value::Null) => false,
         };
         if asks {
             return Err(fields.error(
@@ -428,4 +427,105 @@ pub fn refuse_foreign(fields: &Fields<'_>, own: &[&str]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::architecture::Architecture;
+    use crate::architecture::cache::Cache;
+    use crate::architecture::config::Result;
+    use crate::architecture::layer::Reach;
+    use serde_json::{Value, json};
+
+    fn derive(changes: &Value) -> Result<Architecture> {
+        let mut config = json!({
+            "architectures": ["MistralForCausalLM"],
+            "model_type": "mistral",
+            "hidden_size": 64,
+            "intermediate_size": 96,
+            "num_attention_heads": 8,
+            "num_hidden_layers": 2,
+            "vocab_size": 100,
+        });
+        for (name, value) in changes.as_object().into_iter().flatten() {
+            config[name] = value.clone();
+        }
+        Architecture::from_config(config, None)
+    }
+
+    fn cache(changes: &Value) -> Vec<Cache> {
+        derive(changes).map_or_else(|_| Vec::new(), |mistral| mistral.layers[0].caches())
+    }
+
+    #[test]
+    fn a_null_turns_off_what_a_missing_field_takes_from_its_class() {
+        let sliding = Reach::Sliding(4096);
+        // Sixteen heads of four numbers: the class has 8 heads of keys and values, a null has as many as queries.
+        let heads = json!({"num_attention_heads": 16});
+        let own = Cache::KeyValue {
+            width: 2 * 8 * 4,
+            reach: sliding,
+        };
+        assert_eq!(cache(&heads), [own]);
+        let none =
+            json!({"num_attention_heads": 16, "sliding_window": null, "num_key_value_heads": null});
+        let full = Cache::KeyValue {
+            width: 2 * 16 * 4,
+            reach: Reach::Full,
+        };
+        assert_eq!(cache(&none), [full]);
+    }
+
+    #[test]
+    fn what_a_class_took_is_told() {
+        let mistral = derive(&json!({})).unwrap();
+        let told = |field: &str, value: &str| {
+            mistral
+                .assumptions
+                .iter()
+                .any(|told| told.field == field && told.value == value)
+        };
+        assert!(told("num_key_value_heads", "8"));
+        assert!(told("sliding_window", "4096"));
+    }
+
+    #[test]
+    fn parts_that_a_family_lacks_are_refused() {
+        for (name, value) in [
+            ("num_experts", json!(8)),
+            ("use_qk_norm", json!(true)),
+            ("block_configs", json!([{}])),
+            ("attention_bias", json!(true)),
+        ] {
+            let error = derive(&json!({name: value})).unwrap_err();
+            assert_eq!(error.field, name);
+        }
+        for (name, value) in [
+            ("num_experts", json!(1)),
+            ("use_qk_norm", json!(false)),
+            ("block_configs", json!(null)),
+        ] {
+            assert!(derive(&json!({name: value})).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_class_of_another_make_is_refused() {
+        for class in ["LlamaForCausalLM", "MistralForCausalLMEagle3"] {
+            let error = derive(&json!({"architectures": [class]})).unwrap_err();
+            assert_eq!(error.field, "architectures");
+        }
+    }
+
+    #[test]
+    fn an_assumed_type_is_what_the_family_reads() {
+        let config = json!({"model_type": "novel", "hidden_size": 64, "num_attention_heads": 4,
+            "num_key_value_heads": 4, "num_hidden_layers": 1});
+        let novel = Architecture::from_config(config, Some("qwen2")).unwrap();
+        let bias = |template: &crate::architecture::template::Template| {
+            template.pattern.ends_with("q_proj.bias")
+        };
+        assert!(novel.templates.iter().any(bias));
+        assert_eq!(novel.model_type, "novel");
+    }
 }

@@ -172,10 +172,10 @@ impl<'p> Place<'p> {
             }),
             Top::LanguageModel if tied => {}
             Top::LanguageModel => b.scope(self.head, |b| {
-                b.linear(name, Role::Head, vocabulary, hidden, bias)
+                b.linear(name, Role::Head, vocabulary, hidden, bias);
             }),
             Top::SequenceClassifier => {
-                b.linear("score", Role::Head, labels(fields)?, hidden, false)
+                b.linear("score", Role::Head, labels(fields)?, hidden, false);
             }
             Top::TokenClassifier => b.linear("score", Role::Head, labels(fields)?, hidden, true),
             Top::QuestionAnswering => b.linear("qa_outputs", Role::Head, 2, hidden, true),

@@ -46,9 +46,9 @@ mod flint;
 mod fnet;
 mod fsmt;
 mod funnel;
+mod gemma;
 mod gemma3n;
 mod gemma4;
-mod gemma;
 mod glm;
 mod glm_moe;
 mod gpt2;
@@ -59,7 +59,6 @@ mod gptj;
 mod granite_moe;
 mod grok;
 mod hrm;
-mod hrm_text;
 mod hunyuan_moe;
 mod inkling2;
 mod inkling;
@@ -69,8 +68,8 @@ mod jetmoe;
 mod kimi_linear;
 mod laguna;
 mod lfm;
-mod llama4;
 mod llama;
+mod llama4;
 mod longcat;
 mod luke;
 mod mamba;
@@ -82,6 +81,7 @@ mod mobilebert;
 mod moonshine;
 mod mpnet;
 mod mpt;
+mod muse;
 mod nanochat;
 mod nemotron_h;
 mod nemotron_nas;
@@ -94,8 +94,8 @@ mod persimmon;
 mod phi;
 mod pix2struct;
 mod prophetnet;
-mod qwen4;
 mod qwen;
+mod qwen4;
 mod qwen_moe;
 mod qwen_next;
 mod recurrent_gemma;
@@ -180,7 +180,6 @@ pub static FAMILIES: &[Family] = &[
     granite_moe::FAMILY,
     grok::FAMILY,
     hrm::FAMILY,
-    hrm_text::FAMILY,
     hunyuan_moe::FAMILY,
     inkling2::FAMILY,
     inkling::FAMILY,
@@ -203,6 +202,7 @@ pub static FAMILIES: &[Family] = &[
     moonshine::FAMILY,
     mpnet::FAMILY,
     mpt::FAMILY,
+    muse::FAMILY,
     nanochat::FAMILY,
     nemotron_h::FAMILY,
     nemotron_nas::FAMILY,
