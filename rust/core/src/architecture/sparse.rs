@@ -5,6 +5,7 @@
 use super::config::{Fields, Result};
 use super::feed_forward::Experts;
 use super::mixture;
+use serde_json::Value;
 
 /// What a config that leaves out a field about experts gets from its class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ pub fn experts<'n>(fields: &Fields<'_>, hidden: u64, defaults: &Defaults) -> Res
 }
 
 /// Whether each layer has experts: `mlp_layer_types`, or all from `first_k_dense_replace` on whose number
-/// `moe_layer_freq` divides.
+/// `moe_layer_freq` divides, or for which it has a 1 if it is a list.
 ///
 /// # Errors
 /// If a field is wrong.
@@ -50,7 +51,19 @@ pub fn sparse_layers(fields: &Fields<'_>, layers: u64, dense: u64) -> Result<Vec
         None if fields.has("mlp_layer_types") => dense,
         None => fields.count_or("first_k_dense_replace", dense)?,
     };
-    let period = fields.opt_size("moe_layer_freq")?.unwrap_or(1);
+    let name = "moe_layer_freq";
+    if fields.value(name).is_some_and(Value::is_array) {
+        let listed = fields.opt_counts(name)?.unwrap_or_default();
+        if (listed.len() as u64) < layers {
+            let message = format!("has {} items for {layers} layers", listed.len());
+            return Err(fields.error(name, message));
+        }
+        return mixture::sparse_layers(fields, layers, |layer| {
+            let has = |at: usize| listed.get(at).is_some_and(|&has| has > 0);
+            layer >= dense && usize::try_from(layer).is_ok_and(has)
+        });
+    }
+    let period = fields.opt_size(name)?.unwrap_or(1);
     mixture::sparse_layers(fields, layers, |layer| {
         layer >= dense && layer.is_multiple_of(period)
     })

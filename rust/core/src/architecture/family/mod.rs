@@ -17,6 +17,7 @@ mod aria;
 mod axk2;
 mod baichuan;
 mod bailing_hybrid;
+mod bailing_moe;
 mod bamba;
 mod bart;
 mod bert;
@@ -38,6 +39,7 @@ mod dia;
 mod diffllama;
 mod distilbert;
 mod doge;
+mod dots3_note;
 mod ernie_moe;
 mod exaone;
 mod exaone_moe;
@@ -62,6 +64,7 @@ mod hrm;
 mod hunyuan_moe;
 mod inkling2;
 mod inkling;
+mod hunyuan_v4;
 mod internlm2;
 mod jamba;
 mod jetmoe;
@@ -139,6 +142,7 @@ pub static FAMILIES: &[Family] = &[
     axk2::FAMILY,
     baichuan::FAMILY,
     bailing_hybrid::FAMILY,
+    bailing_moe::FAMILY,
     bamba::FAMILY,
     bart::FAMILY,
     bert::FAMILY,
@@ -159,6 +163,7 @@ pub static FAMILIES: &[Family] = &[
     diffllama::FAMILY,
     distilbert::FAMILY,
     doge::FAMILY,
+    dots3_note::FAMILY,
     ernie_moe::FAMILY,
     exaone::FAMILY,
     exaone_moe::FAMILY,
@@ -183,6 +188,7 @@ pub static FAMILIES: &[Family] = &[
     hunyuan_moe::FAMILY,
     inkling2::FAMILY,
     inkling::FAMILY,
+    hunyuan_v4::FAMILY,
     internlm2::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,
