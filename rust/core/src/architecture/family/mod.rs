@@ -62,9 +62,9 @@ mod granite_moe;
 mod grok;
 mod hrm;
 mod hunyuan_moe;
-mod inkling2;
-mod inkling;
 mod hunyuan_v4;
+mod inkling;
+mod inkling2;
 mod internlm2;
 mod jamba;
 mod jetmoe;
@@ -186,9 +186,9 @@ pub static FAMILIES: &[Family] = &[
     grok::FAMILY,
     hrm::FAMILY,
     hunyuan_moe::FAMILY,
+    hunyuan_v4::FAMILY,
     inkling2::FAMILY,
     inkling::FAMILY,
-    hunyuan_v4::FAMILY,
     internlm2::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,
