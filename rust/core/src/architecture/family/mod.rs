@@ -103,6 +103,8 @@ mod qwen_moe;
 mod qwen_next;
 mod recurrent_gemma;
 mod rwkv;
+mod rwkv6;
+mod rwkv7;
 mod squeezebert;
 mod stablelm;
 mod starcoder2;
@@ -226,6 +228,8 @@ pub static FAMILIES: &[Family] = &[
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
     recurrent_gemma::FAMILY,
+    rwkv6::FAMILY,
+    rwkv7::FAMILY,
     rwkv::FAMILY,
     squeezebert::FAMILY,
     stablelm::FAMILY,
