@@ -49,6 +49,11 @@ pub enum Layout<'n> {
 
 /// Experts behind a router.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    reason = "independent switches in the words of the field"
+)]
 pub struct Experts<'n> {
     /// Width of the residual stream.
     pub hidden: u64,
@@ -84,7 +89,7 @@ pub struct Experts<'n> {
     pub shared_gate: Option<&'n str>,
 }
 
-impl<'n> Experts<'n> {
+impl Experts<'_> {
     /// Experts as most families have them: `gate` and `experts.N`, nothing shared.
     #[must_use]
     pub const fn new(hidden: u64, experts: u64, chosen: u64, width: u64) -> Self {
@@ -128,7 +133,7 @@ impl<'n> Experts<'n> {
                 // `COUNT_LIMIT` bounds their number.
                 let numbers = Numbers::Below(u32::try_from(experts).unwrap_or(u32::MAX));
                 b.each(self.prefix, numbers, |b| {
-                    gated(b, names, Role::Expert, hidden, width, self.bias)
+                    gated(b, names, Role::Expert, hidden, width, self.bias);
                 });
             }
             Layout::FusedTransposed([gate_up, down]) => self.all(b, |b| {

@@ -1,4 +1,4 @@
-//! The text model of Gemma 3n: several residual streams (AltUp), low-rank residuals (LAuReL), inputs for each layer,
+//! The text model of Gemma 3n: several residual streams (`AltUp`), low-rank residuals (`LAuReL`), inputs for each layer,
 //! shared keys and values in the last layers.
 //!
 //! Source: transformers `models/gemma3n`.
@@ -70,7 +70,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
                     shared_with,
                     ..attention.clone()
                 }
-                .add(b)
+                .add(b);
             });
             dense(b, "mlp.", hidden, width, false);
             for norm in [

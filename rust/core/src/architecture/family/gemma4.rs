@@ -66,7 +66,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
         None
     };
     let experts = if !unified && fields.flag_or("enable_moe_block", false)? {
-        Some(Experts {
+        Some(Beside {
             experts: fields.repeats("num_experts")?,
             chosen: fields.size("top_k_experts")?,
             width: fields.size("moe_intermediate_size|expert_intermediate_size")?,
@@ -85,7 +85,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
                 keys_are_values: keys_are_values && plan.reach == Reach::Full,
                 ..attention.clone()
             }
-            .add(b)
+            .add(b);
         });
         dense(b, "mlp.", hidden, plan.width, false);
         if let Some(experts) = &experts {
@@ -112,13 +112,13 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
 }
 
 /// Experts, whose output is added to that of the dense network beside them.
-struct Experts {
+struct Beside {
     experts: u64,
     chosen: u64,
     width: u64,
 }
 
-impl Experts {
+impl Beside {
     fn add(&self, b: &mut Builder, hidden: u64) {
         let Self {
             experts,

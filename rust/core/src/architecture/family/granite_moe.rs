@@ -1,4 +1,4 @@
-//! Granite with experts: GraniteMoe, with a shared expert (GraniteMoeShared), and with windows and sinks as well.
+//! Granite with experts: `GraniteMoe`, with a shared expert (`GraniteMoeShared`), and with windows and sinks as well.
 //!
 //! Source: transformers `models/granitemoe`, `models/granitemoeshared` and `models/granitemoe_swa`. Version 5 renames
 //! the experts of the first two, and saves them under the published names.

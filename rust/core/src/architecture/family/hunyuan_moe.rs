@@ -109,9 +109,10 @@ fn plans(fields: &Fields<'_>, layers: u64, width: u64, known: bool) -> Result<Ve
     let inner = per_layer(fields, "moe_intermediate_size", layers, width, SIZE_LIMIT)?;
     let shared = per_layer(fields, "num_shared_expert", layers, 1, COUNT_LIMIT)?;
     let skipped = fields.count_or("moe_layer_num_skipped", 0)?;
-    let sharing = match fields.flag_or("use_cla", false)? {
-        true => fields.size_or("cla_share_factor", 1)?,
-        false => 1,
+    let sharing = if fields.flag_or("use_cla", false)? {
+        fields.size_or("cla_share_factor", 1)?
+    } else {
+        1
     };
     let all = experts.into_iter().zip(chosen).zip(inner).zip(shared);
     Ok((0..layers)

@@ -1,4 +1,4 @@
-//! OLMo with experts: OLMoE, and FlexOlmo, which norms behind the blocks instead of before them.
+//! OLMo with experts: `OLMoE`, and `FlexOlmo`, which norms behind the blocks instead of before them.
 //!
 //! Source: transformers `models/olmoe` and `models/flex_olmo`.
 
