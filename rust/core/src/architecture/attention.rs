@@ -20,6 +20,10 @@ pub enum HeadNorm {
 
 /// An attention block.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches in the words of the field"
+)]
 pub struct Attention<'n> {
     /// Width of the residual stream.
     pub hidden: u64,
@@ -175,12 +179,6 @@ impl<'n> Attention<'n> {
 
     /// Adds its tensors to the scope that is open, which ends in a dot, and tells the layer of it.
     pub fn add(&self, b: &mut Builder) {
-        self.add_without_mixer(b);
-        b.mixer(self.mixer());
-    }
-
-    /// Adds its tensors only, for a family that has more to tell the layer than [`Self::mixer`] does.
-    pub fn add_without_mixer(&self, b: &mut Builder) {
         let role = Role::Attention;
         let [query, key, value, output] = self.names;
         let queries = self.heads * self.head_dim;
@@ -238,6 +236,7 @@ impl<'n> Attention<'n> {
                 );
             }
         }
+        b.mixer(self.mixer());
     }
 
     /// What the layer is told.

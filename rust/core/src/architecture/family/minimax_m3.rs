@@ -9,7 +9,7 @@ use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::decoder::Frame;
 use crate::architecture::feed_forward::{Experts, Layout, dense};
-use crate::architecture::layer::{FeedForward, Mixer};
+use crate::architecture::layer::FeedForward;
 use crate::architecture::mixture::sparse_layers;
 use crate::architecture::place::Place;
 use crate::architecture::prediction;
@@ -65,22 +65,14 @@ fn add(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>, published: bool)
         .zip(expert_layers(fields, layers)?);
     frame.add(b, fields, place, plans, |b, &(indexed, sparse)| {
         b.scope("self_attn.", |b| {
-            attention.add_without_mixer(b);
-            let indexer_dim = if indexed {
+            Attention {
+                indexer_dim: if indexed { indexer.dim } else { 0 },
+                ..attention.clone()
+            }
+            .add(b);
+            if indexed {
                 indexer.add(b, hidden, published);
-                indexer.dim
-            } else {
-                0
-            };
-            b.mixer(Mixer::Attention {
-                heads: attention.heads,
-                kv_heads: attention.kv_heads,
-                key_dim: attention.head_dim,
-                value_dim: attention.value_dim,
-                reach: attention.reach,
-                indexer_dim,
-                shared_with: None,
-            });
+            }
         });
         match (sparse, published) {
             (true, true) => b.scope("block_sparse_moe.", |b| experts.add(b)),

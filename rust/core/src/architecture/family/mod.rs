@@ -51,6 +51,7 @@ mod funnel;
 mod gemma3n;
 mod gemma4;
 mod gemma;
+mod gemma4_multimodal;
 mod glm;
 mod glm_moe;
 mod gpt2;
@@ -174,9 +175,10 @@ pub static FAMILIES: &[Family] = &[
     fnet::FAMILY,
     fsmt::FAMILY,
     funnel::FAMILY,
+    gemma::FAMILY,
     gemma3n::FAMILY,
     gemma4::FAMILY,
-    gemma::FAMILY,
+    gemma4_multimodal::FAMILY,
     glm::FAMILY,
     glm_moe::FAMILY,
     gpt2::FAMILY,
@@ -189,16 +191,16 @@ pub static FAMILIES: &[Family] = &[
     hrm::FAMILY,
     hunyuan_moe::FAMILY,
     hunyuan_v4::FAMILY,
-    inkling2::FAMILY,
     inkling::FAMILY,
+    inkling2::FAMILY,
     internlm2::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,
     kimi_linear::FAMILY,
     laguna::FAMILY,
     lfm::FAMILY,
-    llama4::FAMILY,
     llama::FAMILY,
+    llama4::FAMILY,
     longcat::FAMILY,
     luke::FAMILY,
     mamba::FAMILY,
@@ -223,8 +225,8 @@ pub static FAMILIES: &[Family] = &[
     phi::FAMILY,
     pix2struct::FAMILY,
     prophetnet::FAMILY,
-    qwen4::FAMILY,
     qwen::FAMILY,
+    qwen4::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
     recurrent_gemma::FAMILY,
