@@ -51,7 +51,6 @@ mod funnel;
 mod gemma;
 mod gemma3n;
 mod gemma4;
-mod gemma;
 mod gemma4_multimodal;
 mod glm;
 mod glm_moe;
@@ -176,10 +175,10 @@ pub static FAMILIES: &[Family] = &[
     fnet::FAMILY,
     fsmt::FAMILY,
     funnel::FAMILY,
-    gemma::FAMILY,
     gemma3n::FAMILY,
     gemma4::FAMILY,
     gemma4_multimodal::FAMILY,
+    gemma::FAMILY,
     glm::FAMILY,
     glm_moe::FAMILY,
     gpt2::FAMILY,
@@ -192,16 +191,16 @@ pub static FAMILIES: &[Family] = &[
     hrm::FAMILY,
     hunyuan_moe::FAMILY,
     hunyuan_v4::FAMILY,
-    inkling::FAMILY,
     inkling2::FAMILY,
+    inkling::FAMILY,
     internlm2::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,
     kimi_linear::FAMILY,
     laguna::FAMILY,
     lfm::FAMILY,
-    llama::FAMILY,
     llama4::FAMILY,
+    llama::FAMILY,
     longcat::FAMILY,
     luke::FAMILY,
     mamba::FAMILY,
@@ -226,8 +225,8 @@ pub static FAMILIES: &[Family] = &[
     phi::FAMILY,
     pix2struct::FAMILY,
     prophetnet::FAMILY,
-    qwen::FAMILY,
     qwen4::FAMILY,
+    qwen::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
     recurrent_gemma::FAMILY,
