@@ -179,11 +179,12 @@ impl Mixer {
                 rope_dim,
                 reach,
                 indexer_dim,
+                indexer_ratio,
                 ..
             } => {
                 let width = rank.saturating_add(rope_dim);
                 let mut caches = vec![Cache::Latent { width, reach }];
-                caches.extend(indexer(indexer_dim, 1));
+                caches.extend(indexer(indexer_dim, indexer_ratio));
                 caches
             }
             Self::Compressed {

@@ -98,8 +98,10 @@ pub enum Mixer {
         value_dim: u64,
         /// Which tokens it sees.
         reach: Reach,
-        /// Numbers of an indexer's key that are kept per token beside the cache; 0 without an indexer.
+        /// Numbers of an indexer's key that are kept beside the cache; 0 without an indexer.
         indexer_dim: u64,
+        /// Tokens that share one such key.
+        indexer_ratio: u64,
     },
     /// Attention over keys and values that stand for several tokens each (DeepSeek V4), beside a window.
     Compressed {

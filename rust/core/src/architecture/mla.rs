@@ -53,10 +53,12 @@ pub struct Defaults {
 pub struct Indexer {
     /// Its query heads.
     pub heads: u64,
-    /// Numbers per head, and of the one key per token that it keeps.
+    /// Numbers per head, and of the keys that it keeps.
     pub dim: u64,
     /// The width of what its queries are made from.
     pub inputs: u64,
+    /// Tokens that share one key.
+    pub ratio: u64,
 }
 
 impl Indexer {
@@ -69,6 +71,7 @@ impl Indexer {
             heads: fields.size_or("index_n_heads", heads)?,
             dim: fields.size_or("index_head_dim", dim)?,
             inputs,
+            ratio: 1,
         })
     }
 
@@ -193,6 +196,7 @@ impl Latent<'_> {
             value_dim: self.value_dim,
             reach: self.reach,
             indexer_dim: self.indexer.map_or(0, |indexer| indexer.dim),
+            indexer_ratio: self.indexer.map_or(1, |indexer| indexer.ratio),
         }
     }
 }

@@ -312,7 +312,9 @@ impl<'n> Block<'n> {
                 (ratio, 0)
             }
             Compression::Sparse(ratio) => {
-                let Indexer { heads, dim, inputs } = self.indexer;
+                let Indexer {
+                    heads, dim, inputs, ..
+                } = self.indexer;
                 self.compressor(b, ratio, head_dim, 2);
                 b.scope("indexer.", |b| {
                     b.linear("wq_b", role, heads * dim, inputs, false);

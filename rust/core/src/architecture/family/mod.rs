@@ -53,6 +53,7 @@ mod gemma3n;
 mod gemma4;
 mod gemma4_multimodal;
 mod glm;
+mod glm5_next;
 mod glm_moe;
 mod gpt2;
 mod gpt_neo;
@@ -80,6 +81,7 @@ mod mamba;
 mod mimo_flash;
 mod minimax;
 mod minimax_m3;
+mod mistral_large4;
 mod mixtral;
 mod mobilebert;
 mod moonshine;
@@ -179,6 +181,7 @@ pub static FAMILIES: &[Family] = &[
     gemma4::FAMILY,
     gemma4_multimodal::FAMILY,
     gemma::FAMILY,
+    glm5_next::FAMILY,
     glm::FAMILY,
     glm_moe::FAMILY,
     gpt2::FAMILY,
@@ -207,6 +210,7 @@ pub static FAMILIES: &[Family] = &[
     mimo_flash::FAMILY,
     minimax::FAMILY,
     minimax_m3::FAMILY,
+    mistral_large4::FAMILY,
     mixtral::FAMILY,
     mobilebert::FAMILY,
     moonshine::FAMILY,
