@@ -24,6 +24,7 @@ mod bert;
 mod bert_kin;
 mod bitnet;
 mod bloom;
+mod canine;
 mod chatglm;
 mod clip;
 mod cohere;
@@ -41,6 +42,7 @@ mod distilbert;
 mod doge;
 mod dots3_note;
 mod ernie_moe;
+mod eurobert;
 mod exaone;
 mod exaone_moe;
 mod falcon;
@@ -67,6 +69,11 @@ mod hunyuan_moe;
 mod hunyuan_v4;
 mod inkling;
 mod inkling2;
+mod gte;
+mod hrm;
+mod hrm_text;
+mod hunyuan_moe;
+mod ibert;
 mod internlm2;
 mod jamba;
 mod jetmoe;
@@ -85,6 +92,7 @@ mod mistral_large4;
 mod mixtral;
 mod mobilebert;
 mod moonshine;
+mod modernbert;
 mod mpnet;
 mod mpt;
 mod muse;
@@ -92,6 +100,7 @@ mod nanochat;
 mod nemotron_h;
 mod nemotron_nas;
 mod nllb_moe;
+mod nomic_bert;
 mod olmo;
 mod olmo_hybrid;
 mod olmo_moe;
@@ -153,6 +162,7 @@ pub static FAMILIES: &[Family] = &[
     bert::FAMILY,
     bitnet::FAMILY,
     bloom::FAMILY,
+    canine::FAMILY,
     chatglm::FAMILY,
     clip::FAMILY,
     cohere::FAMILY,
@@ -170,6 +180,7 @@ pub static FAMILIES: &[Family] = &[
     doge::FAMILY,
     dots3_note::FAMILY,
     ernie_moe::FAMILY,
+    eurobert::FAMILY,
     exaone::FAMILY,
     exaone_moe::FAMILY,
     falcon::FAMILY,
@@ -196,6 +207,11 @@ pub static FAMILIES: &[Family] = &[
     hunyuan_v4::FAMILY,
     inkling2::FAMILY,
     inkling::FAMILY,
+    gte::FAMILY,
+    hrm::FAMILY,
+    hrm_text::FAMILY,
+    hunyuan_moe::FAMILY,
+    ibert::FAMILY,
     internlm2::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,
@@ -214,6 +230,7 @@ pub static FAMILIES: &[Family] = &[
     mixtral::FAMILY,
     mobilebert::FAMILY,
     moonshine::FAMILY,
+    modernbert::FAMILY,
     mpnet::FAMILY,
     mpt::FAMILY,
     muse::FAMILY,
@@ -221,6 +238,7 @@ pub static FAMILIES: &[Family] = &[
     nemotron_h::FAMILY,
     nemotron_nas::FAMILY,
     nllb_moe::FAMILY,
+    nomic_bert::FAMILY,
     olmo::FAMILY,
     olmo_hybrid::FAMILY,
     olmo_moe::FAMILY,
