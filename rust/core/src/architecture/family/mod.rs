@@ -74,6 +74,8 @@ mod hrm;
 mod hrm_text;
 mod hunyuan_moe;
 mod ibert;
+mod inkling;
+mod inkling2;
 mod internlm2;
 mod jamba;
 mod jetmoe;
@@ -212,6 +214,8 @@ pub static FAMILIES: &[Family] = &[
     hrm_text::FAMILY,
     hunyuan_moe::FAMILY,
     ibert::FAMILY,
+    inkling2::FAMILY,
+    inkling::FAMILY,
     internlm2::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,
