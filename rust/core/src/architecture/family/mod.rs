@@ -93,8 +93,8 @@ mod minimax_m3;
 mod mistral_large4;
 mod mixtral;
 mod mobilebert;
-mod moonshine;
 mod modernbert;
+mod moonshine;
 mod mpnet;
 mod mpt;
 mod muse;
@@ -233,8 +233,8 @@ pub static FAMILIES: &[Family] = &[
     mistral_large4::FAMILY,
     mixtral::FAMILY,
     mobilebert::FAMILY,
-    moonshine::FAMILY,
     modernbert::FAMILY,
+    moonshine::FAMILY,
     mpnet::FAMILY,
     mpt::FAMILY,
     muse::FAMILY,
