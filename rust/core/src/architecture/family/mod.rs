@@ -71,11 +71,10 @@ mod inkling;
 mod inkling2;
 mod gte;
 mod hrm;
-mod hrm_text;
 mod hunyuan_moe;
 mod ibert;
-mod inkling2;
 mod inkling;
+mod inkling2;
 mod internlm2;
 mod jamba;
 mod jetmoe;
@@ -211,7 +210,6 @@ pub static FAMILIES: &[Family] = &[
     inkling::FAMILY,
     gte::FAMILY,
     hrm::FAMILY,
-    hrm_text::FAMILY,
     hunyuan_moe::FAMILY,
     ibert::FAMILY,
     inkling2::FAMILY,
