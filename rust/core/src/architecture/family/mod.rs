@@ -72,6 +72,7 @@ mod inkling2;
 mod gte;
 mod hrm;
 mod hunyuan_moe;
+mod hunyuan_v4;
 mod ibert;
 mod inkling;
 mod inkling2;
@@ -211,6 +212,7 @@ pub static FAMILIES: &[Family] = &[
     gte::FAMILY,
     hrm::FAMILY,
     hunyuan_moe::FAMILY,
+    hunyuan_v4::FAMILY,
     ibert::FAMILY,
     inkling2::FAMILY,
     inkling::FAMILY,
