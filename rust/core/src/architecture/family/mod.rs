@@ -64,11 +64,6 @@ mod gpt_oss;
 mod gptj;
 mod granite_moe;
 mod grok;
-mod hrm;
-mod hunyuan_moe;
-mod hunyuan_v4;
-mod inkling;
-mod inkling2;
 mod gte;
 mod hrm;
 mod hunyuan_moe;
@@ -204,11 +199,6 @@ pub static FAMILIES: &[Family] = &[
     gptj::FAMILY,
     granite_moe::FAMILY,
     grok::FAMILY,
-    hrm::FAMILY,
-    hunyuan_moe::FAMILY,
-    hunyuan_v4::FAMILY,
-    inkling2::FAMILY,
-    inkling::FAMILY,
     gte::FAMILY,
     hrm::FAMILY,
     hunyuan_moe::FAMILY,
