@@ -151,44 +151,41 @@ const KIN: &[(&str, Kin)] = &[
 ];
 
 fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
+    let (model_type, kin) = kin(fields)?;
+    let form = Form::of(fields)?;
+    let model = Model::read(fields, kin, form)?;
+    let root = if form == Form::Bare { "" } else { kin.model };
+    match form {
+        Form::Causal => model.causal(b, fields, Source::Nothing),
+        Form::Generation | Form::Bare | Form::SequenceClassifier | Form::QuestionAnswering => {
+            b.scope(root, |b| model.both(b, fields))?;
+            model.top(b, fields, form, model_type)
+        }
+        Form::Encoder | Form::TokenClassifier => {
+            Err(unknown_class(fields, class(fields)?.unwrap_or_default()))
+        }
+    }
+}
+
+fn kin<'c>(fields: &Fields<'c>) -> Result<(&'c str, Kin)> {
     let model_type = fields.opt_text("model_type")?.unwrap_or("bart");
+    if fields.opt_flag("use_prompt")? == Some(true) {
+        return Err(fields.error("use_prompt", "prompts inside the layers are not derived"));
+    }
     let kin = KIN
         .iter()
         .find(|(known, _)| *known == model_type)
         .map_or(BART, |&(_, kin)| kin);
-    let form = Form::of(fields)?;
-    let model = Model::read(fields, kin, form)?;
-    if fields.opt_flag("use_prompt")? == Some(true) {
-        return Err(fields.error("use_prompt", "prompts inside the layers are not derived"));
-    }
-    let root = if form == Form::Bare { "" } else { kin.model };
-    match form {
-        Form::Causal => {
-            b.scope(root, |b| {
-                b.scope("decoder.", |b| {
-                    b.embedding(
-                        "embed_tokens",
-                        Role::Embedding,
-                        model.decoder_vocabulary,
-                        model.sizes.hidden,
-                    );
-                    model.decoder(b, fields, Source::Nothing)
-                })
-            })?;
-            // The class of BigBird-Pegasus alone does not say that its head is tied.
-            if !model.tied || kin.seeing == Seeing::BigBird {
-                model.head(b);
-            }
-        }
-        Form::Generation | Form::Bare | Form::SequenceClassifier | Form::QuestionAnswering => {
-            b.scope(root, |b| model.both(b, fields))?;
-            model.top(b, fields, form, model_type)?;
-        }
-        Form::Encoder | Form::TokenClassifier => {
-            return Err(unknown_class(fields, class(fields)?.unwrap_or_default()));
-        }
-    }
-    Ok(())
+    Ok((model_type, kin))
+}
+
+/// Adds the decoder alone with its head, as it stands behind an encoder of another kind.
+///
+/// # Errors
+/// If a field is wrong.
+pub fn decoder(b: &mut Builder, fields: &Fields<'_>, source: Source) -> Result<()> {
+    let (_, kin) = kin(fields)?;
+    Model::read(fields, kin, Form::Causal)?.causal(b, fields, source)
 }
 
 struct Model {
@@ -254,6 +251,26 @@ impl Model {
             tied,
             positions,
         })
+    }
+
+    /// The decoder alone, and its head.
+    fn causal(&self, b: &mut Builder, fields: &Fields<'_>, source: Source) -> Result<()> {
+        b.scope(self.kin.model, |b| {
+            b.scope("decoder.", |b| {
+                b.embedding(
+                    "embed_tokens",
+                    Role::Embedding,
+                    self.decoder_vocabulary,
+                    self.sizes.hidden,
+                );
+                self.decoder(b, fields, source)
+            })
+        })?;
+        // The class of BigBird-Pegasus alone does not say that its head is tied.
+        if !self.tied || self.kin.seeing == Seeing::BigBird {
+            self.head(b);
+        }
+        Ok(())
     }
 
     /// Both stacks and their embeddings.

@@ -29,6 +29,7 @@ mod chatglm;
 mod clip;
 mod cohere;
 mod cohere_moe;
+mod composed;
 mod convbert;
 mod cpmant;
 mod ctrl;
@@ -164,6 +165,7 @@ pub static FAMILIES: &[Family] = &[
     clip::FAMILY,
     cohere::FAMILY,
     cohere_moe::FAMILY,
+    composed::FAMILY,
     convbert::FAMILY,
     cpmant::FAMILY,
     ctrl::FAMILY,

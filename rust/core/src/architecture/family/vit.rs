@@ -42,6 +42,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
             let parts = Parts {
                 mask_token: masked,
                 pooler: bare,
+                distilled: false,
             };
             vit(b, fields, parts)
         }

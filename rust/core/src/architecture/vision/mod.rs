@@ -4,6 +4,7 @@
 
 pub mod clip;
 pub mod dinov2;
+pub mod donut;
 pub mod pixtral;
 pub mod vit;
 

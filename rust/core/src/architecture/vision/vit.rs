@@ -18,6 +18,8 @@ pub struct Parts {
     pub mask_token: bool,
     /// A pooler over the class token.
     pub pooler: bool,
+    /// A second class token that learns from a teacher (DeiT).
+    pub distilled: bool,
 }
 
 /// Adds a vision transformer (`vit`), as what `vit.` holds, and returns its width.
@@ -38,11 +40,11 @@ pub fn vit(b: &mut Builder, fields: &Fields<'_>, parts: Parts) -> Result<u64> {
             if parts.mask_token {
                 b.tensor("mask_token", Role::Vision, &[1, 1, hidden]);
             }
-            b.tensor(
-                "position_embeddings",
-                Role::Vision,
-                &[1, patches.count + 1, hidden],
-            );
+            if parts.distilled {
+                b.tensor("distillation_token", Role::Vision, &[1, 1, hidden]);
+            }
+            let tokens = patches.count + 1 + u64::from(parts.distilled);
+            b.tensor("position_embeddings", Role::Vision, &[1, tokens, hidden]);
             patches.convolution(b, "patch_embeddings.projection", hidden, true);
         });
         let numbers = Numbers::Below(u32::try_from(layers).unwrap_or(u32::MAX));
