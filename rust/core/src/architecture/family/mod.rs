@@ -70,6 +70,7 @@ mod hrm;
 mod hunyuan_moe;
 mod hunyuan_v4;
 mod ibert;
+mod inkling2;
 mod inkling;
 mod internlm2;
 mod jamba;
