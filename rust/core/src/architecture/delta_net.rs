@@ -182,7 +182,11 @@ impl KimiDelta<'_> {
                     b.linear(&down, role, self.head_dim, self.hidden, false);
                     b.linear(&up, role, width, self.head_dim, false);
                 }
-                Gate::Full => b.linear(&format!("{name}_proj"), role, width, self.hidden, false),
+                Gate::Full => {
+                    // Attention layers may have a gate of the output under this name.
+                    let role = if name == "g" { self.role } else { role };
+                    b.linear(&format!("{name}_proj"), role, width, self.hidden, false);
+                }
             }
         }
         b.norm("o_norm", self.head_dim, false);

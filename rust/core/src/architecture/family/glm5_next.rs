@@ -222,10 +222,12 @@ fn tower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
         });
         b.norm("post_layernorm", hidden, false);
         b.weight_and_bias("downsample", role, &[out, hidden, merge, merge], out, true);
+    });
+    b.all_as(Role::Projector, |b| {
         b.scope("merger.", |b| {
-            b.linear("proj", role, out, out, false);
+            b.linear("proj", Role::Projector, out, out, false);
             b.norm("post_projection_norm", out, true);
-            gated(b, GATED, role, out, projected, false);
+            gated(b, GATED, Role::Projector, out, projected, false);
         });
     });
     Ok(())

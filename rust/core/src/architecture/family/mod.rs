@@ -119,6 +119,7 @@ mod squeezebert;
 mod stablelm;
 mod starcoder2;
 mod step;
+mod step_vl;
 mod t5;
 mod t5gemma;
 mod trocr;
@@ -255,6 +256,7 @@ pub static FAMILIES: &[Family] = &[
     stablelm::FAMILY,
     starcoder2::FAMILY,
     step::FAMILY,
+    step_vl::FAMILY,
     t5::FAMILY,
     t5gemma::FAMILY,
     trocr::FAMILY,

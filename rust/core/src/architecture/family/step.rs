@@ -27,7 +27,8 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     text(b, fields, &Place::whole(fields, "model.")?)
 }
 
-fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
+/// Lowers the text model.
+pub(super) fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     let frame = Frame::llama(fields)?;
     let hidden = frame.hidden;
     let mut attention = Attention::read_with(fields, hidden, Some(128), Some(8))?;

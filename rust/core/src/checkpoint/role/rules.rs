@@ -145,6 +145,8 @@ pub(super) const RULES: &[Rule] = rules! {
     // KDA of Kimi Linear.
     State: "self_attn.forget_gate self_attn.f_a_proj self_attn.f_b_proj self_attn.g_a_proj";
     State: "self_attn.g_b_proj self_attn.b_proj self_attn.conv1d";
+    // The same in Ling 3.
+    State: "attention.f_proj attention.b_proj";
     // RWKV in its own names and in those of transformers.
     State: "blocks.#.att rwkv.blocks.#.attention blk.#.time_mix*";
     // The decay tables of lightning attention.
