@@ -5,7 +5,7 @@ use super::discover::{Candidate, shard_unlisted};
 use super::form::{Form, Tensor};
 use super::header::retain_others;
 use super::index::{Index, agrees, differences};
-use super::name::{Pattern, SeenNames};
+use super::name::{NameHasher, Pattern, SeenNames};
 use super::parameters::count_parameters;
 use super::problem::{Code, Problem, Problems};
 use super::role::{Role, assign, layer_stack, mtp_marker};
@@ -436,6 +436,7 @@ fn drop_repeats(shards: &mut [&mut Shard], problems: &mut Vec<Problem>) {
         // One header has been checked for repeated names when it was read.
         return;
     }
+    let hasher = NameHasher::default();
     let mut seen = SeenNames::default();
     seen.reset(shards.iter().map(|shard| shard.tensors.len()).sum());
     let mut places: Vec<(&Shard, &Tensor)> = Vec::new();
@@ -444,9 +445,15 @@ fn drop_repeats(shards: &mut [&mut Shard], problems: &mut Vec<Problem>) {
         let shard: &Shard = shard;
         let mut notes = Problems::new(Arc::clone(&shard.path));
         let mut here = Vec::new();
-        for (ordinal, (tensor, &hash)) in shard.tensors.iter().zip(&shard.hashes).enumerate() {
+        let patterns: Vec<u64> = shard
+            .forms
+            .iter()
+            .map(|used| hasher.pattern(&used.form.pattern))
+            .collect();
+        for (ordinal, tensor) in shard.tensors.iter().enumerate() {
             let form = shard.form(tensor);
             let numbers = tensor.numbers(form, &shard.numbers);
+            let hash = hasher.name(patterns[tensor.form as usize], numbers, None);
             let first = seen.insert(hash, index(places.len()), |other| {
                 let (shard, tensor) = places[other as usize];
                 let other = shard.form(tensor);

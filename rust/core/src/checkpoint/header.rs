@@ -5,10 +5,10 @@
 //! `shard`'s business.
 
 use super::form::{Form, Forms, Tensor};
-use super::json::{Cursor, JsonError, JsonErrorKind};
+use super::json::{Cursor, JsonError, JsonErrorKind, leading_integer, long_integer};
 use super::name::{Fingerprint, NameHasher, Pattern, SeenNames, number_segments};
 use super::problem::{Code, Problems};
-use super::template::{GAPS, Templates};
+use super::template::{Templates, strip};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -21,8 +21,6 @@ pub type Metadata = BTreeMap<String, String>;
 pub struct Header {
     /// Tensors in the order of the header.
     pub tensors: Vec<Tensor>,
-    /// The hashes of their names.
-    pub hashes: Vec<u64>,
     /// The numbers in their names; each tensor says where its own begin.
     pub numbers: Vec<u32>,
     /// What stands under `__metadata__`.
@@ -46,19 +44,38 @@ pub struct HeaderReader {
     templates: Templates<Kind>,
     /// The template learned for a form.
     learned: HashMap<u32, u32>,
+    /// The hashes of the names of the header at hand.
+    hashes: Vec<u64>,
     seen: SeenNames,
     /// Whether templates are used; without them every entry goes through the parser.
     learns: bool,
 }
 
-/// What a template stands for: a form, and what of it the fast path needs at hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a template stands for: a form, what of it the fast path needs at hand, and the rest of the entry.
+#[derive(Debug)]
 struct Kind {
     form: u32,
-    arity: usize,
     bytes: u64,
-    /// Bytes from the beginning of the entry to the name, and from the end of the name to the first offset.
-    around_name: (usize, usize),
+    /// The hash of the pattern of the name, and whether it has numbers.
+    pattern: u64,
+    numbered: bool,
+    /// What stands between the two offsets, and what stands behind them.
+    between: Box<[u8]>,
+    closing: Box<[u8]>,
+}
+
+/// Where the data of a tensor ends: the number, and how it is written. Mostly that of the next begins there.
+#[derive(Clone, Copy, Debug)]
+struct End<'t> {
+    value: u64,
+    digits: &'t [u8],
+}
+
+/// What of a header was read by a template.
+struct Read<'t> {
+    end: End<'t>,
+    /// What follows.
+    rest: &'t [u8],
 }
 
 /// One entry as written, and where its integers stand.
@@ -71,20 +88,19 @@ struct Entry<'a> {
 }
 
 impl Header {
-    /// Adds a tensor whose numbers are about to be appended.
+    /// Adds a tensor whose numbers stand from this place on.
     #[inline]
-    fn push(&mut self, form: u32, begin: u64, hash: u64) {
+    fn push(&mut self, form: u32, begin: u64, numbers: usize) {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a header ends at 100 MB, so it has under 100 million numbers"
         )]
-        let numbers = self.numbers.len() as u32;
+        let numbers = numbers as u32;
         self.tensors.push(Tensor {
             form,
             numbers,
             begin,
         });
-        self.hashes.push(hash);
     }
 
     /// Remembers which bytes an entry takes that cannot be a tensor.
@@ -106,6 +122,7 @@ impl HeaderReader {
             hasher,
             templates: Templates::default(),
             learned: HashMap::new(),
+            hashes: Vec::new(),
             seen: SeenNames::default(),
             learns: true,
         }
@@ -128,11 +145,11 @@ impl HeaderReader {
         let mut header = Header {
             // Real entries take 90 to 150 bytes.
             tensors: Vec::with_capacity(text.len() / 90),
-            hashes: Vec::with_capacity(text.len() / 90),
             numbers: Vec::with_capacity(text.len() / 60),
             ..Header::default()
         };
         self.templates.restart();
+        self.hashes.clear();
         // If the text turns out not to be JSON, what was found in the part before that is of no use.
         let mut found = problems.fork();
         if let Err(error) = self.read_entries(text, &mut header, &mut found) {
@@ -160,14 +177,18 @@ impl HeaderReader {
         cursor.expect(b'{', "`{`, the beginning of the header")?;
         let mut first = true;
         let mut metadata_seen = false;
+        let mut end = End {
+            value: 0,
+            digits: b"0",
+        };
         loop {
             // Templates begin with the comma, which may not stand before the first entry.
-            if self.learns
-                && !first
-                && let Some(length) = self.read_by_template(cursor.rest(), header)
-            {
-                cursor.seek(cursor.position() + length);
-                continue;
+            if self.learns && !first {
+                let mut rest = cursor.rest();
+                while let Some(read) = self.read_by_template(rest, end, header) {
+                    Read { end, rest } = read;
+                }
+                cursor.seek(text.len() - rest.len());
             }
             let begin = cursor.position();
             if !cursor.next_item(b'}', &mut first)? {
@@ -203,37 +224,55 @@ impl HeaderReader {
         }
     }
 
-    /// Reads one entry, with the comma before it, by a learned template.
+    /// Reads one entry, with the comma before it, by a learned template; `before` is where the data of some earlier
+    /// tensor ends.
     #[inline]
-    fn read_by_template(&mut self, text: &[u8], header: &mut Header) -> Option<usize> {
-        let mut values = [0; GAPS];
-        let (predicted, kind, covered) = self.templates.predict(text, &mut values)?;
-        let (numbers, offsets) = values.split_at(kind.arity);
-        let (begin, end) = (offsets[0], offsets[1]);
-        // Longer runs of digits are not numbers of a pattern: the parser must see them.
-        if end.checked_sub(begin) != Some(kind.bytes)
-            || numbers.iter().any(|&number| number > 999_999_999)
-        {
+    fn read_by_template<'t>(
+        &mut self,
+        text: &'t [u8],
+        before: End<'t>,
+        header: &mut Header,
+    ) -> Option<Read<'t>> {
+        let fit = self.templates.predict(text)?;
+        let (kind, leading) = self.templates.get(fit.id);
+        let rest = text.get(fit.length..)?;
+        // Nothing between the offsets begins with a digit, so the number ends where these digits do.
+        let same = strip(rest, before.digits).and_then(|rest| strip(rest, &kind.between));
+        let (begin, rest) = if let Some(rest) = same {
+            (before.value, rest)
+        } else {
+            let (begin, length) = leading_integer(rest)?;
+            (begin, strip(rest.get(length..)?, &kind.between)?)
+        };
+        let (value, length) = long_integer(rest, before.digits.len())?;
+        let (digits, rest) = rest.split_at_checked(length)?;
+        let rest = strip(rest, &kind.closing)?;
+        if value.checked_sub(begin) != Some(kind.bytes) {
             return None;
         }
-        let name = &text[kind.around_name.0..covered.mark - kind.around_name.1];
-        header.push(kind.form, begin, self.hasher.hash(name));
-        #[expect(clippy::cast_possible_truncation, reason = "checked just above")]
-        header
-            .numbers
-            .extend(numbers.iter().map(|&number| number as u32));
-        self.templates.accept(predicted);
-        Some(covered.length)
+        header.push(kind.form, begin, header.numbers.len());
+        for &number in leading {
+            header.numbers.push(number);
+        }
+        let last = kind.numbered.then_some(fit.last_number);
+        if let Some(last) = last {
+            header.numbers.push(last);
+        }
+        self.hashes
+            .push(self.hasher.name(kind.pattern, leading, last));
+        self.templates.accept(fit.id);
+        let end = End { value, digits };
+        Some(Read { end, rest })
     }
 
-    /// Enters a parsed entry; gives its kind if a template may be learned from it.
+    /// Enters a parsed entry; gives its form if a template may be learned from it.
     fn enter(
         &mut self,
         name: &str,
         entry: &Entry<'_>,
         header: &mut Header,
         problems: &mut Problems,
-    ) -> Option<Kind> {
+    ) -> Option<u32> {
         let (Some(dtype), Some(shape), Some((begin, end))) =
             (&entry.dtype, &entry.shape, entry.offsets)
         else {
@@ -248,29 +287,26 @@ impl HeaderReader {
             header.leave_out(entry.offsets);
             return None;
         };
-        let mut numbers = Vec::new();
-        let pattern = Pattern::split(name, &mut numbers);
-        let arity = pattern.arity();
+        let first_number = header.numbers.len();
+        let pattern = Pattern::split(name, &mut header.numbers);
         let pattern = self.forms.pattern_id(pattern);
         let form = self.forms.form_id(pattern, dtype, shape, bytes);
         let sound = check_size(self.forms.form(form), name, problems);
         if self.forms.form(form).elements().is_none() {
+            header.numbers.truncate(first_number);
             header.leave_out(entry.offsets);
             return None;
         }
-        header.push(form, begin, self.hasher.hash(name.as_bytes()));
-        header.numbers.append(&mut numbers);
-        sound.then_some(Kind {
-            form,
-            arity,
-            bytes,
-            around_name: (0, 0),
-        })
+        let pattern = self.hasher.pattern(&self.forms.form(form).pattern);
+        let numbers = &header.numbers[first_number..];
+        self.hashes.push(self.hasher.name(pattern, numbers, None));
+        header.push(form, begin, first_number);
+        sound.then_some(form)
     }
 
     /// Makes a template of an entry that was just read, with the comma before it.
-    fn learn(&mut self, text: &[u8], range: Range<usize>, kind: Kind, entry: &Entry<'_>) {
-        let known = self.learned.get(&kind.form).copied();
+    fn learn(&mut self, text: &[u8], range: Range<usize>, form: u32, entry: &Entry<'_>) {
+        let known = self.learned.get(&form).copied();
         let raw = &text[range.clone()];
         if raw.first() != Some(&b',') {
             // The first entry of a file has no comma: it shows nothing of how the others look.
@@ -281,23 +317,27 @@ impl HeaderReader {
         let (Some(open), Some(close)) = (quotes().next(), quotes().nth(1)) else {
             return;
         };
-        let mut gaps: Vec<_> = number_segments(&raw[open + 1..close])
+        let gaps: Vec<_> = number_segments(&raw[open + 1..close])
             .map(|(start, end)| (open + 1 + start, open + 1 + end))
             .collect();
-        debug_assert_eq!(gaps.len(), kind.arity);
-        for (start, end) in entry.offset_gaps {
-            gaps.push((start - range.start, end - range.start));
-        }
-        let Some(tail) = gaps[kind.arity].0.checked_sub(close) else {
-            // With the offsets in front of the name it could not be found again.
-            return;
-        };
+        let [begin, end] = entry
+            .offset_gaps
+            .map(|(start, end)| start - range.start..end - range.start);
+        let pattern = &self.forms.form(form).pattern;
+        debug_assert_eq!(gaps.len(), pattern.arity());
         let kind = Kind {
-            around_name: (open + 1, tail),
-            ..kind
+            form,
+            bytes: self.forms.bytes(form),
+            pattern: self.hasher.pattern(pattern),
+            numbered: pattern.arity() > 0,
+            between: raw[begin.end..end.start].into(),
+            closing: raw[end.end..].into(),
         };
-        if let Some(id) = self.templates.learn(raw, &gaps, kind.arity, kind, known) {
-            self.learned.insert(kind.form, id);
+        if let Some(id) = self
+            .templates
+            .learn(&raw[..begin.start], &gaps, kind, known)
+        {
+            self.learned.insert(form, id);
         }
     }
 
@@ -307,7 +347,7 @@ impl HeaderReader {
         let (tensors, numbers) = (&header.tensors, &header.numbers);
         let mut repeated = Vec::new();
         self.seen.reset(tensors.len());
-        for ((ordinal, tensor), &hash) in (0_u32..).zip(tensors).zip(&header.hashes) {
+        for ((ordinal, tensor), &hash) in (0_u32..).zip(tensors).zip(&self.hashes) {
             let first = self.seen.insert(hash, ordinal, |other| {
                 forms.same_name(tensor, &tensors[other as usize], numbers)
             });
@@ -327,7 +367,6 @@ impl HeaderReader {
             });
         }
         retain_others(&mut header.tensors, &repeated);
-        retain_others(&mut header.hashes, &repeated);
     }
 
     /// Checks that the data ranges cover the data without overlap or gap, and finds where the data ends.

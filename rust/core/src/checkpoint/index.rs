@@ -4,44 +4,112 @@
 //! fingerprint differs is the index read again, name by name, to say what exactly is wrong.
 
 use super::json::{Cursor, JsonError, JsonErrorKind};
-use super::name::{Fingerprint, NameHasher};
+use super::name::{Fingerprint, NameHasher, Pattern, number_segments, text_before};
 use super::problem::{Code, Problem, Problems};
 use super::shard::Shard;
+use super::template::{TEMPLATES, Templates, strip};
 use crate::regular_file;
-use memchr::memchr;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What an index says, summed up.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Index {
     /// `metadata.total_size`, if it is there as a whole number.
     pub total_size: Option<u64>,
     /// The shard files it names, in order of first mention, each with the fingerprint of its names.
     pub files: Vec<(String, Fingerprint)>,
-    /// Whether every name is greater than the one before: then none stands twice.
+    /// Whether names of one kind stand in ascending order: then it is certain that none stands twice.
     pub ascending: bool,
 }
 
-impl Default for Index {
-    fn default() -> Self {
-        Self {
-            total_size: None,
-            files: Vec::new(),
-            ascending: true,
-        }
+/// Reads index files, one after another; what it has learned from one serves the next.
+#[derive(Debug)]
+pub struct IndexReader {
+    buffer: Vec<u8>,
+    names: Names,
+}
+
+/// Names that differ only in their numbers.
+#[derive(Debug)]
+struct Kind {
+    /// The hash of their pattern.
+    pattern: u64,
+    numbered: bool,
+    /// The index that last named one, by its ordinal.
+    seen_in: u64,
+    /// The numbers of that name: all before the last one, and the last one, which is 0 if there are none.
+    leading: Vec<u32>,
+    last: u32,
+    /// Their template.
+    learned: Option<u32>,
+}
+
+/// Every kind of name met so far.
+#[derive(Debug)]
+struct Names {
+    hasher: NameHasher,
+    kinds: Vec<Kind>,
+    by_pattern: HashMap<Pattern, usize>,
+    /// Templates of entries up to the file, each for a kind.
+    templates: Templates<usize>,
+    /// How many indexes were read.
+    indexes: u64,
+}
+
+impl Kind {
+    /// Notes that this index names one by these numbers; whether it is the first or comes after the last one.
+    #[inline]
+    fn ascends(&mut self, index: u64, leading: &[u32], last: u32) -> bool {
+        let first = std::mem::replace(&mut self.seen_in, index) != index;
+        let before = std::mem::replace(&mut self.last, last);
+        // Any order would do; this is the one in which most indexes list them.
+        let mut pairs = self.leading.iter().zip(leading);
+        let ascends = match pairs.find(|(before, number)| before != number) {
+            Some((&before, &number)) => {
+                self.leading.copy_from_slice(leading);
+                text_before(before, number)
+            }
+            None => text_before(before, last),
+        };
+        first || ascends
     }
 }
 
-/// Reads index files, one after another.
-#[derive(Debug)]
-pub struct IndexReader {
-    hasher: NameHasher,
-    buffer: Vec<u8>,
+impl Names {
+    fn new(hasher: NameHasher) -> Self {
+        Self {
+            hasher,
+            kinds: Vec::new(),
+            by_pattern: HashMap::new(),
+            templates: Templates::default(),
+            indexes: 0,
+        }
+    }
+
+    /// The kind of names of a pattern, which is entered if it is new and there is room.
+    fn kind(&mut self, pattern: Pattern) -> Option<usize> {
+        if let Some(&kind) = self.by_pattern.get(&pattern) {
+            return Some(kind);
+        }
+        if self.kinds.len() >= TEMPLATES || pattern.text().len() > PATTERN_LIMIT {
+            return None;
+        }
+        self.kinds.push(Kind {
+            pattern: self.hasher.pattern(&pattern),
+            numbered: pattern.arity() > 0,
+            seen_in: 0,
+            leading: vec![0; pattern.arity().saturating_sub(1)],
+            last: 0,
+            learned: None,
+        });
+        let kind = self.kinds.len() - 1;
+        self.by_pattern.insert(pattern, kind);
+        Some(kind)
+    }
 }
 
 /// A buffer that moves over a source.
@@ -55,6 +123,8 @@ struct Window<'b, R> {
     ended: bool,
 }
 
+/// A longer pattern is not kept, lest a hostile index fill the memory.
+const PATTERN_LIMIT: usize = 4096;
 /// How much of an index is looked at at once: small enough to stay in a core's own cache.
 const WINDOW: usize = 128 << 10;
 /// One entry may not be longer than this.
@@ -102,16 +172,11 @@ impl<'b, R: Read> Window<'b, R> {
 }
 
 /// Where in an index a reader is.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 enum Place {
-    #[default]
     Start,
-    Members {
-        first: bool,
-    },
-    Map {
-        first: bool,
-    },
+    Members { first: bool },
+    Map { first: bool },
     End,
 }
 
@@ -122,60 +187,87 @@ enum Step {
 }
 
 /// What one pass over an index has found so far.
-#[derive(Default)]
 struct Pass {
     place: Place,
     /// Everything before this byte of the window is read.
     at: usize,
     index: Index,
     file_ids: HashMap<String, usize>,
-    /// The file of the last entry.
+    /// The names of the files, in quotes as they mostly stand in the text.
+    quoted_files: Vec<Box<[u8]>>,
+    /// The file of the last entry, and the one before that: where the order of names is not that of numbers, two files
+    /// take turns for a while.
     file: usize,
-    /// Its name in quotes.
-    quoted_file: Vec<u8>,
+    other_file: usize,
+    /// The last name of those for whose kinds there was no room.
+    last_odd: Option<String>,
     map_seen: bool,
-    /// Whether any name was entered.
-    any: bool,
-    /// The last name: where it stands in the window, or, if it is no longer there, the name itself.
-    last: Range<usize>,
-    last_name: Vec<u8>,
 }
 
 impl Pass {
+    fn new() -> Self {
+        Self {
+            place: Place::Start,
+            at: 0,
+            index: Index {
+                ascending: true,
+                ..Index::default()
+            },
+            file_ids: HashMap::new(),
+            quoted_files: Vec::new(),
+            file: 0,
+            other_file: 0,
+            last_odd: None,
+            map_seen: false,
+        }
+    }
+
     #[inline]
-    fn enter(&mut self, text: &[u8], name: Range<usize>, hash: u64) {
+    fn enter(&mut self, hash: u64, ascends: bool) {
         self.index.files[self.file].1.add(hash);
-        let last = if self.last.is_empty() {
-            &self.last_name[..]
-        } else {
-            &text[self.last.clone()]
-        };
-        if self.any && last >= &text[name.clone()] {
-            self.index.ascending = false;
+        self.index.ascending &= ascends;
+    }
+
+    /// Reads the file of an entry and makes it the one that names are entered for; what follows it in the text.
+    #[inline]
+    fn read_file<'t>(&mut self, text: &'t [u8]) -> Option<&'t [u8]> {
+        if let Some(rest) = strip(text, &self.quoted_files[self.file]) {
+            return Some(rest);
         }
-        self.any = true;
-        self.last = name;
-        if self.last.is_empty() {
-            self.last_name.clear();
+        self.read_other_file(text)
+    }
+
+    #[inline(never)]
+    fn read_other_file<'t>(&mut self, text: &'t [u8]) -> Option<&'t [u8]> {
+        if let Some(rest) = strip(text, &self.quoted_files[self.other_file]) {
+            std::mem::swap(&mut self.file, &mut self.other_file);
+            return Some(rest);
         }
+        let mut cursor = Cursor::new(text);
+        let file = cursor.string().ok()?;
+        self.set_file(&file);
+        Some(cursor.rest())
     }
 
     /// Makes this the file that names are entered for.
     fn set_file(&mut self, file: &str) {
-        self.file = *self.file_ids.entry(file.to_owned()).or_insert_with(|| {
+        let id = self.file_ids.get(file).copied().unwrap_or_else(|| {
+            let plain = file
+                .bytes()
+                .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+            // A name that needs escapes goes through the parser each time: no text begins with a bare NUL.
+            let quotes = if plain { "\"" } else { "\0" };
+            let quoted = [quotes, file, quotes].concat();
+            self.quoted_files.push(quoted.into_bytes().into());
             self.index
                 .files
                 .push((file.to_owned(), Fingerprint::default()));
-            self.index.files.len() - 1
+            let id = self.index.files.len() - 1;
+            self.file_ids.insert(file.to_owned(), id);
+            id
         });
-        self.quoted_file.clear();
-        let plain = file
-            .bytes()
-            .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
-        // A name that needs escapes goes through the parser each time: no text begins with a bare NUL.
-        let quotes: &[u8] = if plain { b"\"" } else { b"\0" };
-        for piece in [quotes, file.as_bytes(), quotes] {
-            self.quoted_file.extend_from_slice(piece);
+        if id != self.file {
+            self.other_file = std::mem::replace(&mut self.file, id);
         }
     }
 }
@@ -183,10 +275,10 @@ impl Pass {
 impl IndexReader {
     /// A reader whose fingerprints may be compared with those of header readers that share the hasher.
     #[must_use]
-    pub const fn new(hasher: NameHasher) -> Self {
+    pub fn new(hasher: NameHasher) -> Self {
         Self {
-            hasher,
             buffer: Vec::new(),
+            names: Names::new(hasher),
         }
     }
 
@@ -203,18 +295,26 @@ impl IndexReader {
     /// Reads an index piece by piece, so that memory and caches see a small buffer and never the whole file.
     pub fn read(&mut self, source: impl Read) -> io::Result<Result<Index, JsonError>> {
         // An index over several windows leaves the buffer as it found it: no larger than one.
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let index = self.read_through(Window::new(source, &mut buffer));
-        buffer.truncate(WINDOW);
-        self.buffer = buffer;
+        let index = self
+            .names
+            .read_through(Window::new(source, &mut self.buffer));
+        self.buffer.truncate(WINDOW);
         index
     }
+}
 
+impl Names {
     fn read_through(
-        &self,
+        &mut self,
         mut window: Window<'_, impl Read>,
     ) -> io::Result<Result<Index, JsonError>> {
-        let mut pass = Pass::default();
+        if self.kinds.len() >= TEMPLATES {
+            // What a hostile index taught must not burden the others.
+            *self = Self::new(self.hasher.clone());
+        }
+        self.indexes += 1;
+        self.templates.restart();
+        let mut pass = Pass::new();
         loop {
             let result = self.advance(window.text(), window.ended, &mut pass);
             match result {
@@ -226,13 +326,6 @@ impl IndexReader {
                     error.at += window.dropped;
                     return Ok(Err(error));
                 }
-            }
-            // Without a new name since the last time, what was kept then is still the last name.
-            if !pass.last.is_empty() {
-                pass.last_name.clear();
-                pass.last_name
-                    .extend_from_slice(&window.text()[pass.last.clone()]);
-                pass.last = 0..0;
             }
             if !window.refill(pass.at)? {
                 return Ok(Err(JsonError {
@@ -254,20 +347,17 @@ impl IndexReader {
 
     /// Reads as many whole items as the text holds. What is passed is noted in `pass` item by item, so that after
     /// an error reading can go on from the last whole one.
-    fn advance(&self, text: &[u8], ended: bool, pass: &mut Pass) -> Result<Step, JsonError> {
+    fn advance(&mut self, text: &[u8], ended: bool, pass: &mut Pass) -> Result<Step, JsonError> {
         let mut cursor = Cursor::new(text);
         cursor.seek(pass.at);
         loop {
-            if let Place::Map { first: false } = pass.place
-                && let Some((name, length)) = plain_entry(cursor.rest(), &pass.quoted_file)
-            {
-                let begin = cursor.position();
-                let name = begin + name.start..begin + name.end;
-                let hash = self.hasher.hash(&text[name.clone()]);
-                pass.enter(text, name, hash);
-                cursor.seek(begin + length);
-                pass.at = cursor.position();
-                continue;
+            if let Place::Map { first: false } = pass.place {
+                let mut rest = cursor.rest();
+                while let Some(after) = self.read_by_template(rest, pass) {
+                    rest = after;
+                }
+                pass.at = text.len() - rest.len();
+                cursor.seek(pass.at);
             }
             let mut total_size = None;
             let place = match pass.place {
@@ -304,8 +394,9 @@ impl IndexReader {
                     }
                 }
                 Place::Map { mut first } => {
+                    let begin = cursor.position();
                     if cursor.next_item(b'}', &mut first)? {
-                        self.read_entry(text, &mut cursor, ended, pass)?;
+                        self.read_entry(text, begin, &mut cursor, ended, pass)?;
                         Place::Map { first }
                     } else {
                         Place::Members { first: false }
@@ -336,64 +427,71 @@ impl IndexReader {
         }
     }
 
-    /// Reads one entry of the map by the parser.
+    /// Reads one entry, with the comma before it, by a learned template; what follows it.
+    #[inline]
+    fn read_by_template<'t>(&mut self, text: &'t [u8], pass: &mut Pass) -> Option<&'t [u8]> {
+        let fit = self.templates.predict(text)?;
+        let rest = pass.read_file(text.get(fit.length..)?)?;
+        let (&kind, leading) = self.templates.get(fit.id);
+        let kind = &mut self.kinds[kind];
+        let last = kind.numbered.then_some(fit.last_number);
+        let hash = self.hasher.name(kind.pattern, leading, last);
+        pass.enter(hash, kind.ascends(self.indexes, leading, fit.last_number));
+        self.templates.accept(fit.id);
+        Some(rest)
+    }
+
+    /// Reads one entry of the map by the parser; it begins, with the comma before it, at `begin`.
     fn read_entry(
-        &self,
+        &mut self,
         text: &[u8],
+        begin: usize,
         cursor: &mut Cursor<'_>,
         ended: bool,
         pass: &mut Pass,
     ) -> Result<(), JsonError> {
-        let name_start = cursor.position() + 1;
         let name = cursor.key()?;
+        let file_at = cursor.skip_space();
         let file = cursor.string()?;
         if cursor.position() == text.len() && !ended {
             // It will be read again with what follows.
             return Ok(());
         }
         pass.set_file(&file);
-        let hash = self.hasher.hash(name.as_bytes());
-        if let Cow::Borrowed(name) = name {
-            pass.enter(text, name_start..name_start + name.len(), hash);
-        } else {
-            // With escapes in it the order of bytes is not the order of names.
-            pass.index.ascending = false;
-            pass.index.files[pass.file].1.add(hash);
-        }
+        let mut numbers = Vec::new();
+        let pattern = Pattern::split(&name, &mut numbers);
+        let Some(kind) = self.kind(pattern) else {
+            let before = pass.last_odd.replace(name.clone().into_owned());
+            let ascends = before.is_none_or(|before| *before < *name);
+            pass.enter(self.hasher.hash(&name), ascends);
+            return Ok(());
+        };
+        let learned = matches!(name, Cow::Borrowed(_))
+            .then(|| self.learn(&text[begin..file_at], kind))
+            .flatten();
+        let kind = &mut self.kinds[kind];
+        kind.learned = learned.or(kind.learned);
+        let hash = self.hasher.name(kind.pattern, &numbers, None);
+        let (&last, leading) = numbers.split_last().unwrap_or((&0, &[]));
+        pass.enter(hash, kind.ascends(self.indexes, leading, last));
         Ok(())
     }
-}
 
-/// Reads `, "NAME": "FILE"` where the name has no escapes and the file, with its quotes, is this one: nearly every
-/// entry is so. Where the name stands, and how many bytes the entry takes.
-#[inline]
-fn plain_entry(text: &[u8], quoted_file: &[u8]) -> Option<(Range<usize>, usize)> {
-    let space = |from: usize| {
-        let rest = text.get(from..)?;
-        let length = rest
-            .iter()
-            .take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
-            .count();
-        Some(from + length)
-    };
-    let passed = |at: usize, byte: u8| (*text.get(at)? == byte).then_some(at + 1);
-    let start = passed(space(passed(0, b',')?)?, b'"')?;
-    let rest = text.get(start..)?;
-    let length = memchr(b'"', rest)?;
-    let name = &rest[..length];
-    // Escapes, control characters and what may not be UTF-8 are the parser's business. Every byte is looked at,
-    // without an early end, so that it can be done many bytes at a time.
-    let odd = name.iter().fold(0, |odd, &byte| {
-        odd | u8::from(byte == b'\\') | u8::from(byte < b' ') | (byte & 0x80)
-    });
-    if odd != 0 {
-        return None;
+    /// Makes a template of an entry that was just read, with the comma before it and up to the file.
+    fn learn(&mut self, entry: &[u8], kind: usize) -> Option<u32> {
+        let known = self.kinds[kind].learned;
+        if entry.first() != Some(&b',') {
+            // The first entry has no comma: it shows nothing of how the others look.
+            self.templates.restart_after(known);
+            return None;
+        }
+        let quotes = || (0..entry.len()).filter(|&at| entry[at] == b'"');
+        let (open, close) = (quotes().next()?, quotes().nth(1)?);
+        let gaps: Vec<_> = number_segments(&entry[open + 1..close])
+            .map(|(start, end)| (open + 1 + start, open + 1 + end))
+            .collect();
+        self.templates.learn(entry, &gaps, kind, known)
     }
-    let end = start + length;
-    let file = space(passed(space(end + 1)?, b':')?)?;
-    text.get(file..)?
-        .starts_with(quoted_file)
-        .then_some((start..end, file + quoted_file.len()))
 }
 
 /// Calls `entry` with every name and file of an index that was read before.
@@ -532,7 +630,7 @@ mod tests {
             let name = format!("model.layers.{layer}.mlp.experts.{}.up_proj.weight", n % 10);
             let comma = if n == 0 { "" } else { "," };
             let _ = write!(text, "{comma}\n  \"{name}\": \"part-{file}.safetensors\"");
-            expected[file as usize].add(hasher.hash(name.as_bytes()));
+            expected[file as usize].add(hasher.hash(&name));
         }
         text.push_str("\n}}");
         let index = read(hasher, &text).unwrap();
@@ -593,13 +691,42 @@ mod tests {
     fn the_last_name_is_remembered_while_the_window_grows() {
         // The long entry takes several refills, between which no name is entered.
         for long in [super::WINDOW, 5 * super::WINDOW] {
-            let text = format!(
-                r#"{{"weight_map":{{"b":"x","{}":"y","b":"z"}}}}"#,
-                "c".repeat(long)
-            );
-            assert!(!read(NameHasher::default(), &text).unwrap().ascending);
-            let text = format!(r#"{{"weight_map":{{"b":"x","a":"{}"}}}}"#, "c".repeat(long));
-            assert!(!read(NameHasher::default(), &text).unwrap().ascending);
+            let long = "c".repeat(long);
+            for (text, ascending) in [
+                (format!(r#""b":"x","{long}":"y","b":"z""#), false),
+                (format!(r#""b.1":"x","a":"{long}","b.1":"x""#), false),
+                (format!(r#""b.1":"x","a":"{long}","b.2":"x""#), true),
+                (format!(r#""{long}":"x","b":"x","{long}":"x""#), false),
+                (format!(r#""{long}":"x","b":"x","{long}c":"x""#), true),
+            ] {
+                let text = format!(r#"{{"weight_map":{{{text}}}}}"#);
+                let index = read(NameHasher::default(), &text).unwrap();
+                assert_eq!(index.ascending, ascending);
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_ordered_by_their_numbers_as_text() {
+        for (names, ascending) in [
+            (&["a.1.b.9", "a.10.b.0", "a.10.b.1"][..], true),
+            (&["a.1.b", "a.2.b", "a.10.b"], false),
+            (&["a.10.b", "a.1.c", "a.2.b", "a.10.c"], true),
+            (&["a.1.b.1", "a.2.b.1", "a.1.b.1"], false),
+            (&["a.1.b.2", "a.1.b.2"], false),
+            (&["a.1.b.2.c.3", "a.1.b.3.c.3", "a.1.b.3.c.2"], false),
+        ] {
+            let entries: Vec<String> = names
+                .iter()
+                .map(|name| format!(r#""{name}":"x""#))
+                .collect();
+            let text = format!(r#"{{"weight_map":{{{}}}}}"#, entries.join(", "));
+            // What was learned from one index says nothing of the order of the next.
+            let mut reader = IndexReader::new(NameHasher::default());
+            for _ in 0..2 {
+                let index = reader.read(text.as_bytes()).unwrap().unwrap();
+                assert_eq!(index.ascending, ascending, "{text}");
+            }
         }
     }
 

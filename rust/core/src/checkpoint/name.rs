@@ -11,6 +11,8 @@ use std::hash::{BuildHasher as _, Hasher as _};
 
 /// Longest run of digits that is taken as a number; longer ones stay part of the pattern.
 const DIGITS: usize = 9;
+/// The greatest number that has no more digits.
+pub const NUMBER_LIMIT: u32 = 999_999_999;
 
 /// A name whose number segments are open.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -96,17 +98,65 @@ pub fn number_segments(name: &[u8]) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
+/// Whether the digits of one number stand before those of another in the order of text, which sorted lists of names have:
+/// 10 stands before 9. Both are at most [`NUMBER_LIMIT`].
+#[inline]
+#[must_use]
+pub fn text_before(one: u32, other: u32) -> bool {
+    // With zeros appended until both have the same length; of two that are then the same, the shorter comes first.
+    let key = |number: u32| {
+        let digits = number.checked_ilog10().unwrap_or(0) as usize + 1;
+        (number.saturating_mul(SCALES[digits - 1]), digits)
+    };
+    key(one) < key(other)
+}
+
+/// By what a number of one digit, two digits and so on is brought to [`DIGITS`] digits.
+const SCALES: [u32; DIGITS + 1] = [
+    100_000_000,
+    10_000_000,
+    1_000_000,
+    100_000,
+    10_000,
+    1_000,
+    100,
+    10,
+    1,
+    1,
+];
+
 /// Hashes names, with a key drawn anew for each scan so that no file can be built to collide.
 #[derive(Clone, Debug, Default)]
 pub struct NameHasher(foldhash::quality::RandomState);
 
 impl NameHasher {
+    /// The hash of a pattern: what [`Self::name`] needs to know of it.
+    #[must_use]
+    pub fn pattern(&self, pattern: &Pattern) -> u64 {
+        self.0.hash_one(pattern)
+    }
+
     /// The hash of a name.
+    #[must_use]
+    pub fn hash(&self, name: &str) -> u64 {
+        let mut numbers = Vec::new();
+        let pattern = Pattern::split(name, &mut numbers);
+        self.name(self.pattern(&pattern), &numbers, None)
+    }
+
+    /// The hash of the name that a pattern, by its hash, and numbers give. A name is split in one way only, so equal
+    /// names have equal hashes.
     #[inline]
     #[must_use]
-    pub fn hash(&self, name: &[u8]) -> u64 {
+    pub fn name(&self, pattern: u64, leading: &[u32], last: Option<u32>) -> u64 {
         let mut hasher = self.0.build_hasher();
-        hasher.write(name);
+        hasher.write_u64(pattern);
+        for &number in leading {
+            hasher.write_u32(number);
+        }
+        if let Some(last) = last {
+            hasher.write_u32(last);
+        }
         hasher.finish()
     }
 }
@@ -231,13 +281,24 @@ mod tests {
         let sum = |names: &[&str]| {
             let mut fingerprint = Fingerprint::default();
             for name in names {
-                fingerprint.add(hasher.hash(name.as_bytes()));
+                fingerprint.add(hasher.hash(name));
             }
             fingerprint
         };
         assert_eq!(sum(&["a", "b", "c"]), sum(&["c", "a", "b"]));
         assert_ne!(sum(&["a", "b", "c"]), sum(&["a", "b", "d"]));
         assert_ne!(sum(&["a", "b"]), sum(&["a", "b", "b"]));
+    }
+
+    #[test]
+    fn numbers_are_ordered_as_their_digits_are() {
+        let numbers = [0, 1, 2, 9, 10, 11, 19, 90, 99, 100, 101, 1_000, 123_456_789];
+        for one in numbers.into_iter().chain([super::NUMBER_LIMIT]) {
+            for other in numbers.into_iter().chain([super::NUMBER_LIMIT]) {
+                let expected = one.to_string() < other.to_string();
+                assert_eq!(super::text_before(one, other), expected, "{one} {other}");
+            }
+        }
     }
 
     #[test]

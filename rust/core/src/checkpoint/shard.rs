@@ -73,8 +73,6 @@ pub struct Shard {
     pub forms: Vec<FormUse>,
     /// Tensors in the order of the header.
     pub tensors: Vec<Tensor>,
-    /// The hashes of their names.
-    pub hashes: Vec<u64>,
     /// The numbers in their names.
     pub numbers: Vec<u32>,
     /// What stands under `__metadata__`.
@@ -94,7 +92,6 @@ impl Shard {
             id: None,
             forms: Vec::new(),
             tensors: Vec::new(),
-            hashes: Vec::new(),
             numbers: Vec::new(),
             metadata: Metadata::new(),
             names: Fingerprint::default(),
@@ -219,7 +216,6 @@ impl ShardReader {
             });
         }
         shard.tensors = header.tensors;
-        shard.hashes = header.hashes;
         shard.numbers = header.numbers;
         shard.metadata = header.metadata;
         shard.names = header.names;
