@@ -453,7 +453,7 @@ fn drop_repeats(shards: &mut [&mut Shard], problems: &mut Vec<Problem>) {
         for (ordinal, tensor) in shard.tensors.iter().enumerate() {
             let form = shard.form(tensor);
             let numbers = tensor.numbers(form, &shard.numbers);
-            let hash = hasher.name(patterns[tensor.form as usize], numbers, None);
+            let hash = hasher.name(patterns[tensor.form as usize], numbers);
             let first = seen.insert(hash, index(places.len()), |other| {
                 let (shard, tensor) = places[other as usize];
                 let other = shard.form(tensor);

@@ -6,7 +6,7 @@
 
 use super::form::{Form, Forms, Tensor};
 use super::json::{Cursor, JsonError, JsonErrorKind, leading_integer, long_integer};
-use super::name::{Fingerprint, NameHasher, Pattern, SeenNames, number_segments};
+use super::name::{Fingerprint, NameHasher, NextName, Pattern, SeenNames, Series, number_segments};
 use super::problem::{Code, Problems};
 use super::template::{Templates, strip};
 use std::borrow::Cow;
@@ -33,6 +33,10 @@ pub struct Header {
     pub unplaced: bool,
     /// The data ranges of the other entries that were left out.
     left_out: Vec<(u64, u64)>,
+    /// Whether some tensor's data does not begin where that of the one before it ends.
+    scattered: bool,
+    /// Whether some name does not stand behind the last one of its pattern: then one may stand twice.
+    unordered: bool,
 }
 
 /// Reads headers; what it has learned from one serves the next.
@@ -44,8 +48,10 @@ pub struct HeaderReader {
     templates: Templates<Kind>,
     /// The template learned for a form.
     learned: HashMap<u32, u32>,
-    /// The hashes of the names of the header at hand.
-    hashes: Vec<u64>,
+    /// The names of each pattern.
+    series: Vec<Series>,
+    /// How many headers were read.
+    headers: u64,
     seen: SeenNames,
     /// Whether templates are used; without them every entry goes through the parser.
     learns: bool,
@@ -56,8 +62,8 @@ pub struct HeaderReader {
 struct Kind {
     form: u32,
     bytes: u64,
-    /// The hash of the pattern of the name, and whether it has numbers.
-    pattern: u64,
+    /// The pattern of the name, and whether it has numbers.
+    pattern: u32,
     numbered: bool,
     /// What stands between the two offsets, and what stands behind them.
     between: Box<[u8]>,
@@ -90,7 +96,7 @@ struct Entry<'a> {
 impl Header {
     /// Adds a tensor whose numbers stand from this place on.
     #[inline]
-    fn push(&mut self, form: u32, begin: u64, numbers: usize) {
+    fn push(&mut self, form: u32, (begin, end): (u64, u64), numbers: usize, name: NextName) {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a header ends at 100 MB, so it has under 100 million numbers"
@@ -101,6 +107,10 @@ impl Header {
             numbers,
             begin,
         });
+        self.scattered |= begin != self.data_bytes;
+        self.data_bytes = end;
+        self.names.add(name.hash);
+        self.unordered |= !name.ascends;
     }
 
     /// Remembers which bytes an entry takes that cannot be a tensor.
@@ -122,7 +132,8 @@ impl HeaderReader {
             hasher,
             templates: Templates::default(),
             learned: HashMap::new(),
-            hashes: Vec::new(),
+            series: Vec::new(),
+            headers: 0,
             seen: SeenNames::default(),
             learns: true,
         }
@@ -149,7 +160,7 @@ impl HeaderReader {
             ..Header::default()
         };
         self.templates.restart();
-        self.hashes.clear();
+        self.headers += 1;
         // If the text turns out not to be JSON, what was found in the part before that is of no use.
         let mut found = problems.fork();
         if let Err(error) = self.read_entries(text, &mut header, &mut found) {
@@ -250,29 +261,28 @@ impl HeaderReader {
         if value.checked_sub(begin) != Some(kind.bytes) {
             return None;
         }
-        header.push(kind.form, begin, header.numbers.len());
+        let series = &mut self.series[kind.pattern as usize];
+        let name = series.advance(self.headers, (fit.lead, leading), fit.last);
+        header.push(kind.form, (begin, value), header.numbers.len(), name);
         for &number in leading {
             header.numbers.push(number);
         }
-        let last = kind.numbered.then_some(fit.last_number);
-        if let Some(last) = last {
-            header.numbers.push(last);
+        if kind.numbered {
+            header.numbers.push(fit.last.0);
         }
-        self.hashes
-            .push(self.hasher.name(kind.pattern, leading, last));
         self.templates.accept(fit.id);
         let end = End { value, digits };
         Some(Read { end, rest })
     }
 
-    /// Enters a parsed entry; gives its form if a template may be learned from it.
+    /// Enters a parsed entry; gives its form and pattern if a template may be learned from it.
     fn enter(
         &mut self,
         name: &str,
         entry: &Entry<'_>,
         header: &mut Header,
         problems: &mut Problems,
-    ) -> Option<u32> {
+    ) -> Option<(u32, u32)> {
         let (Some(dtype), Some(shape), Some((begin, end))) =
             (&entry.dtype, &entry.shape, entry.offsets)
         else {
@@ -291,21 +301,30 @@ impl HeaderReader {
         let pattern = Pattern::split(name, &mut header.numbers);
         let pattern = self.forms.pattern_id(pattern);
         let form = self.forms.form_id(pattern, dtype, shape, bytes);
+        if self.series.len() <= pattern as usize {
+            let pattern = &self.forms.form(form).pattern;
+            self.series.push(Series::new(self.hasher.clone(), pattern));
+        }
         let sound = check_size(self.forms.form(form), name, problems);
         if self.forms.form(form).elements().is_none() {
             header.numbers.truncate(first_number);
             header.leave_out(entry.offsets);
             return None;
         }
-        let pattern = self.hasher.pattern(&self.forms.form(form).pattern);
-        let numbers = &header.numbers[first_number..];
-        self.hashes.push(self.hasher.name(pattern, numbers, None));
-        header.push(form, begin, first_number);
-        sound.then_some(form)
+        let series = &mut self.series[pattern as usize];
+        let name = series.advance_to(self.headers, &header.numbers[first_number..]);
+        header.push(form, (begin, end), first_number, name);
+        sound.then_some((form, pattern))
     }
 
     /// Makes a template of an entry that was just read, with the comma before it.
-    fn learn(&mut self, text: &[u8], range: Range<usize>, form: u32, entry: &Entry<'_>) {
+    fn learn(
+        &mut self,
+        text: &[u8],
+        range: Range<usize>,
+        (form, pattern): (u32, u32),
+        entry: &Entry<'_>,
+    ) {
         let known = self.learned.get(&form).copied();
         let raw = &text[range.clone()];
         if raw.first() != Some(&b',') {
@@ -323,13 +342,11 @@ impl HeaderReader {
         let [begin, end] = entry
             .offset_gaps
             .map(|(start, end)| start - range.start..end - range.start);
-        let pattern = &self.forms.form(form).pattern;
-        debug_assert_eq!(gaps.len(), pattern.arity());
         let kind = Kind {
             form,
             bytes: self.forms.bytes(form),
-            pattern: self.hasher.pattern(pattern),
-            numbered: pattern.arity() > 0,
+            pattern,
+            numbered: !gaps.is_empty(),
             between: raw[begin.end..end.start].into(),
             closing: raw[end.end..].into(),
         };
@@ -341,13 +358,22 @@ impl HeaderReader {
         }
     }
 
-    /// Takes the fingerprint of the names; reports those that stand twice and keeps the first of each.
+    /// Reports names that stand twice and keeps the first of each.
     fn check_names(&mut self, header: &mut Header, problems: &mut Problems) {
+        if !header.unordered {
+            return;
+        }
         let forms = &self.forms;
         let (tensors, numbers) = (&header.tensors, &header.numbers);
         let mut repeated = Vec::new();
+        let mut pattern_hashes = vec![None; forms.len()];
         self.seen.reset(tensors.len());
-        for ((ordinal, tensor), &hash) in (0_u32..).zip(tensors).zip(&self.hashes) {
+        header.names = Fingerprint::default();
+        for (ordinal, tensor) in (0_u32..).zip(tensors) {
+            let form = forms.form(tensor.form);
+            let hash = *pattern_hashes[tensor.form as usize]
+                .get_or_insert_with(|| self.hasher.pattern(&form.pattern));
+            let hash = self.hasher.name(hash, tensor.numbers(form, numbers));
             let first = self.seen.insert(hash, ordinal, |other| {
                 forms.same_name(tensor, &tensors[other as usize], numbers)
             });
@@ -371,15 +397,8 @@ impl HeaderReader {
 
     /// Checks that the data ranges cover the data without overlap or gap, and finds where the data ends.
     fn check_offsets(&self, header: &mut Header, problems: &mut Problems) {
-        // Writers lay data out in header order; then one pass proves everything.
-        let mut end = 0_u64;
-        let contiguous = header.tensors.iter().all(|tensor| {
-            let here = tensor.begin == end;
-            end = end.saturating_add(self.forms.bytes(tensor.form));
-            here
-        });
-        if contiguous && header.left_out.is_empty() {
-            header.data_bytes = end;
+        // Writers lay data out in header order; then nothing is left to be proved.
+        if !header.scattered && header.left_out.is_empty() {
             return;
         }
         let mut ranges: Vec<_> = header

@@ -4,7 +4,7 @@
 //! fingerprint differs is the index read again, name by name, to say what exactly is wrong.
 
 use super::json::{Cursor, JsonError, JsonErrorKind};
-use super::name::{Fingerprint, NameHasher, Pattern, number_segments, text_before};
+use super::name::{Fingerprint, NameHasher, NextName, Pattern, Series, number_segments};
 use super::problem::{Code, Problem, Problems};
 use super::shard::Shard;
 use super::template::{TEMPLATES, Templates, strip};
@@ -36,14 +36,7 @@ pub struct IndexReader {
 /// Names that differ only in their numbers.
 #[derive(Debug)]
 struct Kind {
-    /// The hash of their pattern.
-    pattern: u64,
-    numbered: bool,
-    /// The index that last named one, by its ordinal.
-    seen_in: u64,
-    /// The numbers of that name: all before the last one, and the last one, which is 0 if there are none.
-    leading: Vec<u32>,
-    last: u32,
+    series: Series,
     /// Their template.
     learned: Option<u32>,
 }
@@ -58,25 +51,6 @@ struct Names {
     templates: Templates<usize>,
     /// How many indexes were read.
     indexes: u64,
-}
-
-impl Kind {
-    /// Notes that this index names one by these numbers; whether it is the first or comes after the last one.
-    #[inline]
-    fn ascends(&mut self, index: u64, leading: &[u32], last: u32) -> bool {
-        let first = std::mem::replace(&mut self.seen_in, index) != index;
-        let before = std::mem::replace(&mut self.last, last);
-        // Any order would do; this is the one in which most indexes list them.
-        let mut pairs = self.leading.iter().zip(leading);
-        let ascends = match pairs.find(|(before, number)| before != number) {
-            Some((&before, &number)) => {
-                self.leading.copy_from_slice(leading);
-                text_before(before, number)
-            }
-            None => text_before(before, last),
-        };
-        first || ascends
-    }
 }
 
 impl Names {
@@ -99,11 +73,7 @@ impl Names {
             return None;
         }
         self.kinds.push(Kind {
-            pattern: self.hasher.pattern(&pattern),
-            numbered: pattern.arity() > 0,
-            seen_in: 0,
-            leading: vec![0; pattern.arity().saturating_sub(1)],
-            last: 0,
+            series: Series::new(self.hasher.clone(), &pattern),
             learned: None,
         });
         let kind = self.kinds.len() - 1;
@@ -223,9 +193,9 @@ impl Pass {
     }
 
     #[inline]
-    fn enter(&mut self, hash: u64, ascends: bool) {
-        self.index.files[self.file].1.add(hash);
-        self.index.ascending &= ascends;
+    fn enter(&mut self, name: NextName) {
+        self.index.files[self.file].1.add(name.hash);
+        self.index.ascending &= name.ascends;
     }
 
     /// Reads the file of an entry and makes it the one that names are entered for; what follows it in the text.
@@ -257,8 +227,8 @@ impl Pass {
                 .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
             // A name that needs escapes goes through the parser each time: no text begins with a bare NUL.
             let quotes = if plain { "\"" } else { "\0" };
-            let quoted = [quotes, file, quotes].concat();
-            self.quoted_files.push(quoted.into_bytes().into());
+            let in_text = [quotes, file, quotes].concat();
+            self.quoted_files.push(in_text.into_bytes().into());
             self.index
                 .files
                 .push((file.to_owned(), Fingerprint::default()));
@@ -433,10 +403,8 @@ impl Names {
         let fit = self.templates.predict(text)?;
         let rest = pass.read_file(text.get(fit.length..)?)?;
         let (&kind, leading) = self.templates.get(fit.id);
-        let kind = &mut self.kinds[kind];
-        let last = kind.numbered.then_some(fit.last_number);
-        let hash = self.hasher.name(kind.pattern, leading, last);
-        pass.enter(hash, kind.ascends(self.indexes, leading, fit.last_number));
+        let series = &mut self.kinds[kind].series;
+        pass.enter(series.advance(self.indexes, (fit.lead, leading), fit.last));
         self.templates.accept(fit.id);
         Some(rest)
     }
@@ -463,7 +431,8 @@ impl Names {
         let Some(kind) = self.kind(pattern) else {
             let before = pass.last_odd.replace(name.clone().into_owned());
             let ascends = before.is_none_or(|before| *before < *name);
-            pass.enter(self.hasher.hash(&name), ascends);
+            let hash = self.hasher.hash(&name);
+            pass.enter(NextName { hash, ascends });
             return Ok(());
         };
         let learned = matches!(name, Cow::Borrowed(_))
@@ -471,9 +440,7 @@ impl Names {
             .flatten();
         let kind = &mut self.kinds[kind];
         kind.learned = learned.or(kind.learned);
-        let hash = self.hasher.name(kind.pattern, &numbers, None);
-        let (&last, leading) = numbers.split_last().unwrap_or((&0, &[]));
-        pass.enter(hash, kind.ascends(self.indexes, leading, last));
+        pass.enter(kind.series.advance_to(self.indexes, &numbers));
         Ok(())
     }
 

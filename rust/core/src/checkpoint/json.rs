@@ -403,18 +403,23 @@ pub fn leading_integer(text: &[u8]) -> Option<(u64, usize)> {
 #[inline]
 #[must_use]
 pub fn long_integer(text: &[u8], guess: usize) -> Option<(u64, usize)> {
-    if let 9..=16 = guess
+    if let 1..=16 = guess
         && let Some(high) = text.first_chunk::<8>()
         && high[0] != b'0'
-        && let Some((number, after)) = text.split_at_checked(guess)
-        && let Some(low) = number.last_chunk::<8>()
-        && after.first().is_some_and(|byte| !byte.is_ascii_digit())
+        && text.get(guess).is_some_and(|byte| !byte.is_ascii_digit())
     {
-        let (high, low) = (u64::from_le_bytes(*high), u64::from_le_bytes(*low));
-        let (high, low) = (high ^ ZEROS, low ^ ZEROS);
-        if (not_digits(high) | not_digits(low)) == 0 {
-            let high = eight_digits(high << (64 - 8 * (guess - 8)));
-            return Some((high * POWERS_OF_TEN[8] + eight_digits(low), guess));
+        let high = u64::from_le_bytes(*high) ^ ZEROS;
+        if guess <= 8 {
+            let digits = high << (64 - 8 * guess);
+            if not_digits(digits) == 0 {
+                return Some((eight_digits(digits), guess));
+            }
+        } else if let Some(low) = text[guess - 8..].first_chunk::<8>() {
+            let low = u64::from_le_bytes(*low) ^ ZEROS;
+            if (not_digits(high) | not_digits(low)) == 0 {
+                let high = eight_digits(high << (64 - 8 * (guess - 8)));
+                return Some((high * POWERS_OF_TEN[8] + eight_digits(low), guess));
+            }
         }
     }
     leading_integer(text)
@@ -505,7 +510,7 @@ const fn leading_digits(chunk: u64) -> (u64, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cursor, leading_integer};
+    use super::{Cursor, leading_integer, long_integer};
 
     fn skips(text: &str) -> bool {
         let mut cursor = Cursor::new(text.as_bytes());
@@ -584,6 +589,29 @@ mod tests {
         );
         assert_eq!(leading_integer(b"18446744073709551616]"), None);
         assert_eq!(leading_integer(b"x"), None);
+        // What is guessed about the length makes no difference.
+        for text in [
+            "0",
+            "7",
+            "42",
+            "00",
+            "1234567",
+            "12345678",
+            "123456789",
+            "1234567890123456",
+        ] {
+            for guess in 0..20 {
+                for after in [",", "x2345678901234567890", "0,23456789012345678901", ""] {
+                    let text = format!("{text}{after}");
+                    let expected = leading_integer(text.as_bytes());
+                    assert_eq!(
+                        long_integer(text.as_bytes(), guess),
+                        expected,
+                        "{text} {guess}"
+                    );
+                }
+            }
+        }
         for bad in [
             "-1",
             "1.0",

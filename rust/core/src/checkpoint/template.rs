@@ -13,7 +13,7 @@
 //! no template accepts goes to the parser. A property test holds the two paths against each other.
 
 use super::json::leading_integer;
-use super::name::NUMBER_LIMIT;
+use super::name::{Lead, NUMBER_LIMIT, text_order};
 
 /// More templates than this are not learned: a file this irregular gains nothing from them.
 pub const TEMPLATES: usize = 4096;
@@ -27,11 +27,14 @@ struct Template {
     text: Box<[u8]>,
     /// Where each literal but the last ends in `text`: there a number stands.
     ends: Box<[u32]>,
+    /// Where the literal behind the last number begins in `text`; without any number, the end.
+    tail: usize,
     /// All that stood before the last number when the template fitted last. From one entry to the next mostly only
     /// the last number changes, so this is compared in one piece.
     lead: Vec<u8>,
-    /// The numbers in it.
+    /// The numbers in it, and what stands for them.
     leading: Vec<u32>,
+    leading_as: Lead,
 }
 
 /// How a text fits a template.
@@ -41,13 +44,15 @@ pub struct Fit {
     pub id: u32,
     /// How many bytes of the text it covers.
     pub length: usize,
-    /// The last number of the name; of no meaning if it has none.
-    pub last_number: u32,
+    /// What stands for the numbers before the last one.
+    pub lead: Lead,
+    /// The last number of the name and its place in the order of text; both 0 if it has none.
+    pub last: (u32, u64),
 }
 
 impl Template {
-    /// Cuts `entry` at the given gaps, which are byte ranges of numbers in ascending order.
-    fn cut(entry: &[u8], gaps: &[(usize, usize)]) -> Option<Self> {
+    /// Cuts `entry` at the given gaps, which are byte ranges of numbers in ascending order. `leads` counts the leads.
+    fn cut(entry: &[u8], gaps: &[(usize, usize)], leads: &mut Lead) -> Option<Self> {
         let mut text = Vec::with_capacity(entry.len());
         let mut ends = Vec::with_capacity(gaps.len());
         let mut from = 0;
@@ -58,44 +63,45 @@ impl Template {
         }
         text.extend_from_slice(entry.get(from..)?);
         let mut template = Self {
+            tail: ends.last().map_or(text.len(), |&end| end as usize),
             text: text.into(),
             ends: ends.into(),
             lead: Vec::new(),
             leading: Vec::new(),
+            leading_as: 0,
         };
-        template.lead_anew(entry)?;
+        template.lead_anew(entry, leads)?;
         Some(template)
     }
 
-    /// Where the text behind the last number begins in `text`; without any number, the end.
+    /// Holds the template, whose id is given, against the beginning of a text.
     #[inline]
-    fn tail(&self) -> usize {
-        self.ends
-            .last()
-            .map_or(self.text.len(), |&end| end as usize)
-    }
-
-    /// Holds the template against the beginning of a text: what it covers and the last number.
-    #[inline]
-    fn fit(&mut self, text: &[u8]) -> Option<(usize, u32)> {
+    fn fit(&mut self, id: u32, text: &[u8], leads: &mut Lead) -> Option<Fit> {
         let rest = match strip(text, &self.lead) {
             Some(rest) => rest,
-            None => self.lead_anew(text)?,
+            None => self.lead_anew(text, leads)?,
         };
-        let tail = &self.text[self.tail()..];
+        let tail = &self.text[self.tail..];
         // Nothing stands behind the last number only if there is none: at least the name's quote follows it.
-        if tail.is_empty() {
-            return Some((text.len() - rest.len(), 0));
-        }
-        let (number, length) = leading_number(rest)?;
-        let rest = strip(rest.get(length..)?, tail)?;
-        Some((text.len() - rest.len(), number))
+        let (rest, last) = if tail.is_empty() {
+            (rest, (0, 0))
+        } else {
+            let (number, digits) = leading_number(rest)?;
+            let order = text_order(number, digits);
+            (strip(rest.get(digits..)?, tail)?, (number, order))
+        };
+        Some(Fit {
+            id,
+            length: text.len() - rest.len(),
+            lead: self.leading_as,
+            last,
+        })
     }
 
     /// Holds all literals and numbers but the last number and the tail against a text, and keeps what stands there as
     /// the new lead; the rest of the text.
     #[inline(never)]
-    fn lead_anew<'t>(&mut self, text: &'t [u8]) -> Option<&'t [u8]> {
+    fn lead_anew<'t>(&mut self, text: &'t [u8], leads: &mut Lead) -> Option<&'t [u8]> {
         if self.ends.len() < 2 && !self.lead.is_empty() {
             // Then no number is in it, and it was just held against the text.
             return None;
@@ -122,6 +128,8 @@ impl Template {
         // The new numbers stand behind the old ones until it is clear that they are to stay.
         if let Some(rest) = fitted {
             self.leading.drain(..known);
+            *leads += 1;
+            self.leading_as = *leads;
             self.lead.clear();
             self.lead
                 .extend_from_slice(&text[..text.len() - rest.len()]);
@@ -166,22 +174,20 @@ pub fn strip<'t>(text: &'t [u8], literal: &[u8]) -> Option<&'t [u8]> {
     same(front, literal).then_some(rest)
 }
 
-/// Whether two texts of one length are equal, without a call.
+/// Whether two texts of one length are equal.
 #[inline]
 fn same(one: &[u8], other: &[u8]) -> bool {
-    /// Two pieces, one from the front and one that ends at the end, cover every length from one to two pieces.
-    fn ends_equal<const N: usize>(one: &[u8], other: &[u8]) -> bool {
+    /// Two pieces, one at the front and one at the end, cover every length from one to two pieces.
+    #[inline]
+    fn ends<const N: usize>(one: &[u8], other: &[u8]) -> bool {
         one.first_chunk::<N>() == other.first_chunk::<N>()
             && one.last_chunk::<N>() == other.last_chunk::<N>()
     }
     match one.len() {
-        0 => true,
-        1 => one[0] == other[0],
-        2..=3 => ends_equal::<2>(one, other),
-        4..=7 => ends_equal::<4>(one, other),
-        8..=16 => ends_equal::<8>(one, other),
-        17..=32 => ends_equal::<16>(one, other),
-        33..=64 => ends_equal::<32>(one, other),
+        0..=3 => one.iter().zip(other).all(|(one, other)| one == other),
+        4..=7 => ends::<4>(one, other),
+        8..=15 => ends::<8>(one, other),
+        16..=32 => ends::<16>(one, other),
         _ => one == other,
     }
 }
@@ -190,6 +196,8 @@ fn same(one: &[u8], other: &[u8]) -> bool {
 #[derive(Debug)]
 pub struct Templates<T> {
     learned: Vec<(Template, T)>,
+    /// How many leads there were so far.
+    leads: Lead,
     /// For every template, the two that came after it most recently.
     next: Vec<[u32; 2]>,
     /// The same for the beginning of a file and for entries that were not learned.
@@ -207,6 +215,7 @@ impl<T> Default for Templates<T> {
     fn default() -> Self {
         Self {
             learned: Vec::new(),
+            leads: 0,
             next: Vec::new(),
             start: [NONE; 2],
             last: NONE,
@@ -235,17 +244,18 @@ impl<T> Templates<T> {
     /// Tries the templates that followed the last entry before. The caller confirms with [`Self::accept`].
     #[inline]
     pub fn predict(&mut self, text: &[u8]) -> Option<Fit> {
-        for id in self.candidates {
-            let (template, _) = self.learned.get_mut(id as usize)?;
-            if let Some((length, last_number)) = template.fit(text) {
-                return Some(Fit {
-                    id,
-                    length,
-                    last_number,
-                });
-            }
+        let [first, second] = self.candidates;
+        let (template, _) = self.learned.get_mut(first as usize)?;
+        match template.fit(first, text, &mut self.leads) {
+            None => self.try_second(second, text),
+            fit => fit,
         }
-        None
+    }
+
+    #[inline(never)]
+    fn try_second(&mut self, second: u32, text: &[u8]) -> Option<Fit> {
+        let (template, _) = self.learned.get_mut(second as usize)?;
+        template.fit(second, text, &mut self.leads)
     }
 
     /// What a template stands for, and the numbers that it found before the last one.
@@ -282,7 +292,7 @@ impl<T> Templates<T> {
                 .flatten()
         });
         let template = (entry.len() <= LENGTH)
-            .then(|| Template::cut(entry, gaps))
+            .then(|| Template::cut(entry, gaps, &mut self.leads))
             .flatten();
         let (Some(id), Some(template)) = (id, template) else {
             self.restart();
