@@ -26,6 +26,15 @@ pub struct Index {
     pub ascending: bool,
 }
 
+/// What a first look at an index file shows.
+#[derive(Debug)]
+pub struct Glance {
+    /// Its beginning.
+    pub begin: Vec<u8>,
+    /// What it says, or what is wrong with it, if the beginning is all of it.
+    pub index: Option<Result<Index, String>>,
+}
+
 /// Reads index files, one after another; what it has learned from one serves the next.
 #[derive(Debug)]
 pub struct IndexReader {
@@ -93,6 +102,8 @@ struct Window<'b, R> {
     ended: bool,
 }
 
+/// How much of an index is read at a first look: all of it for most models.
+const GLANCE: usize = 128 << 10;
 /// A longer pattern is not kept, lest a hostile index fill the memory.
 const PATTERN_LIMIT: usize = 4096;
 /// How much of an index is looked at at once: small enough to stay in a core's own cache.
@@ -254,12 +265,29 @@ impl IndexReader {
 
     /// Reads an index file; what is wrong with it, in words, if it is none.
     pub fn open(&mut self, path: &Path) -> Result<Index, String> {
-        let (file, _) = regular_file::open(path).map_err(|error| error.to_string())?;
-        match self.read(file) {
+        let (file, metadata) = regular_file::open(path).map_err(|error| error.to_string())?;
+        // With its length known, nothing needs to be read to see that it ends.
+        self.read_from(file.take(metadata.len()))
+    }
+
+    fn read_from(&mut self, source: impl Read) -> Result<Index, String> {
+        match self.read(source) {
             Ok(Ok(index)) => Ok(index),
             Ok(Err(error)) => Err(error.to_string()),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// Looks at the beginning of an index file and reads it at once if that is all of it.
+    pub fn glance(&mut self, path: &Path) -> io::Result<Glance> {
+        let (mut file, metadata) = regular_file::open(path)?;
+        let length = usize::try_from(metadata.len())
+            .unwrap_or(GLANCE)
+            .min(GLANCE);
+        let mut begin = vec![0; length];
+        file.read_exact(&mut begin)?;
+        let index = (metadata.len() <= GLANCE as u64).then(|| self.read_from(&*begin));
+        Ok(Glance { begin, index })
     }
 
     /// Reads an index piece by piece, so that memory and caches see a small buffer and never the whole file.

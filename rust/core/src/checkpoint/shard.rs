@@ -1,6 +1,6 @@
 //! One safetensors file: the length field, the header, and whether the file is as long as its tensors need.
 //!
-//! Tensor data is never read.
+//! Tensor data is never looked at, only what follows a short header is read together with it.
 
 use super::form::{Form, Tensor};
 use super::header::{HeaderReader, Metadata};
@@ -10,6 +10,7 @@ use crate::regular_file;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::io::{self, Read as _};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,6 +18,8 @@ use std::sync::Arc;
 pub const HEADER_LIMIT: u64 = 100_000_000;
 /// Bytes of the length field in front of the header.
 pub const LENGTH_FIELD: u64 = 8;
+/// How much of a file is read before the length of its header is known.
+const FIRST_READ: usize = 16 << 10;
 /// A reader that has met more forms than this starts afresh, so that a hostile file does not burden the rest.
 const FORMS_KEPT: usize = 1 << 16;
 
@@ -140,7 +143,7 @@ impl ShardReader {
         let mut problems = Problems::new(Arc::clone(path));
         let mut shard = Shard::unread(Arc::clone(path));
         match self.load(&mut shard, &mut problems) {
-            Ok(Some(length)) => self.parse(length, &mut shard, &mut problems),
+            Ok(Some(place)) => self.parse(place, &mut shard, &mut problems),
             Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
                 problems.push(Code::LinkBroken, None, || {
@@ -155,8 +158,12 @@ impl ShardReader {
         (shard, problems.into_vec())
     }
 
-    /// Brings the header's text into the buffer; its length, or `None` if the file has none.
-    fn load(&mut self, shard: &mut Shard, problems: &mut Problems) -> io::Result<Option<usize>> {
+    /// Brings the header's text into the buffer; where it stands there, or `None` if the file has none.
+    fn load(
+        &mut self,
+        shard: &mut Shard,
+        problems: &mut Problems,
+    ) -> io::Result<Option<Range<usize>>> {
         let (mut file, metadata) = regular_file::open(&shard.path)?;
         shard.file_bytes = metadata.len();
         shard.id = FileId::of(&metadata);
@@ -169,9 +176,15 @@ impl ShardReader {
             });
             return Ok(None);
         };
-        let mut length = [0; 8];
-        file.read_exact(&mut length)?;
-        let length = u64::from_le_bytes(length);
+        // One read brings the whole header of most files, and little more than that.
+        if self.buffer.len() < FIRST_READ {
+            self.buffer.resize(FIRST_READ, 0);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "at most FIRST_READ")]
+        let first = shard.file_bytes.min(FIRST_READ as u64) as usize;
+        file.read_exact(&mut self.buffer[..first])?;
+        let (length, _) = self.buffer.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        let length = u64::from_le_bytes(*length);
         if length > HEADER_LIMIT {
             problems.push(Code::HeaderTooLarge, None, || {
                 format!(
@@ -187,19 +200,22 @@ impl ShardReader {
             return Ok(None);
         }
         #[expect(clippy::cast_possible_truncation, reason = "at most HEADER_LIMIT")]
-        let length = length as usize;
-        if self.buffer.len() < length {
-            self.buffer.resize(length, 0);
+        let end = (LENGTH_FIELD + length) as usize;
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
         }
-        file.read_exact(&mut self.buffer[..length])?;
-        Ok(Some(length))
+        if first < end {
+            file.read_exact(&mut self.buffer[first..end])?;
+        }
+        Ok(Some(LENGTH_FIELD as usize..end))
     }
 
-    fn parse(&mut self, length: usize, shard: &mut Shard, problems: &mut Problems) {
-        let Some(header) = self.headers.read(&self.buffer[..length], problems) else {
+    fn parse(&mut self, place: Range<usize>, shard: &mut Shard, problems: &mut Problems) {
+        let end = place.end as u64;
+        let Some(header) = self.headers.read(&self.buffer[place], problems) else {
             return;
         };
-        shard.header_bytes = LENGTH_FIELD + length as u64;
+        shard.header_bytes = end;
         let needed = header.data_bytes.saturating_add(shard.header_bytes);
         let code = match shard.file_bytes.cmp(&needed) {
             Ordering::Less => Some(Code::DataTruncated),
