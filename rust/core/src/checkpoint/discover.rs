@@ -312,7 +312,7 @@ fn sets(path: &Path, folder: &Folder, indexes: &mut IndexReader, notes: &mut Pro
             && let Ok(glance) = indexes.glance(&path.join(index))
         {
             known = glance.index;
-            if names_one_of(&glance.begin, &sets[only].files) {
+            if names_one_of(glance.begin, &sets[only].files) {
                 // The usual case: the index must mean these files. The scan will hold them against it.
                 sets[only].index = Some(index.clone());
                 sets[only].known_index = known;
@@ -636,6 +636,14 @@ fn is_plain_folder(name: &str) -> bool {
 /// Gives every note about a folder (unfinished downloads, files not read, folders that cannot be listed) to the
 /// checkpoint it lies in, or to the tree if it lies in none.
 fn attach_notes(folders: &BTreeMap<PathBuf, Folder>, found: &mut Found) {
+    let notes: Vec<(&PathBuf, Vec<Problem>)> = folders
+        .iter()
+        .map(|(path, folder)| (path, notes_of(path, folder)))
+        .filter(|(_, notes)| !notes.is_empty())
+        .collect();
+    if notes.is_empty() {
+        return;
+    }
     let mut owners: BTreeMap<PathBuf, usize> = BTreeMap::new();
     for (ordinal, candidate) in found.candidates.iter().enumerate() {
         owners.entry(candidate.path.clone()).or_insert(ordinal);
@@ -653,11 +661,7 @@ fn attach_notes(folders: &BTreeMap<PathBuf, Folder>, found: &mut Found) {
             Some((snapshots.parent()?.to_owned(), owner))
         })
         .collect();
-    for (path, folder) in folders {
-        let notes = notes_of(path, folder);
-        if notes.is_empty() {
-            continue;
-        }
+    for (path, notes) in notes {
         let owner = path
             .ancestors()
             .find_map(|ancestor| owners.get(ancestor).or_else(|| revisions.get(ancestor)));

@@ -9,8 +9,9 @@ use super::json::{Cursor, JsonError, JsonErrorKind, leading_integer, long_intege
 use super::name::{Fingerprint, NameHasher, NextName, Pattern, SeenNames, Series, number_segments};
 use super::problem::{Code, Problems};
 use super::template::{Templates, strip};
+use foldhash::HashMap;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Free text that the writer of a file put under `__metadata__`.
@@ -131,7 +132,7 @@ impl HeaderReader {
             forms: Forms::default(),
             hasher,
             templates: Templates::default(),
-            learned: HashMap::new(),
+            learned: HashMap::default(),
             series: Vec::new(),
             headers: 0,
             seen: SeenNames::default(),

@@ -9,8 +9,9 @@ use super::problem::{Code, Problem, Problems};
 use super::shard::Shard;
 use super::template::{TEMPLATES, Templates, strip};
 use crate::regular_file;
+use foldhash::HashMap;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,9 +29,9 @@ pub struct Index {
 
 /// What a first look at an index file shows.
 #[derive(Debug)]
-pub struct Glance {
+pub struct Glance<'r> {
     /// Its beginning.
-    pub begin: Vec<u8>,
+    pub begin: &'r [u8],
     /// What it says, or what is wrong with it, if the beginning is all of it.
     pub index: Option<Result<Index, String>>,
 }
@@ -67,7 +68,7 @@ impl Names {
         Self {
             hasher,
             kinds: Vec::new(),
-            by_pattern: HashMap::new(),
+            by_pattern: HashMap::default(),
             templates: Templates::default(),
             indexes: 0,
         }
@@ -102,11 +103,9 @@ struct Window<'b, R> {
     ended: bool,
 }
 
-/// How much of an index is read at a first look: all of it for most models.
-const GLANCE: usize = 128 << 10;
 /// A longer pattern is not kept, lest a hostile index fill the memory.
 const PATTERN_LIMIT: usize = 4096;
-/// How much of an index is looked at at once: small enough to stay in a core's own cache.
+/// How much of an index is looked at at once: all of it for most models, and small enough for a core's own cache.
 const WINDOW: usize = 128 << 10;
 /// One entry may not be longer than this.
 const WINDOW_LIMIT: usize = 64 << 20;
@@ -194,7 +193,7 @@ impl Pass {
                 ascending: true,
                 ..Index::default()
             },
-            file_ids: HashMap::new(),
+            file_ids: HashMap::default(),
             quoted_files: Vec::new(),
             file: 0,
             other_file: 0,
@@ -267,11 +266,7 @@ impl IndexReader {
     pub fn open(&mut self, path: &Path) -> Result<Index, String> {
         let (file, metadata) = regular_file::open(path).map_err(|error| error.to_string())?;
         // With its length known, nothing needs to be read to see that it ends.
-        self.read_from(file.take(metadata.len()))
-    }
-
-    fn read_from(&mut self, source: impl Read) -> Result<Index, String> {
-        match self.read(source) {
+        match self.read(file.take(metadata.len())) {
             Ok(Ok(index)) => Ok(index),
             Ok(Err(error)) => Err(error.to_string()),
             Err(error) => Err(error.to_string()),
@@ -279,15 +274,29 @@ impl IndexReader {
     }
 
     /// Looks at the beginning of an index file and reads it at once if that is all of it.
-    pub fn glance(&mut self, path: &Path) -> io::Result<Glance> {
+    pub fn glance(&mut self, path: &Path) -> io::Result<Glance<'_>> {
         let (mut file, metadata) = regular_file::open(path)?;
-        let length = usize::try_from(metadata.len())
-            .unwrap_or(GLANCE)
-            .min(GLANCE);
-        let mut begin = vec![0; length];
-        file.read_exact(&mut begin)?;
-        let index = (metadata.len() <= GLANCE as u64).then(|| self.read_from(&*begin));
-        Ok(Glance { begin, index })
+        if self.buffer.len() < WINDOW {
+            self.buffer.resize(WINDOW, 0);
+        }
+        let length = usize::try_from(metadata.len()).map_or(WINDOW, |length| length.min(WINDOW));
+        file.read_exact(&mut self.buffer[..length])?;
+        let whole = metadata.len() <= length as u64;
+        let index = whole.then(|| {
+            let window = Window {
+                filled: length,
+                ended: true,
+                ..Window::new(io::empty(), &mut self.buffer)
+            };
+            self.names
+                .read_through(window)
+                .map_err(|error| error.to_string())
+                .and_then(|read| read.map_err(|error| error.to_string()))
+        });
+        Ok(Glance {
+            begin: &self.buffer[..length],
+            index,
+        })
     }
 
     /// Reads an index piece by piece, so that memory and caches see a small buffer and never the whole file.
@@ -554,13 +563,13 @@ pub fn differences(
     broken: &[&str],
 ) -> Vec<Problem> {
     let mut problems = Problems::new(Arc::clone(path));
-    let mut holders: HashMap<String, Vec<&str>> = HashMap::new();
+    let mut holders: HashMap<String, Vec<&str>> = HashMap::default();
     for (&file, shard) in shards {
         for tensor in &shard.tensors {
             holders.entry(shard.name(tensor)).or_default().push(file);
         }
     }
-    let mut listed: HashMap<Cow<'_, str>, Cow<'_, str>> = HashMap::new();
+    let mut listed: HashMap<Cow<'_, str>, Cow<'_, str>> = HashMap::default();
     let mut missing_files: BTreeMap<Cow<'_, str>, u64> = BTreeMap::new();
     let walked = walk(text, |name: Cow<'_, str>, file: Cow<'_, str>| {
         if let Some(before) = listed.insert(name.clone(), file.clone()) {

@@ -202,15 +202,18 @@ pub struct Templates<T> {
     learned: Vec<(Template, T)>,
     /// How many leads there were so far.
     leads: Lead,
-    /// For every template, the two that came after it most recently.
-    next: Vec<[u32; 2]>,
+    /// For every template, the few that came after it most recently.
+    next: Vec<Followers>,
     /// The same for the beginning of a file and for entries that were not learned.
-    start: [u32; 2],
+    start: Followers,
     /// The template of the last entry.
     last: u32,
     /// Those that came after it.
-    candidates: [u32; 2],
+    candidates: Followers,
 }
+
+/// Templates in the order in which they are to be tried.
+type Followers = [u32; 4];
 
 /// Stands for "no template": before the first entry, or after one that was not learned.
 const NONE: u32 = u32::MAX;
@@ -221,9 +224,9 @@ impl<T> Default for Templates<T> {
             learned: Vec::new(),
             leads: 0,
             next: Vec::new(),
-            start: [NONE; 2],
+            start: [NONE; 4],
             last: NONE,
-            candidates: [NONE; 2],
+            candidates: [NONE; 4],
         }
     }
 }
@@ -248,18 +251,20 @@ impl<T> Templates<T> {
     /// Tries the templates that followed the last entry before. The caller confirms with [`Self::accept`].
     #[inline]
     pub fn predict(&mut self, text: &[u8]) -> Option<Fit> {
-        let [first, second] = self.candidates;
+        let [first, others @ ..] = self.candidates;
         let (template, _) = self.learned.get_mut(first as usize)?;
         match template.fit(first, text, &mut self.leads) {
-            None => self.try_second(second, text),
+            None => self.try_others(others, text),
             fit => fit,
         }
     }
 
     #[inline(never)]
-    fn try_second(&mut self, second: u32, text: &[u8]) -> Option<Fit> {
-        let (template, _) = self.learned.get_mut(second as usize)?;
-        template.fit(second, text, &mut self.leads)
+    fn try_others(&mut self, others: [u32; 3], text: &[u8]) -> Option<Fit> {
+        others.into_iter().find_map(|id| {
+            let (template, _) = self.learned.get_mut(id as usize)?;
+            template.fit(id, text, &mut self.leads)
+        })
     }
 
     /// What a template stands for, and the numbers that it found before the last one.
@@ -273,10 +278,20 @@ impl<T> Templates<T> {
     #[inline]
     pub fn accept(&mut self, id: u32) {
         if self.candidates[0] != id {
-            let followers = self.next.get_mut(self.last as usize);
-            *followers.unwrap_or(&mut self.start) = [id, self.candidates[0]];
+            self.prefer(id);
         }
         self.go_on_from(id);
+    }
+
+    /// Puts this template first among those that follow the last one.
+    #[inline(never)]
+    fn prefer(&mut self, id: u32) {
+        let followers = self.next.get_mut(self.last as usize);
+        let followers = followers.unwrap_or(&mut self.start);
+        let known = followers.iter().position(|&follower| follower == id);
+        let place = known.unwrap_or(followers.len() - 1);
+        followers[..=place].rotate_right(1);
+        followers[0] = id;
     }
 
     /// Learns from an entry that the parser has read: its bytes up to what is not the template's business, where the
@@ -306,7 +321,7 @@ impl<T> Templates<T> {
             *slot = (template, value);
         } else {
             self.learned.push((template, value));
-            self.next.push([NONE; 2]);
+            self.next.push([NONE; 4]);
         }
         self.accept(id);
         Some(id)
