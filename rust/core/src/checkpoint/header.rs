@@ -196,10 +196,7 @@ impl HeaderReader {
         loop {
             // Templates begin with the comma, which may not stand before the first entry.
             if self.learns && !first {
-                let mut rest = cursor.rest();
-                while let Some(read) = self.read_by_template(rest, end, header) {
-                    Read { end, rest } = read;
-                }
+                let rest = self.read_by_templates(cursor.rest(), &mut end, header);
                 cursor.seek(text.len() - rest.len());
             }
             let begin = cursor.position();
@@ -234,6 +231,25 @@ impl HeaderReader {
                 at: cursor.position(),
             })
         }
+    }
+
+    /// Reads as many entries as templates fit; what follows them. `end` is where the data of the last tensor ends.
+    #[inline(never)]
+    fn read_by_templates<'t>(
+        &mut self,
+        text: &'t [u8],
+        end: &mut End<'t>,
+        header: &mut Header,
+    ) -> &'t [u8] {
+        let mut read = Read {
+            end: *end,
+            rest: text,
+        };
+        while let Some(next) = self.read_by_template(read.rest, read.end, header) {
+            read = next;
+        }
+        *end = read.end;
+        read.rest
     }
 
     /// Reads one entry, with the comma before it, by a learned template; `before` is where the data of some earlier

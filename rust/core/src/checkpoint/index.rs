@@ -359,10 +359,7 @@ impl Names {
         cursor.seek(pass.at);
         loop {
             if let Place::Map { first: false } = pass.place {
-                let mut rest = cursor.rest();
-                while let Some(after) = self.read_by_template(rest, pass) {
-                    rest = after;
-                }
+                let rest = self.read_by_templates(cursor.rest(), pass);
                 pass.at = text.len() - rest.len();
                 cursor.seek(pass.at);
             }
@@ -432,6 +429,15 @@ impl Names {
             pass.place = place;
             pass.at = cursor.position();
         }
+    }
+
+    /// Reads as many entries as templates fit; what follows them.
+    #[inline(never)]
+    fn read_by_templates<'t>(&mut self, mut text: &'t [u8], pass: &mut Pass) -> &'t [u8] {
+        while let Some(rest) = self.read_by_template(text, pass) {
+            text = rest;
+        }
+        text
     }
 
     /// Reads one entry, with the comma before it, by a learned template; what follows it.

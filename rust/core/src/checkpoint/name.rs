@@ -118,7 +118,9 @@ pub fn text_order(number: u32, digits: usize) -> u64 {
         10,
         1,
     ];
-    u64::from(number) * SCALES.get(digits).unwrap_or(&1) * 16 + digits as u64
+    // Thirty bits, and four for the digits: nothing can overflow.
+    let scaled = u64::from(number).wrapping_mul(*SCALES.get(digits).unwrap_or(&1));
+    scaled << 4 | digits as u64
 }
 
 /// How many digits a number has.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// The length limit that safetensors sets for a header (`MAX_HEADER_SIZE` of the crate).
 pub const HEADER_LIMIT: u64 = 100_000_000;
 /// Bytes of the length field in front of the header.
-pub const LENGTH_FIELD: u64 = 8;
+pub const LENGTH_FIELD: usize = 8;
 /// How much of a file is read before the length of its header is known.
 const FIRST_READ: usize = 16 << 10;
 /// A reader that has met more forms than this starts afresh, so that a hostile file does not burden the rest.
@@ -167,7 +167,7 @@ impl ShardReader {
         let (mut file, metadata) = regular_file::open(&shard.path)?;
         shard.file_bytes = metadata.len();
         shard.id = FileId::of(&metadata);
-        let Some(room) = shard.file_bytes.checked_sub(LENGTH_FIELD) else {
+        let Some(room) = shard.file_bytes.checked_sub(LENGTH_FIELD as u64) else {
             problems.push(Code::FileTooShort, None, || {
                 format!(
                     "the file has {} bytes; a safetensors file begins with 8 that hold the header length",
@@ -200,14 +200,14 @@ impl ShardReader {
             return Ok(None);
         }
         #[expect(clippy::cast_possible_truncation, reason = "at most HEADER_LIMIT")]
-        let end = (LENGTH_FIELD + length) as usize;
+        let end = LENGTH_FIELD + length as usize;
         if self.buffer.len() < end {
             self.buffer.resize(end, 0);
         }
         if first < end {
             file.read_exact(&mut self.buffer[first..end])?;
         }
-        Ok(Some(LENGTH_FIELD as usize..end))
+        Ok(Some(LENGTH_FIELD..end))
     }
 
     fn parse(&mut self, place: Range<usize>, shard: &mut Shard, problems: &mut Problems) {
