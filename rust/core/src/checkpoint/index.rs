@@ -61,6 +61,8 @@ struct Names {
     templates: Templates<usize>,
     /// How many indexes were read.
     indexes: u64,
+    /// Whether templates are used; without them every entry goes through the parser.
+    learns: bool,
 }
 
 impl Names {
@@ -71,6 +73,7 @@ impl Names {
             by_pattern: HashMap::default(),
             templates: Templates::default(),
             indexes: 0,
+            learns: true,
         }
     }
 
@@ -317,7 +320,10 @@ impl Names {
     ) -> io::Result<Result<Index, JsonError>> {
         if self.kinds.len() >= TEMPLATES {
             // What a hostile index taught must not burden the others.
-            *self = Self::new(self.hasher.clone());
+            *self = Self {
+                learns: self.learns,
+                ..Self::new(self.hasher.clone())
+            };
         }
         self.indexes += 1;
         self.templates.restart();
@@ -358,7 +364,9 @@ impl Names {
         let mut cursor = Cursor::new(text);
         cursor.seek(pass.at);
         loop {
-            if let Place::Map { first: false } = pass.place {
+            if let Place::Map { first: false } = pass.place
+                && self.learns
+            {
                 let rest = self.read_by_templates(cursor.rest(), pass);
                 pass.at = text.len() - rest.len();
                 cursor.seek(pass.at);
@@ -712,6 +720,42 @@ mod tests {
                 let text = format!(r#"{{"weight_map":{{{text}}}}}"#);
                 let index = read(NameHasher::default(), &text).unwrap();
                 assert_eq!(index.ascending, ascending);
+            }
+        }
+    }
+
+    #[test]
+    fn an_index_that_templates_read_is_read_by_them_wherever_it_is_broken() {
+        let mut text = String::from("{\"metadata\": {\"total_size\": 12}, \"weight_map\": {");
+        for n in 0..8_u32 {
+            let comma = if n == 0 { "" } else { "," };
+            let (name, part) = (["norm", "mlp.7.up", "bias"][n as usize % 3], n / 3);
+            let _ = write!(
+                text,
+                "{comma}\n  \"h.{}.{name}\": \"part-{part}\"",
+                9 + n / 2
+            );
+        }
+        text.push_str("\n}}");
+        let hasher = NameHasher::default();
+        let mut fast = IndexReader::new(hasher.clone());
+        let mut slow = IndexReader::new(hasher);
+        slow.names.learns = false;
+        let reading = |reader: &mut IndexReader, text: &[u8]| {
+            let read = reader.read(text).unwrap();
+            read.map(|index| (index.total_size, index.files, index.ascending))
+        };
+        assert!(reading(&mut fast, text.as_bytes()).is_ok());
+        for at in 0..text.len() {
+            for byte in *b"0129a,:.\"\\{}[] -\n\xff" {
+                let mut broken = text.clone().into_bytes();
+                broken[at] = byte;
+                assert_eq!(
+                    reading(&mut fast, &broken),
+                    reading(&mut slow, &broken),
+                    "{}",
+                    String::from_utf8_lossy(&broken)
+                );
             }
         }
     }
