@@ -3,8 +3,9 @@
     python benches/scan.py [--rounds N] [--threads N] [--markdown FILE]
 
 Needs a release build of pondera (`make build`) and of `pondera-benches` (`cargo build --release -p pondera-benches`).
-The measurements take turns round by round, so a machine that changes speed changes it for all; each ratio is the
-median over the rounds of the ratio within a round. Page cache is warm.
+The measurements take turns round by round, so a machine that changes speed changes it for all. In its turn each one
+runs five times in a row and its best time counts: the page cache is warm, and so are the core's own caches, which the
+measurement before has filled with its data. Each ratio is the median over the rounds of the ratio within a round.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ import models
 import pondera
 
 ROOT = Path(__file__).resolve().parent.parent
+# How often a measurement runs in its turn; `headers.rs` does the same.
+RUNS = 5
 
 
 def headers(folder: Path) -> list[Path]:
@@ -98,15 +101,20 @@ def peak_above_interpreter(code: str) -> float:
 
 
 def turns(rounds: int, measurements: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
-    """Milliseconds of every measurement in every round; one more round warms up."""
+    """Milliseconds of every measurement in every round, best of its turn; one more round warms up."""
     times: dict[str, list[float]] = {name: [] for name in measurements}
     for number in range(rounds + 1):
         for name, run in measurements.items():
-            start = time.perf_counter()
-            run()
+            best = min(timed(run) for _ in range(RUNS))
             if number:
-                times[name].append((time.perf_counter() - start) * 1e3)
+                times[name].append(best)
     return times
+
+
+def timed(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return (time.perf_counter() - start) * 1e3
 
 
 class Report:
@@ -127,7 +135,7 @@ class Report:
         self.rows.append((what, value, target, detail))
 
     def markdown(self) -> str:
-        lines = ["| measurement | result | target | medians |", "|---|---|---|---|"]
+        lines = ["| measurement | result | target | medians of best times |", "|---|---|---|---|"]
         lines += ["| " + " | ".join(row) + " |" for row in self.rows]
         return "\n".join(lines)
 

@@ -3,7 +3,7 @@
 //! The pure core, without Python. [`checkpoint::scan`] weighs the body of a model: every tensor of its safetensors
 //! files, tallied by role, dtype and layer.
 //!
-//! What this crate does not do: it never reads tensor data, never runs what a configuration names, and never
+//! What this crate does not do: it never looks at tensor data, never runs what a configuration names, and never
 //! reaches for the network.
 
 #![forbid(unsafe_code)]

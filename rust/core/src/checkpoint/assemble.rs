@@ -5,10 +5,10 @@ use super::discover::{Candidate, shard_unlisted};
 use super::form::{Form, Tensor};
 use super::header::retain_others;
 use super::index::{Index, agrees, differences};
-use super::name::{Pattern, SeenNames};
+use super::name::{NameHasher, Pattern, SeenNames};
 use super::parameters::count_parameters;
 use super::problem::{Code, Problem, Problems};
-use super::role::{Role, assign, layer_stack, mtp_marker};
+use super::role::{Role, assign, is_buffer, layer_stack, mtp_marker};
 use super::shard::Shard;
 use crate::quantization::config::QuantizationConfig;
 use foldhash::HashMap;
@@ -76,7 +76,12 @@ pub fn assemble(gathered: Gathered, roles: &mut Roles) -> Checkpoint {
         }
     }
     roles.assign(&mut groups, &components);
-    assign_mtp(&mut groups, &mut files, &reach);
+    if groups
+        .iter()
+        .any(|group| roles.of(&group.form.pattern).mtp_marker)
+    {
+        assign_mtp(&mut groups, &mut files, &reach);
+    }
     let mut quantization = None;
     for (ordinal, component) in candidate.components.iter().enumerate() {
         let config = match QuantizationConfig::read(&component.folder, &component.configs) {
@@ -91,6 +96,7 @@ pub fn assemble(gathered: Gathered, roles: &mut Roles) -> Checkpoint {
         let scheme = count_parameters(
             &mut groups,
             &mut files,
+            roles,
             u32::try_from(ordinal).unwrap_or(u32::MAX),
             config.as_ref(),
             &component.folder,
@@ -172,9 +178,39 @@ fn index(ordinal: usize) -> u32 {
 #[derive(Debug, Default)]
 pub struct Roles {
     known: HashMap<(String, Vec<Arc<Pattern>>), Vec<Role>>,
+    alone: HashMap<Arc<Pattern>, Alone>,
+}
+
+/// What a pattern tells by itself.
+#[derive(Clone, Copy, Debug)]
+struct Alone {
+    is_buffer: bool,
+    /// Whether it shows its layer to be one for multi-token prediction.
+    mtp_marker: bool,
 }
 
 impl Roles {
+    /// Whether the tensors of a pattern are buffers, which are never learned.
+    pub fn is_buffer(&mut self, pattern: &Arc<Pattern>) -> bool {
+        self.of(pattern).is_buffer
+    }
+
+    fn of(&mut self, pattern: &Arc<Pattern>) -> Alone {
+        const KEPT: usize = 1 << 14;
+        if let Some(&alone) = self.alone.get(pattern) {
+            return alone;
+        }
+        if self.alone.len() >= KEPT {
+            self.alone.clear();
+        }
+        let alone = Alone {
+            is_buffer: is_buffer(pattern.text()),
+            mtp_marker: mtp_marker(pattern.text()).is_some(),
+        };
+        self.alone.insert(Arc::clone(pattern), alone);
+        alone
+    }
+
     /// Gives every group the role that its name has among those of its component.
     fn assign(&mut self, groups: &mut [Group], components: &[String]) {
         // A tree of nothing but different models must not fill the memory.
@@ -208,6 +244,10 @@ impl Roles {
 ///
 /// `reach` gives, for every file and form, the least and greatest first number of its tensors' names.
 fn assign_mtp(groups: &mut Vec<Group>, files: &mut [ShardFile], reach: &[Vec<(u32, u32)>]) {
+    let marks: Vec<bool> = groups
+        .iter()
+        .map(|group| mtp_marker(group.form.pattern.text()).is_some())
+        .collect();
     // The stack of layers that each group's names lie in, and where among their numbers the layer stands.
     let stacks: Vec<Option<(String, usize)>> = groups
         .iter()
@@ -217,13 +257,6 @@ fn assign_mtp(groups: &mut Vec<Group>, files: &mut [ShardFile], reach: &[Vec<(u3
             (ordinal < pattern.arity()).then(|| (pattern.text()[..prefix].to_owned(), ordinal))
         })
         .collect();
-    let marks: Vec<bool> = groups
-        .iter()
-        .map(|group| mtp_marker(group.form.pattern.text()).is_some())
-        .collect();
-    if !marks.contains(&true) {
-        return;
-    }
     // The numbers of the marked layers, stack by stack.
     let mut layers: HashMap<&str, BTreeSet<u32>> = HashMap::default();
     for file in &*files {
@@ -436,6 +469,7 @@ fn drop_repeats(shards: &mut [&mut Shard], problems: &mut Vec<Problem>) {
         // One header has been checked for repeated names when it was read.
         return;
     }
+    let hasher = NameHasher::default();
     let mut seen = SeenNames::default();
     seen.reset(shards.iter().map(|shard| shard.tensors.len()).sum());
     let mut places: Vec<(&Shard, &Tensor)> = Vec::new();
@@ -444,9 +478,15 @@ fn drop_repeats(shards: &mut [&mut Shard], problems: &mut Vec<Problem>) {
         let shard: &Shard = shard;
         let mut notes = Problems::new(Arc::clone(&shard.path));
         let mut here = Vec::new();
-        for (ordinal, (tensor, &hash)) in shard.tensors.iter().zip(&shard.hashes).enumerate() {
+        let patterns: Vec<u64> = shard
+            .forms
+            .iter()
+            .map(|used| hasher.pattern(&used.form.pattern))
+            .collect();
+        for (ordinal, tensor) in shard.tensors.iter().enumerate() {
             let form = shard.form(tensor);
             let numbers = tensor.numbers(form, &shard.numbers);
+            let hash = hasher.name(patterns[tensor.form as usize], numbers);
             let first = seen.insert(hash, index(places.len()), |other| {
                 let (shard, tensor) = places[other as usize];
                 let other = shard.form(tensor);

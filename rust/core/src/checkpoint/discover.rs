@@ -12,16 +12,14 @@
 
 use super::file_name::{FileKind, WeightName};
 use super::folder::{Folder, walk};
-use super::index::IndexReader;
+use super::index::{Index, IndexReader};
 use super::name::NameHasher;
 use super::problem::{Code, Problem, Problems};
 use crate::json_file;
 use crate::parallel::{self, Control};
 use crate::quantization::config;
-use crate::regular_file;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,6 +70,8 @@ pub struct Component {
     pub configs: Vec<String>,
     /// Its index, if it has one.
     pub index: Option<PathBuf>,
+    /// What the index says, or what is wrong with it, if it was read already to find out which files it means.
+    pub known_index: Option<Result<Index, String>>,
     /// Its files.
     pub files: Vec<PathBuf>,
 }
@@ -91,19 +91,21 @@ struct Set {
     name: WeightName,
     files: Vec<(String, WeightName)>,
     index: Option<String>,
+    known_index: Option<Result<Index, String>>,
 }
 
-/// Finds every checkpoint at or below a folder.
+/// Finds every checkpoint at or below a folder. Indexes that are read for that are read with this hasher.
 #[must_use]
-pub fn discover(root: &Path, threads: usize, control: &Control) -> Found {
+pub fn discover(root: &Path, hasher: &NameHasher, threads: usize, control: &Control) -> Found {
     let folders = walk(root, threads, control);
+    let mut indexes = IndexReader::new(hasher.clone());
     let mut found = Found::default();
     // Folders whose weights a pipeline above them has taken.
     let mut taken = BTreeSet::new();
     for (path, folder) in &folders {
         // Outer folders come first: a component that describes itself as a pipeline is not counted again.
         if !taken.contains(path) {
-            pipeline(path, folder, &folders, &mut taken, &mut found);
+            pipeline(path, folder, &folders, &mut indexes, &mut taken, &mut found);
         }
     }
     let left: Vec<(&PathBuf, &Folder)> = folders
@@ -114,8 +116,8 @@ pub fn discover(root: &Path, threads: usize, control: &Control) -> Found {
         &left,
         threads,
         control,
-        || (),
-        |(), (path, folder)| models(path, folder),
+        || IndexReader::new(hasher.clone()),
+        |indexes, (path, folder)| models(path, folder, indexes),
     );
     for here in models.into_iter().flatten() {
         found.candidates.extend(here.candidates);
@@ -130,7 +132,7 @@ pub fn discover(root: &Path, threads: usize, control: &Control) -> Found {
 ///
 /// `None` if the file is neither.
 #[must_use]
-pub fn single_file(path: &Path) -> Option<Candidate> {
+pub fn single_file(path: &Path, hasher: &NameHasher) -> Option<Candidate> {
     let name = path.file_name()?.to_str()?;
     // The parent of a bare file name is an empty path, which cannot be listed.
     let folder = path
@@ -140,7 +142,8 @@ pub fn single_file(path: &Path) -> Option<Candidate> {
     let listed = Folder::list(folder);
     let mut notes = Problems::new(Arc::new(folder.to_owned()));
     let set = if let FileKind::Index(index) = FileKind::of(name) {
-        let found = sets(folder, &listed, &mut notes)
+        let mut indexes = IndexReader::new(hasher.clone());
+        let found = sets(folder, &listed, &mut indexes, &mut notes)
             .into_iter()
             .find(|set| set.index.as_deref() == Some(name));
         found.unwrap_or_else(|| {
@@ -151,6 +154,7 @@ pub fn single_file(path: &Path) -> Option<Candidate> {
                 name: index,
                 files: Vec::new(),
                 index: Some(name.to_owned()),
+                known_index: None,
             }
         })
     } else {
@@ -163,6 +167,7 @@ pub fn single_file(path: &Path) -> Option<Candidate> {
             name: parsed.clone(),
             files: vec![(name.to_owned(), parsed)],
             index: None,
+            known_index: None,
         }
     };
     Some(Candidate {
@@ -225,6 +230,7 @@ impl Set {
                 .map(str::to_owned)
                 .collect(),
             index: self.index.map(|index| path.join(index)),
+            known_index: self.known_index,
             files: self
                 .files
                 .into_iter()
@@ -269,7 +275,7 @@ impl Set {
 }
 
 /// The sets of one folder. What an index leaves over is reported.
-fn sets(path: &Path, folder: &Folder, notes: &mut Problems) -> Vec<Set> {
+fn sets(path: &Path, folder: &Folder, indexes: &mut IndexReader, notes: &mut Problems) -> Vec<Set> {
     let mut groups: BTreeMap<_, Vec<(String, WeightName)>> = BTreeMap::new();
     for (file, name) in &folder.weights {
         let key = (
@@ -288,6 +294,7 @@ fn sets(path: &Path, folder: &Folder, notes: &mut Problems) -> Vec<Set> {
             name: files[0].1.clone(),
             files,
             index: None,
+            known_index: None,
         })
         .collect();
     for (index, name) in &folder.indexes {
@@ -298,33 +305,38 @@ fn sets(path: &Path, folder: &Folder, notes: &mut Problems) -> Vec<Set> {
         let foreign =
             |set: &Set| !same(set) && !set.name.is_consolidated() && !set.name.is_standard();
         let matching: Vec<usize> = (0..sets.len()).filter(|&i| same(&sets[i])).collect();
+        let mut known = None;
         if let &[only] = &matching[..]
             && sets[only].name.part.is_some()
             && !sets.iter().any(foreign)
-            && begins_with(&path.join(index), &sets[only].files)
+            && let Ok(glance) = indexes.glance(&path.join(index))
         {
-            // The usual case: the index must mean these files. The scan will hold them against it.
-            sets[only].index = Some(index.clone());
-            continue;
+            known = glance.index;
+            if names_one_of(glance.begin, &sets[only].files) {
+                // The usual case: the index must mean these files. The scan will hold them against it.
+                sets[only].index = Some(index.clone());
+                sets[only].known_index = known;
+                continue;
+            }
         }
-        claim(path, folder, index, name, &mut sets, notes);
+        let known = known.unwrap_or_else(|| indexes.open(&path.join(index)));
+        claim(folder, (index, name), known, &mut sets, notes);
     }
     sets
 }
 
 /// Whether an index names one of these files near its beginning: then it is not the left-over of another numbering. To
 /// read it whole is the business of the scan.
-fn begins_with(index: &Path, files: &[(String, WeightName)]) -> bool {
-    const LOOK: u64 = 16 << 10;
-    let mut text = Vec::new();
-    let read =
-        regular_file::open(index).and_then(|(file, _)| file.take(LOOK).read_to_end(&mut text));
+fn names_one_of(index: &[u8], files: &[(String, WeightName)]) -> bool {
+    const LOOK: usize = 16 << 10;
     let named = |piece: &[u8]| {
         files
             .binary_search_by(|(name, _)| name.as_bytes().cmp(piece))
             .is_ok()
     };
-    read.is_ok() && text.split(|&byte| byte == b'"').any(named)
+    index[..index.len().min(LOOK)]
+        .split(|&byte| byte == b'"')
+        .any(named)
 }
 
 /// Reports a shard that its index does not name.
@@ -339,18 +351,16 @@ pub fn shard_unlisted(file: &Path, index: &Path, notes: &mut Problems) {
     });
 }
 
-/// Reads an index to learn which files it means, and makes them one set.
+/// Makes the files that an index means one set.
 fn claim(
-    path: &Path,
     folder: &Folder,
-    index: &str,
-    name: &WeightName,
+    (index, name): (&str, &WeightName),
+    known: Result<Index, String>,
     sets: &mut Vec<Set>,
     notes: &mut Problems,
 ) {
-    let read = IndexReader::new(NameHasher::default()).open(&path.join(index));
-    let named: BTreeSet<String> = match read {
-        Ok(index) => index.files.into_iter().map(|(file, _)| file).collect(),
+    let named: BTreeSet<&String> = match &known {
+        Ok(index) => index.files.iter().map(|(file, _)| file).collect(),
         Err(error) => {
             notes.push(Code::IndexInvalid, None, || format!("{index}: {error}"));
             return;
@@ -363,7 +373,7 @@ fn claim(
             .is_ok()
     };
     // An adapter is no copy of the model whose shards are missing.
-    if !named.iter().any(is_here) && sets.iter().any(|set| !set.name.is_adapter()) {
+    if !named.iter().copied().any(is_here) && sets.iter().any(|set| !set.name.is_adapter()) {
         notes.push(Code::CopyNotCounted, None, || {
             format!(
                 "{index} names {} shards, none of which is here; it is not used",
@@ -398,6 +408,7 @@ fn claim(
         name: name.clone(),
         files,
         index: Some(index.to_owned()),
+        known_index: Some(known),
     });
 }
 
@@ -438,10 +449,10 @@ fn divide(mut sets: Vec<Set>, notes: &mut Problems) -> (Option<Set>, Vec<Set>) {
 }
 
 /// The checkpoints that lie directly in one folder.
-fn models(path: &Path, folder: &Folder) -> Found {
+fn models(path: &Path, folder: &Folder, indexes: &mut IndexReader) -> Found {
     let mut found = Found::default();
     let mut notes = Problems::new(Arc::new(path.to_owned()));
-    let (main, others) = divide(sets(path, folder, &mut notes), &mut notes);
+    let (main, others) = divide(sets(path, folder, indexes, &mut notes), &mut notes);
     if let Some(set) = main {
         set.check_parts(&mut notes);
         found.candidates.push(Candidate {
@@ -476,6 +487,7 @@ fn pipeline(
     path: &Path,
     folder: &Folder,
     folders: &BTreeMap<PathBuf, Folder>,
+    indexes: &mut IndexReader,
     taken: &mut BTreeSet<PathBuf>,
     found: &mut Found,
 ) {
@@ -519,7 +531,7 @@ fn pipeline(
             continue;
         };
         let mut inner = Problems::new(Arc::new(place.clone()));
-        let (main, others) = divide(sets(&place, part, &mut inner), &mut inner);
+        let (main, others) = divide(sets(&place, part, indexes, &mut inner), &mut inner);
         if let Some(set) = main {
             set.check_parts(&mut inner);
             components.push(set.into_component(&name, &place, part));
@@ -624,6 +636,14 @@ fn is_plain_folder(name: &str) -> bool {
 /// Gives every note about a folder (unfinished downloads, files not read, folders that cannot be listed) to the
 /// checkpoint it lies in, or to the tree if it lies in none.
 fn attach_notes(folders: &BTreeMap<PathBuf, Folder>, found: &mut Found) {
+    let notes: Vec<(&PathBuf, Vec<Problem>)> = folders
+        .iter()
+        .map(|(path, folder)| (path, notes_of(path, folder)))
+        .filter(|(_, notes)| !notes.is_empty())
+        .collect();
+    if notes.is_empty() {
+        return;
+    }
     let mut owners: BTreeMap<PathBuf, usize> = BTreeMap::new();
     for (ordinal, candidate) in found.candidates.iter().enumerate() {
         owners.entry(candidate.path.clone()).or_insert(ordinal);
@@ -641,11 +661,7 @@ fn attach_notes(folders: &BTreeMap<PathBuf, Folder>, found: &mut Found) {
             Some((snapshots.parent()?.to_owned(), owner))
         })
         .collect();
-    for (path, folder) in folders {
-        let notes = notes_of(path, folder);
-        if notes.is_empty() {
-            continue;
-        }
+    for (path, notes) in notes {
         let owner = path
             .ancestors()
             .find_map(|ancestor| owners.get(ancestor).or_else(|| revisions.get(ancestor)));

@@ -114,8 +114,16 @@ pub fn walk(root: &Path, threads: usize, control: &Control) -> BTreeMap<PathBuf,
     while !level.is_empty() && !control.is_cancelled() {
         // A folder may be reached again through a link, also through one that leads up. That must be known before
         // it is listed: a thousand links to one large folder would cost a thousand times its size.
-        level.retain(|path| {
-            let id = fs::metadata(path).ok().and_then(|m| FileId::of(&m));
+        let ids = parallel::map(
+            &level,
+            threads,
+            control,
+            || (),
+            |(), path| fs::metadata(path).ok().and_then(|m| FileId::of(&m)),
+        );
+        let mut ids = ids.into_iter();
+        level.retain(|_| {
+            let id = ids.next().flatten().flatten();
             id.is_none_or(|id| seen.insert(id))
         });
         let listed = parallel::map(

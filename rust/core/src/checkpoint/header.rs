@@ -5,12 +5,13 @@
 //! `shard`'s business.
 
 use super::form::{Form, Forms, Tensor};
-use super::json::{Cursor, JsonError, JsonErrorKind};
-use super::name::{Fingerprint, NameHasher, Pattern, SeenNames, number_segments};
+use super::json::{Cursor, JsonError, JsonErrorKind, leading_integer, long_integer};
+use super::name::{Fingerprint, NameHasher, NextName, Pattern, SeenNames, Series, number_segments};
 use super::problem::{Code, Problems};
-use super::template::{GAPS, Templates};
+use super::template::{Templates, strip};
+use foldhash::HashMap;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Free text that the writer of a file put under `__metadata__`.
@@ -21,8 +22,6 @@ pub type Metadata = BTreeMap<String, String>;
 pub struct Header {
     /// Tensors in the order of the header.
     pub tensors: Vec<Tensor>,
-    /// The hashes of their names.
-    pub hashes: Vec<u64>,
     /// The numbers in their names; each tensor says where its own begin.
     pub numbers: Vec<u32>,
     /// What stands under `__metadata__`.
@@ -35,6 +34,10 @@ pub struct Header {
     pub unplaced: bool,
     /// The data ranges of the other entries that were left out.
     left_out: Vec<(u64, u64)>,
+    /// Whether some tensor's data does not begin where that of the one before it ends.
+    scattered: bool,
+    /// Whether some name does not stand behind the last one of its pattern: then one may stand twice.
+    unordered: bool,
 }
 
 /// Reads headers; what it has learned from one serves the next.
@@ -46,19 +49,40 @@ pub struct HeaderReader {
     templates: Templates<Kind>,
     /// The template learned for a form.
     learned: HashMap<u32, u32>,
+    /// The names of each pattern.
+    series: Vec<Series>,
+    /// How many headers were read.
+    headers: u64,
     seen: SeenNames,
     /// Whether templates are used; without them every entry goes through the parser.
     learns: bool,
 }
 
-/// What a template stands for: a form, and what of it the fast path needs at hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a template stands for: a form, what of it the fast path needs at hand, and the rest of the entry.
+#[derive(Debug)]
 struct Kind {
     form: u32,
-    arity: usize,
     bytes: u64,
-    /// Bytes from the beginning of the entry to the name, and from the end of the name to the first offset.
-    around_name: (usize, usize),
+    /// The pattern of the name, and whether it has numbers.
+    pattern: u32,
+    numbered: bool,
+    /// What stands between the two offsets, and what stands behind them.
+    between: Box<[u8]>,
+    closing: Box<[u8]>,
+}
+
+/// Where the data of a tensor ends: the number, and how it is written. Mostly that of the next begins there.
+#[derive(Clone, Copy, Debug)]
+struct End<'t> {
+    value: u64,
+    digits: &'t [u8],
+}
+
+/// What of a header was read by a template.
+struct Read<'t> {
+    end: End<'t>,
+    /// What follows.
+    rest: &'t [u8],
 }
 
 /// One entry as written, and where its integers stand.
@@ -71,20 +95,23 @@ struct Entry<'a> {
 }
 
 impl Header {
-    /// Adds a tensor whose numbers are about to be appended.
+    /// Adds a tensor whose numbers stand from this place on.
     #[inline]
-    fn push(&mut self, form: u32, begin: u64, hash: u64) {
+    fn push(&mut self, form: u32, (begin, end): (u64, u64), numbers: usize, name: NextName) {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a header ends at 100 MB, so it has under 100 million numbers"
         )]
-        let numbers = self.numbers.len() as u32;
+        let numbers = numbers as u32;
         self.tensors.push(Tensor {
             form,
             numbers,
             begin,
         });
-        self.hashes.push(hash);
+        self.scattered |= begin != self.data_bytes;
+        self.data_bytes = end;
+        self.names.add(name.hash);
+        self.unordered |= !name.ascends;
     }
 
     /// Remembers which bytes an entry takes that cannot be a tensor.
@@ -105,7 +132,9 @@ impl HeaderReader {
             forms: Forms::default(),
             hasher,
             templates: Templates::default(),
-            learned: HashMap::new(),
+            learned: HashMap::default(),
+            series: Vec::new(),
+            headers: 0,
             seen: SeenNames::default(),
             learns: true,
         }
@@ -128,11 +157,11 @@ impl HeaderReader {
         let mut header = Header {
             // Real entries take 90 to 150 bytes.
             tensors: Vec::with_capacity(text.len() / 90),
-            hashes: Vec::with_capacity(text.len() / 90),
             numbers: Vec::with_capacity(text.len() / 60),
             ..Header::default()
         };
         self.templates.restart();
+        self.headers += 1;
         // If the text turns out not to be JSON, what was found in the part before that is of no use.
         let mut found = problems.fork();
         if let Err(error) = self.read_entries(text, &mut header, &mut found) {
@@ -160,14 +189,15 @@ impl HeaderReader {
         cursor.expect(b'{', "`{`, the beginning of the header")?;
         let mut first = true;
         let mut metadata_seen = false;
+        let mut end = End {
+            value: 0,
+            digits: b"0",
+        };
         loop {
             // Templates begin with the comma, which may not stand before the first entry.
-            if self.learns
-                && !first
-                && let Some(length) = self.read_by_template(cursor.rest(), header)
-            {
-                cursor.seek(cursor.position() + length);
-                continue;
+            if self.learns && !first {
+                let rest = self.read_by_templates(cursor.rest(), &mut end, header);
+                cursor.seek(text.len() - rest.len());
             }
             let begin = cursor.position();
             if !cursor.next_item(b'}', &mut first)? {
@@ -203,37 +233,73 @@ impl HeaderReader {
         }
     }
 
-    /// Reads one entry, with the comma before it, by a learned template.
-    #[inline]
-    fn read_by_template(&mut self, text: &[u8], header: &mut Header) -> Option<usize> {
-        let mut values = [0; GAPS];
-        let (predicted, kind, covered) = self.templates.predict(text, &mut values)?;
-        let (numbers, offsets) = values.split_at(kind.arity);
-        let (begin, end) = (offsets[0], offsets[1]);
-        // Longer runs of digits are not numbers of a pattern: the parser must see them.
-        if end.checked_sub(begin) != Some(kind.bytes)
-            || numbers.iter().any(|&number| number > 999_999_999)
-        {
-            return None;
+    /// Reads as many entries as templates fit; what follows them. `end` is where the data of the last tensor ends.
+    #[inline(never)]
+    fn read_by_templates<'t>(
+        &mut self,
+        text: &'t [u8],
+        end: &mut End<'t>,
+        header: &mut Header,
+    ) -> &'t [u8] {
+        let mut read = Read {
+            end: *end,
+            rest: text,
+        };
+        while let Some(next) = self.read_by_template(read.rest, read.end, header) {
+            read = next;
         }
-        let name = &text[kind.around_name.0..covered.mark - kind.around_name.1];
-        header.push(kind.form, begin, self.hasher.hash(name));
-        #[expect(clippy::cast_possible_truncation, reason = "checked just above")]
-        header
-            .numbers
-            .extend(numbers.iter().map(|&number| number as u32));
-        self.templates.accept(predicted);
-        Some(covered.length)
+        *end = read.end;
+        read.rest
     }
 
-    /// Enters a parsed entry; gives its kind if a template may be learned from it.
+    /// Reads one entry, with the comma before it, by a learned template; `before` is where the data of some earlier
+    /// tensor ends.
+    #[inline]
+    fn read_by_template<'t>(
+        &mut self,
+        text: &'t [u8],
+        before: End<'t>,
+        header: &mut Header,
+    ) -> Option<Read<'t>> {
+        let fit = self.templates.predict(text)?;
+        let (kind, leading) = self.templates.get(fit.id);
+        let rest = text.get(fit.length..)?;
+        // Nothing between the offsets begins with a digit, so the number ends where these digits do.
+        let same = strip(rest, before.digits).and_then(|rest| strip(rest, &kind.between));
+        let (begin, rest) = if let Some(rest) = same {
+            (before.value, rest)
+        } else {
+            let (begin, length) = leading_integer(rest)?;
+            (begin, strip(rest.get(length..)?, &kind.between)?)
+        };
+        let (value, length) = long_integer(rest, before.digits.len())?;
+        let (digits, rest) = rest.split_at_checked(length)?;
+        let rest = strip(rest, &kind.closing)?;
+        if value.checked_sub(begin) != Some(kind.bytes) {
+            return None;
+        }
+        let series = &mut self.series[kind.pattern as usize];
+        let name = series.advance(self.headers, (fit.lead, leading), fit.last);
+        header.push(kind.form, (begin, value), header.numbers.len(), name);
+        for &number in leading {
+            header.numbers.push(number);
+        }
+        if kind.numbered {
+            header.numbers.push(fit.last.0);
+        }
+        self.templates.accept(fit.id);
+        let end = End { value, digits };
+        Some(Read { end, rest })
+    }
+
+    /// Enters a parsed entry; gives its form and pattern if a template may be learned from it.
     fn enter(
         &mut self,
         name: &str,
         entry: &Entry<'_>,
         header: &mut Header,
         problems: &mut Problems,
-    ) -> Option<Kind> {
+    ) -> Option<(u32, u32)> {
         let (Some(dtype), Some(shape), Some((begin, end))) =
             (&entry.dtype, &entry.shape, entry.offsets)
         else {
@@ -248,29 +314,35 @@ impl HeaderReader {
             header.leave_out(entry.offsets);
             return None;
         };
-        let mut numbers = Vec::new();
-        let pattern = Pattern::split(name, &mut numbers);
-        let arity = pattern.arity();
+        let first_number = header.numbers.len();
+        let pattern = Pattern::split(name, &mut header.numbers);
         let pattern = self.forms.pattern_id(pattern);
         let form = self.forms.form_id(pattern, dtype, shape, bytes);
+        if self.series.len() <= pattern as usize {
+            let pattern = &self.forms.form(form).pattern;
+            self.series.push(Series::new(self.hasher.clone(), pattern));
+        }
         let sound = check_size(self.forms.form(form), name, problems);
         if self.forms.form(form).elements().is_none() {
+            header.numbers.truncate(first_number);
             header.leave_out(entry.offsets);
             return None;
         }
-        header.push(form, begin, self.hasher.hash(name.as_bytes()));
-        header.numbers.append(&mut numbers);
-        sound.then_some(Kind {
-            form,
-            arity,
-            bytes,
-            around_name: (0, 0),
-        })
+        let series = &mut self.series[pattern as usize];
+        let name = series.advance_to(self.headers, &header.numbers[first_number..]);
+        header.push(form, (begin, end), first_number, name);
+        sound.then_some((form, pattern))
     }
 
     /// Makes a template of an entry that was just read, with the comma before it.
-    fn learn(&mut self, text: &[u8], range: Range<usize>, kind: Kind, entry: &Entry<'_>) {
-        let known = self.learned.get(&kind.form).copied();
+    fn learn(
+        &mut self,
+        text: &[u8],
+        range: Range<usize>,
+        (form, pattern): (u32, u32),
+        entry: &Entry<'_>,
+    ) {
+        let known = self.learned.get(&form).copied();
         let raw = &text[range.clone()];
         if raw.first() != Some(&b',') {
             // The first entry of a file has no comma: it shows nothing of how the others look.
@@ -281,33 +353,44 @@ impl HeaderReader {
         let (Some(open), Some(close)) = (quotes().next(), quotes().nth(1)) else {
             return;
         };
-        let mut gaps: Vec<_> = number_segments(&raw[open + 1..close])
+        let gaps: Vec<_> = number_segments(&raw[open + 1..close])
             .map(|(start, end)| (open + 1 + start, open + 1 + end))
             .collect();
-        debug_assert_eq!(gaps.len(), kind.arity);
-        for (start, end) in entry.offset_gaps {
-            gaps.push((start - range.start, end - range.start));
-        }
-        let Some(tail) = gaps[kind.arity].0.checked_sub(close) else {
-            // With the offsets in front of the name it could not be found again.
-            return;
-        };
+        let [begin, end] = entry
+            .offset_gaps
+            .map(|(start, end)| start - range.start..end - range.start);
         let kind = Kind {
-            around_name: (open + 1, tail),
-            ..kind
+            form,
+            bytes: self.forms.bytes(form),
+            pattern,
+            numbered: !gaps.is_empty(),
+            between: raw[begin.end..end.start].into(),
+            closing: raw[end.end..].into(),
         };
-        if let Some(id) = self.templates.learn(raw, &gaps, kind.arity, kind, known) {
-            self.learned.insert(kind.form, id);
+        if let Some(id) = self
+            .templates
+            .learn(&raw[..begin.start], &gaps, kind, known)
+        {
+            self.learned.insert(form, id);
         }
     }
 
-    /// Takes the fingerprint of the names; reports those that stand twice and keeps the first of each.
+    /// Reports names that stand twice and keeps the first of each.
     fn check_names(&mut self, header: &mut Header, problems: &mut Problems) {
+        if !header.unordered {
+            return;
+        }
         let forms = &self.forms;
         let (tensors, numbers) = (&header.tensors, &header.numbers);
         let mut repeated = Vec::new();
+        let mut pattern_hashes = vec![None; forms.len()];
         self.seen.reset(tensors.len());
-        for ((ordinal, tensor), &hash) in (0_u32..).zip(tensors).zip(&header.hashes) {
+        header.names = Fingerprint::default();
+        for (ordinal, tensor) in (0_u32..).zip(tensors) {
+            let form = forms.form(tensor.form);
+            let hash = *pattern_hashes[tensor.form as usize]
+                .get_or_insert_with(|| self.hasher.pattern(&form.pattern));
+            let hash = self.hasher.name(hash, tensor.numbers(form, numbers));
             let first = self.seen.insert(hash, ordinal, |other| {
                 forms.same_name(tensor, &tensors[other as usize], numbers)
             });
@@ -327,20 +410,12 @@ impl HeaderReader {
             });
         }
         retain_others(&mut header.tensors, &repeated);
-        retain_others(&mut header.hashes, &repeated);
     }
 
     /// Checks that the data ranges cover the data without overlap or gap, and finds where the data ends.
     fn check_offsets(&self, header: &mut Header, problems: &mut Problems) {
-        // Writers lay data out in header order; then one pass proves everything.
-        let mut end = 0_u64;
-        let contiguous = header.tensors.iter().all(|tensor| {
-            let here = tensor.begin == end;
-            end = end.saturating_add(self.forms.bytes(tensor.form));
-            here
-        });
-        if contiguous && header.left_out.is_empty() {
-            header.data_bytes = end;
+        // Writers lay data out in header order; then nothing is left to be proved.
+        if !header.scattered && header.left_out.is_empty() {
             return;
         }
         let mut ranges: Vec<_> = header

@@ -4,44 +4,95 @@
 //! fingerprint differs is the index read again, name by name, to say what exactly is wrong.
 
 use super::json::{Cursor, JsonError, JsonErrorKind};
-use super::name::{Fingerprint, NameHasher};
+use super::name::{Fingerprint, NameHasher, NextName, Pattern, Series, number_segments};
 use super::problem::{Code, Problem, Problems};
 use super::shard::Shard;
+use super::template::{TEMPLATES, Templates, strip};
 use crate::regular_file;
-use memchr::memchr;
+use foldhash::HashMap;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What an index says, summed up.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Index {
     /// `metadata.total_size`, if it is there as a whole number.
     pub total_size: Option<u64>,
     /// The shard files it names, in order of first mention, each with the fingerprint of its names.
     pub files: Vec<(String, Fingerprint)>,
-    /// Whether every name is greater than the one before: then none stands twice.
+    /// Whether names of one kind stand in ascending order: then it is certain that none stands twice.
     pub ascending: bool,
 }
 
-impl Default for Index {
-    fn default() -> Self {
-        Self {
-            total_size: None,
-            files: Vec::new(),
-            ascending: true,
-        }
-    }
+/// What a first look at an index file shows.
+#[derive(Debug)]
+pub struct Glance<'r> {
+    /// Its beginning.
+    pub begin: &'r [u8],
+    /// What it says, or what is wrong with it, if the beginning is all of it.
+    pub index: Option<Result<Index, String>>,
 }
 
-/// Reads index files, one after another.
+/// Reads index files, one after another; what it has learned from one serves the next.
 #[derive(Debug)]
 pub struct IndexReader {
-    hasher: NameHasher,
     buffer: Vec<u8>,
+    names: Names,
+}
+
+/// Names that differ only in their numbers.
+#[derive(Debug)]
+struct Kind {
+    series: Series,
+    /// Their template.
+    learned: Option<u32>,
+}
+
+/// Every kind of name met so far.
+#[derive(Debug)]
+struct Names {
+    hasher: NameHasher,
+    kinds: Vec<Kind>,
+    by_pattern: HashMap<Pattern, usize>,
+    /// Templates of entries up to the file, each for a kind.
+    templates: Templates<usize>,
+    /// How many indexes were read.
+    indexes: u64,
+    /// Whether templates are used; without them every entry goes through the parser.
+    learns: bool,
+}
+
+impl Names {
+    fn new(hasher: NameHasher) -> Self {
+        Self {
+            hasher,
+            kinds: Vec::new(),
+            by_pattern: HashMap::default(),
+            templates: Templates::default(),
+            indexes: 0,
+            learns: true,
+        }
+    }
+
+    /// The kind of names of a pattern, which is entered if it is new and there is room.
+    fn kind(&mut self, pattern: Pattern) -> Option<usize> {
+        if let Some(&kind) = self.by_pattern.get(&pattern) {
+            return Some(kind);
+        }
+        if self.kinds.len() >= TEMPLATES || pattern.text().len() > PATTERN_LIMIT {
+            return None;
+        }
+        self.kinds.push(Kind {
+            series: Series::new(self.hasher.clone(), &pattern),
+            learned: None,
+        });
+        let kind = self.kinds.len() - 1;
+        self.by_pattern.insert(pattern, kind);
+        Some(kind)
+    }
 }
 
 /// A buffer that moves over a source.
@@ -55,7 +106,9 @@ struct Window<'b, R> {
     ended: bool,
 }
 
-/// How much of an index is looked at at once: small enough to stay in a core's own cache.
+/// A longer pattern is not kept, lest a hostile index fill the memory.
+const PATTERN_LIMIT: usize = 4096;
+/// How much of an index is looked at at once: all of it for most models, and small enough for a core's own cache.
 const WINDOW: usize = 128 << 10;
 /// One entry may not be longer than this.
 const WINDOW_LIMIT: usize = 64 << 20;
@@ -102,16 +155,11 @@ impl<'b, R: Read> Window<'b, R> {
 }
 
 /// Where in an index a reader is.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 enum Place {
-    #[default]
     Start,
-    Members {
-        first: bool,
-    },
-    Map {
-        first: bool,
-    },
+    Members { first: bool },
+    Map { first: bool },
     End,
 }
 
@@ -122,60 +170,87 @@ enum Step {
 }
 
 /// What one pass over an index has found so far.
-#[derive(Default)]
 struct Pass {
     place: Place,
     /// Everything before this byte of the window is read.
     at: usize,
     index: Index,
     file_ids: HashMap<String, usize>,
-    /// The file of the last entry.
+    /// The names of the files, in quotes as they mostly stand in the text.
+    quoted_files: Vec<Box<[u8]>>,
+    /// The file of the last entry, and the one before that: where the order of names is not that of numbers, two files
+    /// take turns for a while.
     file: usize,
-    /// Its name in quotes.
-    quoted_file: Vec<u8>,
+    other_file: usize,
+    /// The last name of those for whose kinds there was no room.
+    last_odd: Option<String>,
     map_seen: bool,
-    /// Whether any name was entered.
-    any: bool,
-    /// The last name: where it stands in the window, or, if it is no longer there, the name itself.
-    last: Range<usize>,
-    last_name: Vec<u8>,
 }
 
 impl Pass {
+    fn new() -> Self {
+        Self {
+            place: Place::Start,
+            at: 0,
+            index: Index {
+                ascending: true,
+                ..Index::default()
+            },
+            file_ids: HashMap::default(),
+            quoted_files: Vec::new(),
+            file: 0,
+            other_file: 0,
+            last_odd: None,
+            map_seen: false,
+        }
+    }
+
     #[inline]
-    fn enter(&mut self, text: &[u8], name: Range<usize>, hash: u64) {
-        self.index.files[self.file].1.add(hash);
-        let last = if self.last.is_empty() {
-            &self.last_name[..]
-        } else {
-            &text[self.last.clone()]
-        };
-        if self.any && last >= &text[name.clone()] {
-            self.index.ascending = false;
+    fn enter(&mut self, name: NextName) {
+        self.index.files[self.file].1.add(name.hash);
+        self.index.ascending &= name.ascends;
+    }
+
+    /// Reads the file of an entry and makes it the one that names are entered for; what follows it in the text.
+    #[inline]
+    fn read_file<'t>(&mut self, text: &'t [u8]) -> Option<&'t [u8]> {
+        if let Some(rest) = strip(text, &self.quoted_files[self.file]) {
+            return Some(rest);
         }
-        self.any = true;
-        self.last = name;
-        if self.last.is_empty() {
-            self.last_name.clear();
+        self.read_other_file(text)
+    }
+
+    #[inline(never)]
+    fn read_other_file<'t>(&mut self, text: &'t [u8]) -> Option<&'t [u8]> {
+        if let Some(rest) = strip(text, &self.quoted_files[self.other_file]) {
+            std::mem::swap(&mut self.file, &mut self.other_file);
+            return Some(rest);
         }
+        let mut cursor = Cursor::new(text);
+        let file = cursor.string().ok()?;
+        self.set_file(&file);
+        Some(cursor.rest())
     }
 
     /// Makes this the file that names are entered for.
     fn set_file(&mut self, file: &str) {
-        self.file = *self.file_ids.entry(file.to_owned()).or_insert_with(|| {
+        let id = self.file_ids.get(file).copied().unwrap_or_else(|| {
+            let plain = file
+                .bytes()
+                .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+            // A name that needs escapes goes through the parser each time: no text begins with a bare NUL.
+            let quotes = if plain { "\"" } else { "\0" };
+            let in_text = [quotes, file, quotes].concat();
+            self.quoted_files.push(in_text.into_bytes().into());
             self.index
                 .files
                 .push((file.to_owned(), Fingerprint::default()));
-            self.index.files.len() - 1
+            let id = self.index.files.len() - 1;
+            self.file_ids.insert(file.to_owned(), id);
+            id
         });
-        self.quoted_file.clear();
-        let plain = file
-            .bytes()
-            .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
-        // A name that needs escapes goes through the parser each time: no text begins with a bare NUL.
-        let quotes: &[u8] = if plain { b"\"" } else { b"\0" };
-        for piece in [quotes, file.as_bytes(), quotes] {
-            self.quoted_file.extend_from_slice(piece);
+        if id != self.file {
+            self.other_file = std::mem::replace(&mut self.file, id);
         }
     }
 }
@@ -183,38 +258,76 @@ impl Pass {
 impl IndexReader {
     /// A reader whose fingerprints may be compared with those of header readers that share the hasher.
     #[must_use]
-    pub const fn new(hasher: NameHasher) -> Self {
+    pub fn new(hasher: NameHasher) -> Self {
         Self {
-            hasher,
             buffer: Vec::new(),
+            names: Names::new(hasher),
         }
     }
 
     /// Reads an index file; what is wrong with it, in words, if it is none.
     pub fn open(&mut self, path: &Path) -> Result<Index, String> {
-        let (file, _) = regular_file::open(path).map_err(|error| error.to_string())?;
-        match self.read(file) {
+        let (file, metadata) = regular_file::open(path).map_err(|error| error.to_string())?;
+        // With its length known, nothing needs to be read to see that it ends.
+        match self.read(file.take(metadata.len())) {
             Ok(Ok(index)) => Ok(index),
             Ok(Err(error)) => Err(error.to_string()),
             Err(error) => Err(error.to_string()),
         }
     }
 
+    /// Looks at the beginning of an index file and reads it at once if that is all of it.
+    pub fn glance(&mut self, path: &Path) -> io::Result<Glance<'_>> {
+        let (mut file, metadata) = regular_file::open(path)?;
+        if self.buffer.len() < WINDOW {
+            self.buffer.resize(WINDOW, 0);
+        }
+        let length = usize::try_from(metadata.len()).map_or(WINDOW, |length| length.min(WINDOW));
+        file.read_exact(&mut self.buffer[..length])?;
+        let whole = metadata.len() <= length as u64;
+        let index = whole.then(|| {
+            let window = Window {
+                filled: length,
+                ended: true,
+                ..Window::new(io::empty(), &mut self.buffer)
+            };
+            self.names
+                .read_through(window)
+                .map_err(|error| error.to_string())
+                .and_then(|read| read.map_err(|error| error.to_string()))
+        });
+        Ok(Glance {
+            begin: &self.buffer[..length],
+            index,
+        })
+    }
+
     /// Reads an index piece by piece, so that memory and caches see a small buffer and never the whole file.
     pub fn read(&mut self, source: impl Read) -> io::Result<Result<Index, JsonError>> {
         // An index over several windows leaves the buffer as it found it: no larger than one.
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let index = self.read_through(Window::new(source, &mut buffer));
-        buffer.truncate(WINDOW);
-        self.buffer = buffer;
+        let index = self
+            .names
+            .read_through(Window::new(source, &mut self.buffer));
+        self.buffer.truncate(WINDOW);
         index
     }
+}
 
+impl Names {
     fn read_through(
-        &self,
+        &mut self,
         mut window: Window<'_, impl Read>,
     ) -> io::Result<Result<Index, JsonError>> {
-        let mut pass = Pass::default();
+        if self.kinds.len() >= TEMPLATES {
+            // What a hostile index taught must not burden the others.
+            *self = Self {
+                learns: self.learns,
+                ..Self::new(self.hasher.clone())
+            };
+        }
+        self.indexes += 1;
+        self.templates.restart();
+        let mut pass = Pass::new();
         loop {
             let result = self.advance(window.text(), window.ended, &mut pass);
             match result {
@@ -226,13 +339,6 @@ impl IndexReader {
                     error.at += window.dropped;
                     return Ok(Err(error));
                 }
-            }
-            // Without a new name since the last time, what was kept then is still the last name.
-            if !pass.last.is_empty() {
-                pass.last_name.clear();
-                pass.last_name
-                    .extend_from_slice(&window.text()[pass.last.clone()]);
-                pass.last = 0..0;
             }
             if !window.refill(pass.at)? {
                 return Ok(Err(JsonError {
@@ -254,20 +360,16 @@ impl IndexReader {
 
     /// Reads as many whole items as the text holds. What is passed is noted in `pass` item by item, so that after
     /// an error reading can go on from the last whole one.
-    fn advance(&self, text: &[u8], ended: bool, pass: &mut Pass) -> Result<Step, JsonError> {
+    fn advance(&mut self, text: &[u8], ended: bool, pass: &mut Pass) -> Result<Step, JsonError> {
         let mut cursor = Cursor::new(text);
         cursor.seek(pass.at);
         loop {
             if let Place::Map { first: false } = pass.place
-                && let Some((name, length)) = plain_entry(cursor.rest(), &pass.quoted_file)
+                && self.learns
             {
-                let begin = cursor.position();
-                let name = begin + name.start..begin + name.end;
-                let hash = self.hasher.hash(&text[name.clone()]);
-                pass.enter(text, name, hash);
-                cursor.seek(begin + length);
-                pass.at = cursor.position();
-                continue;
+                let rest = self.read_by_templates(cursor.rest(), pass);
+                pass.at = text.len() - rest.len();
+                cursor.seek(pass.at);
             }
             let mut total_size = None;
             let place = match pass.place {
@@ -304,8 +406,9 @@ impl IndexReader {
                     }
                 }
                 Place::Map { mut first } => {
+                    let begin = cursor.position();
                     if cursor.next_item(b'}', &mut first)? {
-                        self.read_entry(text, &mut cursor, ended, pass)?;
+                        self.read_entry(text, begin, &mut cursor, ended, pass)?;
                         Place::Map { first }
                     } else {
                         Place::Members { first: false }
@@ -336,64 +439,77 @@ impl IndexReader {
         }
     }
 
-    /// Reads one entry of the map by the parser.
+    /// Reads as many entries as templates fit; what follows them.
+    #[inline(never)]
+    fn read_by_templates<'t>(&mut self, mut text: &'t [u8], pass: &mut Pass) -> &'t [u8] {
+        while let Some(rest) = self.read_by_template(text, pass) {
+            text = rest;
+        }
+        text
+    }
+
+    /// Reads one entry, with the comma before it, by a learned template; what follows it.
+    #[inline]
+    fn read_by_template<'t>(&mut self, text: &'t [u8], pass: &mut Pass) -> Option<&'t [u8]> {
+        let fit = self.templates.predict(text)?;
+        let rest = pass.read_file(text.get(fit.length..)?)?;
+        let (&kind, leading) = self.templates.get(fit.id);
+        let series = &mut self.kinds[kind].series;
+        pass.enter(series.advance(self.indexes, (fit.lead, leading), fit.last));
+        self.templates.accept(fit.id);
+        Some(rest)
+    }
+
+    /// Reads one entry of the map by the parser; it begins, with the comma before it, at `begin`.
     fn read_entry(
-        &self,
+        &mut self,
         text: &[u8],
+        begin: usize,
         cursor: &mut Cursor<'_>,
         ended: bool,
         pass: &mut Pass,
     ) -> Result<(), JsonError> {
-        let name_start = cursor.position() + 1;
         let name = cursor.key()?;
+        let file_at = cursor.skip_space();
         let file = cursor.string()?;
         if cursor.position() == text.len() && !ended {
             // It will be read again with what follows.
             return Ok(());
         }
         pass.set_file(&file);
-        let hash = self.hasher.hash(name.as_bytes());
-        if let Cow::Borrowed(name) = name {
-            pass.enter(text, name_start..name_start + name.len(), hash);
-        } else {
-            // With escapes in it the order of bytes is not the order of names.
-            pass.index.ascending = false;
-            pass.index.files[pass.file].1.add(hash);
-        }
+        let mut numbers = Vec::new();
+        let pattern = Pattern::split(&name, &mut numbers);
+        let Some(kind) = self.kind(pattern) else {
+            let before = pass.last_odd.replace(name.clone().into_owned());
+            let ascends = before.is_none_or(|before| *before < *name);
+            let hash = self.hasher.hash(&name);
+            pass.enter(NextName { hash, ascends });
+            return Ok(());
+        };
+        let learned = matches!(name, Cow::Borrowed(_))
+            .then(|| self.learn(&text[begin..file_at], kind))
+            .flatten();
+        let kind = &mut self.kinds[kind];
+        kind.learned = learned.or(kind.learned);
+        pass.enter(kind.series.advance_to(self.indexes, &numbers));
         Ok(())
     }
-}
 
-/// Reads `, "NAME": "FILE"` where the name has no escapes and the file, with its quotes, is this one: nearly every
-/// entry is so. Where the name stands, and how many bytes the entry takes.
-#[inline]
-fn plain_entry(text: &[u8], quoted_file: &[u8]) -> Option<(Range<usize>, usize)> {
-    let space = |from: usize| {
-        let rest = text.get(from..)?;
-        let length = rest
-            .iter()
-            .take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
-            .count();
-        Some(from + length)
-    };
-    let passed = |at: usize, byte: u8| (*text.get(at)? == byte).then_some(at + 1);
-    let start = passed(space(passed(0, b',')?)?, b'"')?;
-    let rest = text.get(start..)?;
-    let length = memchr(b'"', rest)?;
-    let name = &rest[..length];
-    // Escapes, control characters and what may not be UTF-8 are the parser's business. Every byte is looked at,
-    // without an early end, so that it can be done many bytes at a time.
-    let odd = name.iter().fold(0, |odd, &byte| {
-        odd | u8::from(byte == b'\\') | u8::from(byte < b' ') | (byte & 0x80)
-    });
-    if odd != 0 {
-        return None;
+    /// Makes a template of an entry that was just read, with the comma before it and up to the file.
+    fn learn(&mut self, entry: &[u8], kind: usize) -> Option<u32> {
+        let known = self.kinds[kind].learned;
+        if entry.first() != Some(&b',') {
+            // The first entry has no comma: it shows nothing of how the others look.
+            self.templates.restart_after(known);
+            return None;
+        }
+        let quotes = || (0..entry.len()).filter(|&at| entry[at] == b'"');
+        let (open, close) = (quotes().next()?, quotes().nth(1)?);
+        let gaps: Vec<_> = number_segments(&entry[open + 1..close])
+            .map(|(start, end)| (open + 1 + start, open + 1 + end))
+            .collect();
+        self.templates.learn(entry, &gaps, kind, known)
     }
-    let end = start + length;
-    let file = space(passed(space(end + 1)?, b':')?)?;
-    text.get(file..)?
-        .starts_with(quoted_file)
-        .then_some((start..end, file + quoted_file.len()))
 }
 
 /// Calls `entry` with every name and file of an index that was read before.
@@ -461,13 +577,13 @@ pub fn differences(
     broken: &[&str],
 ) -> Vec<Problem> {
     let mut problems = Problems::new(Arc::clone(path));
-    let mut holders: HashMap<String, Vec<&str>> = HashMap::new();
+    let mut holders: HashMap<String, Vec<&str>> = HashMap::default();
     for (&file, shard) in shards {
         for tensor in &shard.tensors {
             holders.entry(shard.name(tensor)).or_default().push(file);
         }
     }
-    let mut listed: HashMap<Cow<'_, str>, Cow<'_, str>> = HashMap::new();
+    let mut listed: HashMap<Cow<'_, str>, Cow<'_, str>> = HashMap::default();
     let mut missing_files: BTreeMap<Cow<'_, str>, u64> = BTreeMap::new();
     let walked = walk(text, |name: Cow<'_, str>, file: Cow<'_, str>| {
         if let Some(before) = listed.insert(name.clone(), file.clone()) {
@@ -532,7 +648,7 @@ mod tests {
             let name = format!("model.layers.{layer}.mlp.experts.{}.up_proj.weight", n % 10);
             let comma = if n == 0 { "" } else { "," };
             let _ = write!(text, "{comma}\n  \"{name}\": \"part-{file}.safetensors\"");
-            expected[file as usize].add(hasher.hash(name.as_bytes()));
+            expected[file as usize].add(hasher.hash(&name));
         }
         text.push_str("\n}}");
         let index = read(hasher, &text).unwrap();
@@ -593,13 +709,78 @@ mod tests {
     fn the_last_name_is_remembered_while_the_window_grows() {
         // The long entry takes several refills, between which no name is entered.
         for long in [super::WINDOW, 5 * super::WINDOW] {
-            let text = format!(
-                r#"{{"weight_map":{{"b":"x","{}":"y","b":"z"}}}}"#,
-                "c".repeat(long)
+            let long = "c".repeat(long);
+            for (text, ascending) in [
+                (format!(r#""b":"x","{long}":"y","b":"z""#), false),
+                (format!(r#""b.1":"x","a":"{long}","b.1":"x""#), false),
+                (format!(r#""b.1":"x","a":"{long}","b.2":"x""#), true),
+                (format!(r#""{long}":"x","b":"x","{long}":"x""#), false),
+                (format!(r#""{long}":"x","b":"x","{long}c":"x""#), true),
+            ] {
+                let text = format!(r#"{{"weight_map":{{{text}}}}}"#);
+                let index = read(NameHasher::default(), &text).unwrap();
+                assert_eq!(index.ascending, ascending);
+            }
+        }
+    }
+
+    #[test]
+    fn an_index_that_templates_read_is_read_by_them_wherever_it_is_broken() {
+        let mut text = String::from("{\"metadata\": {\"total_size\": 12}, \"weight_map\": {");
+        for n in 0..8_u32 {
+            let comma = if n == 0 { "" } else { "," };
+            let (name, part) = (["norm", "mlp.7.up", "bias"][n as usize % 3], n / 3);
+            let _ = write!(
+                text,
+                "{comma}\n  \"h.{}.{name}\": \"part-{part}\"",
+                9 + n / 2
             );
-            assert!(!read(NameHasher::default(), &text).unwrap().ascending);
-            let text = format!(r#"{{"weight_map":{{"b":"x","a":"{}"}}}}"#, "c".repeat(long));
-            assert!(!read(NameHasher::default(), &text).unwrap().ascending);
+        }
+        text.push_str("\n}}");
+        let hasher = NameHasher::default();
+        let mut fast = IndexReader::new(hasher.clone());
+        let mut slow = IndexReader::new(hasher);
+        slow.names.learns = false;
+        let reading = |reader: &mut IndexReader, text: &[u8]| {
+            let read = reader.read(text).unwrap();
+            read.map(|index| (index.total_size, index.files, index.ascending))
+        };
+        assert!(reading(&mut fast, text.as_bytes()).is_ok());
+        for at in 0..text.len() {
+            for byte in *b"0129a,:.\"\\{}[] -\n\xff" {
+                let mut broken = text.clone().into_bytes();
+                broken[at] = byte;
+                assert_eq!(
+                    reading(&mut fast, &broken),
+                    reading(&mut slow, &broken),
+                    "{}",
+                    String::from_utf8_lossy(&broken)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_ordered_by_their_numbers_as_text() {
+        for (names, ascending) in [
+            (&["a.1.b.9", "a.10.b.0", "a.10.b.1"][..], true),
+            (&["a.1.b", "a.2.b", "a.10.b"], false),
+            (&["a.10.b", "a.1.c", "a.2.b", "a.10.c"], true),
+            (&["a.1.b.1", "a.2.b.1", "a.1.b.1"], false),
+            (&["a.1.b.2", "a.1.b.2"], false),
+            (&["a.1.b.2.c.3", "a.1.b.3.c.3", "a.1.b.3.c.2"], false),
+        ] {
+            let entries: Vec<String> = names
+                .iter()
+                .map(|name| format!(r#""{name}":"x""#))
+                .collect();
+            let text = format!(r#"{{"weight_map":{{{}}}}}"#, entries.join(", "));
+            // What was learned from one index says nothing of the order of the next.
+            let mut reader = IndexReader::new(NameHasher::default());
+            for _ in 0..2 {
+                let index = reader.read(text.as_bytes()).unwrap().unwrap();
+                assert_eq!(index.ascending, ascending, "{text}");
+            }
         }
     }
 

@@ -98,10 +98,12 @@ impl<'a> Cursor<'a> {
         Err(JsonError { kind, at: self.at })
     }
 
-    fn skip_space(&mut self) {
+    /// Passes white space; the byte offset behind it.
+    pub fn skip_space(&mut self) -> usize {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
         }
+        self.at
     }
 
     /// Passes one byte, after white space, or says what was expected.
@@ -391,12 +393,41 @@ pub fn leading_integer(text: &[u8]) -> Option<(u64, usize)> {
             return Some(((two * 10 + digit(2)).into(), 3));
         }
     }
-    long_integer(text)
+    by_eights(text)
 }
 
-/// [`leading_integer`] eight digits at a time, without leading zero. Offsets have 9 to 12 digits.
+/// [`leading_integer`] where about this many digits are to be expected. Offsets have 9 to 12.
+///
+/// Where the number ends is looked up, not computed, if the guess is right: then what follows it can be examined
+/// before its value is known.
 #[inline]
-fn long_integer(text: &[u8]) -> Option<(u64, usize)> {
+#[must_use]
+pub fn long_integer(text: &[u8], guess: usize) -> Option<(u64, usize)> {
+    if let 1..=16 = guess
+        && let Some(high) = text.first_chunk::<8>()
+        && high[0] != b'0'
+        && text.get(guess).is_some_and(|byte| !byte.is_ascii_digit())
+    {
+        let high = u64::from_le_bytes(*high) ^ ZEROS;
+        if guess <= 8 {
+            let digits = high << (64 - 8 * guess);
+            if not_digits(digits) == 0 {
+                return Some((eight_digits(digits), guess));
+            }
+        } else if let Some(low) = text[guess - 8..].first_chunk::<8>() {
+            let low = u64::from_le_bytes(*low) ^ ZEROS;
+            if (not_digits(high) | not_digits(low)) == 0 {
+                let high = eight_digits(high << (64 - 8 * (guess - 8)));
+                return Some((high * POWERS_OF_TEN[8] + eight_digits(low), guess));
+            }
+        }
+    }
+    leading_integer(text)
+}
+
+/// [`leading_integer`] eight digits at a time, without leading zero.
+#[inline]
+fn by_eights(text: &[u8]) -> Option<(u64, usize)> {
     if let Some((high, rest)) = text.split_first_chunk::<8>()
         && let Some(low) = rest.first_chunk::<8>()
         && high[0] != b'0'
@@ -446,29 +477,40 @@ const POWERS_OF_TEN: [u64; 9] = [
     100_000_000,
 ];
 
+/// Eight times the digit `0`.
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// The top bits of those bytes that are not digits, of eight bytes with `0` taken off each.
+#[inline]
+const fn not_digits(values: u64) -> u64 {
+    // A byte is a digit when it is at most 9: then adding 0x76 does not reach its top bit.
+    (values.wrapping_add(0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080
+}
+
+/// The number that eight digits give, as values, the first one lowest.
+#[inline]
+const fn eight_digits(values: u64) -> u64 {
+    // Neighbours are added: 8 digits to 4 pairs, to 2 fours, to 1 eight.
+    let pairs = values.wrapping_mul(10).wrapping_add(values >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
+    fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff
+}
+
 /// The decimal digits that eight bytes of text, first byte lowest, begin with: their value and how many there are.
 #[inline]
 const fn leading_digits(chunk: u64) -> (u64, usize) {
-    // All eight bytes at once. A byte is a digit when, with `0` subtracted,
-    // it is at most 9: then adding 0x76 does not reach its top bit.
-    let values = chunk ^ 0x3030_3030_3030_3030;
-    let others = (values.wrapping_add(0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080;
-    let count = (others.trailing_zeros() / 8) as usize;
+    let values = chunk ^ ZEROS;
+    let count = (not_digits(values).trailing_zeros() / 8) as usize;
     if count == 0 {
         return (0, 0);
     }
-    // Move the digits to the top, so that zeros stand in front; then add neighbours: 8 digits to 4 pairs, to 2
-    // fours, to 1 eight.
-    let aligned = values << (64 - 8 * count);
-    let pairs = aligned.wrapping_mul(10).wrapping_add(aligned >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
-    let eight = fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff;
-    (eight, count)
+    // The digits are moved to the top, so that zeros stand in front.
+    (eight_digits(values << (64 - 8 * count)), count)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Cursor, leading_integer};
+    use super::{Cursor, leading_integer, long_integer};
 
     fn skips(text: &str) -> bool {
         let mut cursor = Cursor::new(text.as_bytes());
@@ -547,6 +589,29 @@ mod tests {
         );
         assert_eq!(leading_integer(b"18446744073709551616]"), None);
         assert_eq!(leading_integer(b"x"), None);
+        // What is guessed about the length makes no difference.
+        for text in [
+            "0",
+            "7",
+            "42",
+            "00",
+            "1234567",
+            "12345678",
+            "123456789",
+            "1234567890123456",
+        ] {
+            for guess in 0..20 {
+                for after in [",", "x2345678901234567890", "0,23456789012345678901", ""] {
+                    let text = format!("{text}{after}");
+                    let expected = leading_integer(text.as_bytes());
+                    assert_eq!(
+                        long_integer(text.as_bytes(), guess),
+                        expected,
+                        "{text} {guess}"
+                    );
+                }
+            }
+        }
         for bad in [
             "-1",
             "1.0",

@@ -5,7 +5,7 @@
 //!                     index ─────────────────────────────┘     role, parameters
 //! ```
 //!
-//! Only headers are read, never tensor data.
+//! Only headers are parsed; tensor data is never looked at.
 
 mod assemble;
 mod body;

@@ -11,6 +11,8 @@ use std::hash::{BuildHasher as _, Hasher as _};
 
 /// Longest run of digits that is taken as a number; longer ones stay part of the pattern.
 const DIGITS: usize = 9;
+/// The greatest number that has no more digits.
+pub const NUMBER_LIMIT: u32 = 999_999_999;
 
 /// A name whose number segments are open.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -96,18 +98,177 @@ pub fn number_segments(name: &[u8]) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
+/// A number's place in the order of text, which sorted lists of names have: 10 stands before 9.
+///
+/// Numbers are at most [`NUMBER_LIMIT`] and compared by their digits with zeros appended; of two that are then the
+/// same, the shorter comes first.
+#[inline]
+#[must_use]
+pub fn text_order(number: u32, digits: usize) -> u64 {
+    // By what a number of no digit, one digit, two digits and so on is brought to the greatest length.
+    const SCALES: [u64; DIGITS + 1] = [
+        0,
+        100_000_000,
+        10_000_000,
+        1_000_000,
+        100_000,
+        10_000,
+        1_000,
+        100,
+        10,
+        1,
+    ];
+    // Thirty bits, and four for the digits: nothing can overflow.
+    let scaled = u64::from(number).wrapping_mul(*SCALES.get(digits).unwrap_or(&1));
+    scaled << 4 | digits as u64
+}
+
+/// How many digits a number has.
+#[inline]
+#[must_use]
+pub fn digits(number: u32) -> usize {
+    number.checked_ilog10().unwrap_or(0) as usize + 1
+}
+
 /// Hashes names, with a key drawn anew for each scan so that no file can be built to collide.
 #[derive(Clone, Debug, Default)]
 pub struct NameHasher(foldhash::quality::RandomState);
 
 impl NameHasher {
     /// The hash of a name.
-    #[inline]
     #[must_use]
-    pub fn hash(&self, name: &[u8]) -> u64 {
+    pub fn hash(&self, name: &str) -> u64 {
+        let mut numbers = Vec::new();
+        let pattern = Pattern::split(name, &mut numbers);
+        self.name(self.pattern(&pattern), &numbers)
+    }
+
+    /// The hash of a pattern: what [`Self::name`] needs to know of it.
+    #[must_use]
+    pub fn pattern(&self, pattern: &Pattern) -> u64 {
+        self.0.hash_one(pattern)
+    }
+
+    /// The hash of the name that a pattern, by its hash, and numbers give. A name is split in one way only, so equal
+    /// names have equal hashes.
+    #[must_use]
+    pub fn name(&self, pattern: u64, numbers: &[u32]) -> u64 {
+        let (&last, leading) = numbers.split_last().unwrap_or((&0, &[]));
+        self.last(self.leading(pattern, leading), last)
+    }
+
+    /// The part of a name's hash that all names have in common which differ only in the last number.
+    fn leading(&self, pattern: u64, leading: &[u32]) -> u64 {
+        self.0.hash_one((pattern, leading))
+    }
+
+    #[inline]
+    fn last(&self, leading: u64, last: u32) -> u64 {
         let mut hasher = self.0.build_hasher();
-        hasher.write(name);
+        hasher.write_u64(leading);
+        hasher.write_u32(last);
         hasher.finish()
+    }
+}
+
+/// The names of one pattern, as they come by in one list of names after another: the hash of each, and whether one may
+/// stand twice in its list.
+#[derive(Debug)]
+pub struct Series {
+    hasher: NameHasher,
+    /// The hash of the pattern.
+    pattern: u64,
+    /// The last name: the ordinal of its list, of which the first is 1,
+    list: u64,
+    /// what is known to go with the numbers before the last one,
+    lead: Lead,
+    /// these numbers,
+    leading: Vec<u32>,
+    /// their part of the hash,
+    leading_hash: u64,
+    /// and the last number's place in the order of text.
+    order: u64,
+}
+
+/// Stands for the numbers of a name before the last one, when one reader has read several names that have the same
+/// ones; 0 stands for any.
+pub type Lead = u64;
+
+/// A name of a series.
+#[derive(Clone, Copy, Debug)]
+pub struct NextName {
+    /// Its hash.
+    pub hash: u64,
+    /// Whether it is the first of its list or stands behind the last one, in the order of text. If that holds for all
+    /// names of a list, none stands twice.
+    pub ascends: bool,
+}
+
+impl Series {
+    /// The series of a pattern.
+    #[must_use]
+    pub fn new(hasher: NameHasher, pattern: &Pattern) -> Self {
+        let pattern = hasher.pattern(pattern);
+        Self {
+            leading_hash: hasher.leading(pattern, &[]),
+            hasher,
+            pattern,
+            list: 0,
+            lead: 0,
+            leading: Vec::new(),
+            order: 0,
+        }
+    }
+
+    /// Goes on to the name with these numbers: those before the last one, with what stands for them, and the last one,
+    /// with its place in the order of text; both are 0 if there is none.
+    #[inline]
+    pub fn advance(
+        &mut self,
+        list: u64,
+        (lead, leading): (Lead, &[u32]),
+        (number, order): (u32, u64),
+    ) -> NextName {
+        let first = std::mem::replace(&mut self.list, list) != list;
+        let before = std::mem::replace(&mut self.order, order);
+        let behind = if self.lead == lead && lead != 0 {
+            before < order
+        } else {
+            self.lead = lead;
+            self.lead_behind(leading).unwrap_or(before < order)
+        };
+        NextName {
+            hash: self.hasher.last(self.leading_hash, number),
+            ascends: first || behind,
+        }
+    }
+
+    /// [`Self::advance`] with nothing but the numbers.
+    pub fn advance_to(&mut self, list: u64, numbers: &[u32]) -> NextName {
+        match numbers.split_last() {
+            Some((&number, leading)) => {
+                let order = text_order(number, digits(number));
+                self.advance(list, (0, leading), (number, order))
+            }
+            None => self.advance(list, (0, &[]), (0, 0)),
+        }
+    }
+
+    /// Takes over the numbers before the last one; if they are others, whether they stand behind those before.
+    #[inline(never)]
+    fn lead_behind(&mut self, leading: &[u32]) -> Option<bool> {
+        if self.leading == leading {
+            return None;
+        }
+        let mut pairs = self.leading.iter().zip(leading);
+        let differing = pairs.find(|(one, other)| one != other);
+        let behind = differing.is_some_and(|(&one, &other)| {
+            text_order(one, digits(one)) < text_order(other, digits(other))
+        });
+        self.leading.clear();
+        self.leading.extend_from_slice(leading);
+        self.leading_hash = self.hasher.leading(self.pattern, leading);
+        Some(behind)
     }
 }
 
@@ -231,13 +392,25 @@ mod tests {
         let sum = |names: &[&str]| {
             let mut fingerprint = Fingerprint::default();
             for name in names {
-                fingerprint.add(hasher.hash(name.as_bytes()));
+                fingerprint.add(hasher.hash(name));
             }
             fingerprint
         };
         assert_eq!(sum(&["a", "b", "c"]), sum(&["c", "a", "b"]));
         assert_ne!(sum(&["a", "b", "c"]), sum(&["a", "b", "d"]));
         assert_ne!(sum(&["a", "b"]), sum(&["a", "b", "b"]));
+    }
+
+    #[test]
+    fn numbers_are_ordered_as_their_digits_are() {
+        let numbers = [0, 1, 2, 9, 10, 11, 19, 90, 99, 100, 101, 1_000, 123_456_789];
+        for one in numbers.into_iter().chain([super::NUMBER_LIMIT]) {
+            for other in numbers.into_iter().chain([super::NUMBER_LIMIT]) {
+                let expected = one.to_string() < other.to_string();
+                let [one, other] = [one, other].map(|n| super::text_order(n, super::digits(n)));
+                assert_eq!(one < other, expected, "{one} {other}");
+            }
+        }
     }
 
     #[test]

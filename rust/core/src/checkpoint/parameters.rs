@@ -3,11 +3,10 @@
 //! An ordinary tensor counts its elements; a buffer that is never learned counts none; packed tensors and the
 //! scales beside them go by the tables of [`crate::quantization::packing`].
 
-use super::assemble::split;
+use super::assemble::{Roles, split};
 use super::body::{Group, ShardFile};
 use super::form::Form;
 use super::problem::{Code, Problem, Problems};
-use super::role::is_buffer;
 use crate::dtype::Dtype;
 use crate::quantization::config::{Grid, QuantizationConfig};
 use crate::quantization::packing::{
@@ -24,6 +23,7 @@ type ByName<'g> = HashMap<&'g str, Vec<&'g Form>>;
 pub fn count_parameters(
     groups: &mut Vec<Group>,
     files: &mut [ShardFile],
+    roles: &mut Roles,
     component: u32,
     config: Option<&QuantizationConfig>,
     folder: &Path,
@@ -39,7 +39,7 @@ pub fn count_parameters(
             .filter(|group| group.component == component)
         {
             let form = &group.form;
-            let counts = !is_cache_scale(form) && !is_buffer(form.pattern.text());
+            let counts = !is_cache_scale(form) && !roles.is_buffer(&form.pattern);
             group.parameters = if counts {
                 form.elements().unwrap_or(0)
             } else {
@@ -62,7 +62,7 @@ pub fn count_parameters(
         }
         let form = &*group.form;
         let elements = form.elements().unwrap_or(0);
-        let parameters = if is_side(form, &by_name) || is_buffer(form.pattern.text()) {
+        let parameters = if is_side(form, &by_name) || roles.is_buffer(&form.pattern) {
             0
         } else if let Some((packing, stem)) = packing_of(form, &by_name) {
             scheme.get_or_insert(packing.scheme);

@@ -3,7 +3,7 @@
 use super::assemble::{Gathered, Roles, assemble};
 use super::body::Checkpoint;
 use super::discover::{Candidate, Found, discover, single_file};
-use super::index::IndexReader;
+use super::index::{Index, IndexReader};
 use super::name::NameHasher;
 use super::problem::{Code, Problem, Problems};
 use super::shard::{Shard, ShardReader};
@@ -116,7 +116,8 @@ impl Tree {
 /// # Errors
 /// If there is no checkpoint at the path, or more than one and none of them is the folder's own.
 pub fn scan(path: &Path, threads: usize, control: &Control) -> Result<Checkpoint, ScanError> {
-    let mut found = find(path, threads, control)?;
+    let hasher = NameHasher::default();
+    let mut found = find(path, &hasher, threads, control)?;
     if found.candidates.len() > 1
         && let Some(own) = found.candidates.iter().position(|c| c.path == path)
     {
@@ -137,7 +138,7 @@ pub fn scan(path: &Path, threads: usize, control: &Control) -> Result<Checkpoint
         0 => Err(ScanError::Nothing(path.to_owned(), found.problems)),
         1 => {
             found.candidates[0].problems.append(&mut found.problems);
-            read(found.candidates, threads, control)?
+            read(found.candidates, &hasher, threads, control)?
                 .pop()
                 .ok_or(ScanError::Cancelled)
         }
@@ -153,10 +154,11 @@ pub fn scan(path: &Path, threads: usize, control: &Control) -> Result<Checkpoint
 /// # Errors
 /// If the path cannot be looked at, or the scan was stopped.
 pub fn scan_tree(path: &Path, threads: usize, control: &Control) -> Result<Tree, ScanError> {
-    let found = find(path, threads, control)?;
+    let hasher = NameHasher::default();
+    let found = find(path, &hasher, threads, control)?;
     Ok(Tree {
         path: path.to_owned(),
-        checkpoints: read(found.candidates, threads, control)?
+        checkpoints: read(found.candidates, &hasher, threads, control)?
             .into_iter()
             .map(Arc::new)
             .collect(),
@@ -164,13 +166,18 @@ pub fn scan_tree(path: &Path, threads: usize, control: &Control) -> Result<Tree,
     })
 }
 
-fn find(path: &Path, threads: usize, control: &Control) -> Result<Found, ScanError> {
+fn find(
+    path: &Path,
+    hasher: &NameHasher,
+    threads: usize,
+    control: &Control,
+) -> Result<Found, ScanError> {
     let metadata = fs::metadata(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => ScanError::NotFound(path.to_owned()),
         _ => ScanError::Unreadable(path.to_owned(), error.to_string()),
     })?;
     if metadata.is_dir() {
-        let found = discover(path, threads, control);
+        let found = discover(path, hasher, threads, control);
         if control.is_cancelled() {
             return Err(ScanError::Cancelled);
         }
@@ -187,7 +194,8 @@ fn find(path: &Path, threads: usize, control: &Control) -> Result<Found, ScanErr
         }
         return Ok(found);
     }
-    let candidate = single_file(path).ok_or_else(|| ScanError::NotAModelFile(path.to_owned()))?;
+    let candidate =
+        single_file(path, hasher).ok_or_else(|| ScanError::NotAModelFile(path.to_owned()))?;
     Ok(Found {
         candidates: vec![candidate],
         problems: Vec::new(),
@@ -202,7 +210,7 @@ enum Job {
 
 /// What a job gave.
 enum Output {
-    Index(Result<super::index::Index, Problem>),
+    Index(Result<Index, String>),
     Shard(Box<Shard>, Vec<Problem>),
 }
 
@@ -214,17 +222,19 @@ struct Readers {
 /// Reads all files of all candidates and puts each checkpoint together.
 fn read(
     candidates: Vec<Candidate>,
+    hasher: &NameHasher,
     threads: usize,
     control: &Control,
 ) -> Result<Vec<Checkpoint>, ScanError> {
-    let hasher = NameHasher::default();
     let mut jobs = Vec::new();
     for component in candidates
         .iter()
         .flat_map(|candidate| &candidate.components)
     {
         // An index takes longer than any one shard, so it goes first.
-        jobs.extend(component.index.iter().cloned().map(Job::Index));
+        if component.known_index.is_none() {
+            jobs.extend(component.index.iter().cloned().map(Job::Index));
+        }
         jobs.extend(
             component
                 .files
@@ -247,7 +257,7 @@ fn read(
                     let (shard, problems) = readers.shards.read(path);
                     Output::Shard(Box::new(shard), problems)
                 }
-                Job::Index(path) => Output::Index(read_index(&mut readers.indexes, path)),
+                Job::Index(path) => Output::Index(readers.indexes.open(path)),
             };
             control.finish_one();
             output
@@ -280,13 +290,13 @@ fn read(
     Ok(checkpoints.into_iter().flatten().flatten().collect())
 }
 
-fn read_index(reader: &mut IndexReader, path: &Path) -> Result<super::index::Index, Problem> {
-    reader.open(path).map_err(|message| Problem {
+fn index_invalid(path: &Path, message: String) -> Problem {
+    Problem {
         code: Code::IndexInvalid,
         path: Arc::new(path.to_owned()),
         tensor: None,
         message,
-    })
+    }
 }
 
 /// Takes a candidate's outputs from the common list, which is in the order of the jobs.
@@ -294,19 +304,23 @@ fn gather(mut candidate: Candidate, outputs: &mut impl Iterator<Item = Output>) 
     let mut shards = Vec::new();
     let mut indexes = BTreeMap::new();
     let mut read_problems = Vec::new();
-    for (ordinal, component) in candidate.components.iter().enumerate() {
-        let expected = usize::from(component.index.is_some()) + component.files.len();
+    for (ordinal, component) in candidate.components.iter_mut().enumerate() {
+        let mut index = component.known_index.take();
+        let unread = component.index.is_some() && index.is_none();
+        let expected = usize::from(unread) + component.files.len();
         for output in outputs.by_ref().take(expected) {
             match output {
                 Output::Shard(shard, problems) => {
                     shards.push((ordinal, *shard));
                     read_problems.extend(problems);
                 }
-                Output::Index(Ok(index)) => {
-                    indexes.insert(ordinal, index);
-                }
-                Output::Index(Err(problem)) => read_problems.push(problem),
+                Output::Index(read) => index = Some(read),
             }
+        }
+        match (&component.index, index) {
+            (_, Some(Ok(index))) => drop(indexes.insert(ordinal, index)),
+            (Some(path), Some(Err(message))) => read_problems.push(index_invalid(path, message)),
+            _ => {}
         }
     }
     candidate.problems.extend(read_problems);

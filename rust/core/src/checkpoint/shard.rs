@@ -1,6 +1,6 @@
 //! One safetensors file: the length field, the header, and whether the file is as long as its tensors need.
 //!
-//! Tensor data is never read.
+//! Tensor data is never looked at, only what follows a short header is read together with it.
 
 use super::form::{Form, Tensor};
 use super::header::{HeaderReader, Metadata};
@@ -10,13 +10,16 @@ use crate::regular_file;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::io::{self, Read as _};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The length limit that safetensors sets for a header (`MAX_HEADER_SIZE` of the crate).
 pub const HEADER_LIMIT: u64 = 100_000_000;
 /// Bytes of the length field in front of the header.
-pub const LENGTH_FIELD: u64 = 8;
+pub const LENGTH_FIELD: usize = 8;
+/// How much of a file is read before the length of its header is known.
+const FIRST_READ: usize = 16 << 10;
 /// A reader that has met more forms than this starts afresh, so that a hostile file does not burden the rest.
 const FORMS_KEPT: usize = 1 << 16;
 
@@ -73,8 +76,6 @@ pub struct Shard {
     pub forms: Vec<FormUse>,
     /// Tensors in the order of the header.
     pub tensors: Vec<Tensor>,
-    /// The hashes of their names.
-    pub hashes: Vec<u64>,
     /// The numbers in their names.
     pub numbers: Vec<u32>,
     /// What stands under `__metadata__`.
@@ -94,7 +95,6 @@ impl Shard {
             id: None,
             forms: Vec::new(),
             tensors: Vec::new(),
-            hashes: Vec::new(),
             numbers: Vec::new(),
             metadata: Metadata::new(),
             names: Fingerprint::default(),
@@ -143,7 +143,7 @@ impl ShardReader {
         let mut problems = Problems::new(Arc::clone(path));
         let mut shard = Shard::unread(Arc::clone(path));
         match self.load(&mut shard, &mut problems) {
-            Ok(Some(length)) => self.parse(length, &mut shard, &mut problems),
+            Ok(Some(place)) => self.parse(place, &mut shard, &mut problems),
             Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
                 problems.push(Code::LinkBroken, None, || {
@@ -158,12 +158,16 @@ impl ShardReader {
         (shard, problems.into_vec())
     }
 
-    /// Brings the header's text into the buffer; its length, or `None` if the file has none.
-    fn load(&mut self, shard: &mut Shard, problems: &mut Problems) -> io::Result<Option<usize>> {
+    /// Brings the header's text into the buffer; where it stands there, or `None` if the file has none.
+    fn load(
+        &mut self,
+        shard: &mut Shard,
+        problems: &mut Problems,
+    ) -> io::Result<Option<Range<usize>>> {
         let (mut file, metadata) = regular_file::open(&shard.path)?;
         shard.file_bytes = metadata.len();
         shard.id = FileId::of(&metadata);
-        let Some(room) = shard.file_bytes.checked_sub(LENGTH_FIELD) else {
+        let Some(room) = shard.file_bytes.checked_sub(LENGTH_FIELD as u64) else {
             problems.push(Code::FileTooShort, None, || {
                 format!(
                     "the file has {} bytes; a safetensors file begins with 8 that hold the header length",
@@ -172,9 +176,15 @@ impl ShardReader {
             });
             return Ok(None);
         };
-        let mut length = [0; 8];
-        file.read_exact(&mut length)?;
-        let length = u64::from_le_bytes(length);
+        // One read brings the whole header of most files, and little more than that.
+        if self.buffer.len() < FIRST_READ {
+            self.buffer.resize(FIRST_READ, 0);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "at most FIRST_READ")]
+        let first = shard.file_bytes.min(FIRST_READ as u64) as usize;
+        file.read_exact(&mut self.buffer[..first])?;
+        let (length, _) = self.buffer.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        let length = u64::from_le_bytes(*length);
         if length > HEADER_LIMIT {
             problems.push(Code::HeaderTooLarge, None, || {
                 format!(
@@ -190,19 +200,22 @@ impl ShardReader {
             return Ok(None);
         }
         #[expect(clippy::cast_possible_truncation, reason = "at most HEADER_LIMIT")]
-        let length = length as usize;
-        if self.buffer.len() < length {
-            self.buffer.resize(length, 0);
+        let end = LENGTH_FIELD + length as usize;
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
         }
-        file.read_exact(&mut self.buffer[..length])?;
-        Ok(Some(length))
+        if first < end {
+            file.read_exact(&mut self.buffer[first..end])?;
+        }
+        Ok(Some(LENGTH_FIELD..end))
     }
 
-    fn parse(&mut self, length: usize, shard: &mut Shard, problems: &mut Problems) {
-        let Some(header) = self.headers.read(&self.buffer[..length], problems) else {
+    fn parse(&mut self, place: Range<usize>, shard: &mut Shard, problems: &mut Problems) {
+        let end = place.end as u64;
+        let Some(header) = self.headers.read(&self.buffer[place], problems) else {
             return;
         };
-        shard.header_bytes = LENGTH_FIELD + length as u64;
+        shard.header_bytes = end;
         let needed = header.data_bytes.saturating_add(shard.header_bytes);
         let code = match shard.file_bytes.cmp(&needed) {
             Ordering::Less => Some(Code::DataTruncated),
@@ -219,7 +232,6 @@ impl ShardReader {
             });
         }
         shard.tensors = header.tensors;
-        shard.hashes = header.hashes;
         shard.numbers = header.numbers;
         shard.metadata = header.metadata;
         shard.names = header.names;
