@@ -308,6 +308,13 @@ def large() -> Iterator[Case]:
         tensors=fewer,
     )
 
+    yield many(
+        "names in a prediction layer",
+        lambda n: tensor(f"m.layers.0.{letters(n) if n else 'enorm'}.weight", n, n + 1),
+        100_000,
+        tensors=100_000,
+    )
+
     def sides(number: int) -> str:
         return ",".join(["1"] * number)
 
@@ -352,6 +359,17 @@ def large() -> Iterator[Case]:
         writer.write_json(folder / "config.json", {"quantization": grids})
 
     yield Case("many: packed tensors, each on its own", packed, tensors=100_000)
+
+    def mixed(folder: Path) -> None:
+        names = [letters(n) for n in range(50_000)]
+        weights: writer.Tensors = {f"{name}.weight": ("U32", [1, 1]) for name in names}
+        scales: writer.Tensors = {f"{name}.scales": ("F16", [1, 1]) for name in names}
+        writer.write(folder / MODEL, {**weights, **scales})
+        # The grid of all, of which a tensor's own differs: each goes to a group that is new to the file.
+        grids = {"bits": 4, "group_size": 64} | {name: {"bits": 8} for name in names}
+        writer.write_json(folder / "config.json", {"quantization": grids})
+
+    yield Case("many: packed tensors with grids of their own", mixed, tensors=100_000)
 
 
 def cases() -> Iterator[Case]:

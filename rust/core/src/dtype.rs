@@ -106,6 +106,22 @@ impl Dtype {
         TABLE[self as usize].bits
     }
 
+    /// Whether elements are whole numbers.
+    #[must_use]
+    pub const fn is_whole(self) -> bool {
+        matches!(
+            self,
+            Self::U8
+                | Self::I8
+                | Self::I16
+                | Self::U16
+                | Self::I32
+                | Self::U32
+                | Self::I64
+                | Self::U64
+        )
+    }
+
     /// Whether elements are 8-bit floating point numbers of any kind but the exponent-only `F8_E8M0`.
     #[must_use]
     pub const fn is_float8(self) -> bool {

@@ -18,6 +18,7 @@ pub mod rope;
 pub mod template;
 
 mod attention;
+mod audio;
 mod classic;
 mod decoder;
 mod delta_net;

@@ -319,6 +319,10 @@ pub fn split(
         if !concerned.contains(&true) {
             continue;
         }
+        let mut known: HashMap<u32, u32> = (0..)
+            .zip(&file.groups)
+            .map(|(local, &id)| (id, local))
+            .collect();
         for tensor in &mut file.tensors {
             let local = tensor.form as usize;
             // Forms that splitting itself has added are not looked at again.
@@ -338,11 +342,10 @@ pub fn split(
                 });
             groups[id as usize].count -= 1;
             groups[target as usize].count += 1;
-            let known = file.groups.iter().position(|&id| id == target);
-            tensor.form = index(known.unwrap_or_else(|| {
+            tensor.form = *known.entry(target).or_insert_with(|| {
                 file.groups.push(target);
-                file.groups.len() - 1
-            }));
+                index(file.groups.len() - 1)
+            });
         }
     }
 }

@@ -7,12 +7,14 @@ use super::assemble::{Roles, split};
 use super::body::{Group, ShardFile};
 use super::form::Form;
 use super::problem::{Code, Problem, Problems};
+use super::role::Role;
 use crate::dtype::Dtype;
-use crate::quantization::config::{Grid, QuantizationConfig};
+use crate::quantization::config::QuantizationConfig;
 use crate::quantization::packing::{
     CACHE_SCALES, Logical, PACKINGS, Packing, SIDES, can_be_served,
 };
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -51,63 +53,97 @@ pub fn count_parameters(
     let default = QuantizationConfig::default();
     let config = config.unwrap_or(&default);
     let by_name = names(groups, component);
+    let scaled = scaled_modules(&by_name);
     let mut scheme = None;
-    let mut assumed: Vec<(String, &'static str)> = Vec::new();
+    let mut remarks = Remarks::default();
     // Groups whose tensors must be looked at one by one.
-    let mut mixed: Vec<usize> = Vec::new();
+    let mut mixed: HashSet<usize> = HashSet::default();
     let mut counts: Vec<(usize, u64)> = Vec::new();
     for (id, group) in groups.iter().enumerate() {
         if group.component != component {
             continue;
         }
         let form = &*group.form;
+        let name = form.pattern.text();
         let elements = form.elements().unwrap_or(0);
         let parameters = if is_side(form, &by_name) || roles.is_buffer(&form.pattern) {
             0
-        } else if let Some((packing, stem)) = packing_of(form, &by_name) {
-            scheme.get_or_insert(packing.scheme);
-            if is_mixed(stem, &by_name) || !config.modules.is_empty() {
-                mixed.push(id);
+        } else if let Some(all) = candidates(name, form, |name| by_name.contains_key(name)) {
+            if !config.modules.is_empty() || all.iter().any(|one| one.is_mixed(&by_name)) {
+                mixed.insert(id);
             }
-            let siblings = |suffix: &str| sibling(stem, suffix, &by_name);
-            let logical = packing.count(form, &siblings, config.grid);
-            if let Some(why) = logical.as_ref().and_then(|logical| logical.assumed) {
-                assumed.push((form.pattern.text().to_owned(), why));
+            let counted = all.iter().find_map(|Candidate { packing, stem }| {
+                let siblings = |suffix: &str| sibling(stem, suffix, &by_name);
+                let logical = packing.count(form, &siblings, config.for_all())?;
+                Some((packing.scheme, logical))
+            });
+            if !mixed.contains(&id) {
+                remarks.note(name, counted.as_ref().map(|(_, logical)| logical));
             }
-            logical.map_or(elements, |logical| logical.parameters)
+            counted.map_or(elements, |(counted_as, logical)| {
+                scheme.get_or_insert(counted_as);
+                logical.parameters
+            })
         } else {
             if form.shape.len() > 1 && form.dtype.known().is_some_and(Dtype::is_float8) {
                 scheme.get_or_insert("fp8");
+            }
+            if looks_packed(group) && (config.method.is_some() || scaled.contains(module(name))) {
+                remarks.unknown.insert(name.to_owned());
             }
             elements
         };
         counts.push((id, parameters));
     }
-    if !mixed.is_empty() {
-        assumed.retain(|(pattern, _)| {
-            !mixed
-                .iter()
-                .any(|&id| groups[id].form.pattern.text() == pattern)
-        });
-    }
     for (id, parameters) in counts {
         groups[id].parameters = parameters;
     }
     if !mixed.is_empty() {
-        count_one_by_one(groups, files, component, &mixed, config, &mut assumed);
+        count_one_by_one(groups, files, component, &mixed, config, &mut remarks);
     }
-    if !assumed.is_empty() {
-        assumed.sort_unstable();
-        assumed.dedup();
+    problems.extend(remarks.worded(config, folder));
+    scheme.map(str::to_owned)
+}
+
+/// What is to be said of counts that are not certain, by name pattern.
+#[derive(Default)]
+struct Remarks {
+    assumed: BTreeSet<(String, &'static str)>,
+    unknown: BTreeSet<String>,
+}
+
+impl Remarks {
+    /// Notes what is uncertain about the count of a tensor that a packing fits, given that count, if there is one.
+    fn note(&mut self, name: &str, counted: Option<&Logical>) {
+        match counted.map(|logical| logical.assumed) {
+            Some(Some(why)) => {
+                self.assumed.insert((name.to_owned(), why));
+            }
+            Some(None) => {}
+            None => {
+                self.unknown.insert(name.to_owned());
+            }
+        }
+    }
+
+    fn worded(self, config: &QuantizationConfig, folder: &Path) -> Vec<Problem> {
         let mut notes = Problems::new(Arc::new(folder.to_owned()));
-        for (pattern, why) in assumed {
+        for (pattern, why) in self.assumed {
             notes.push(Code::PackingAssumed, Some(&pattern), || {
                 format!("packed weights counted with {why}")
             });
         }
-        problems.extend(notes.into_vec());
+        for pattern in self.unknown {
+            notes.push(Code::PackingUnknown, Some(&pattern), || {
+                let why = match &config.method {
+                    Some(method) => format!("the configuration states {method:?}"),
+                    None => "it looks packed".to_owned(),
+                };
+                format!("counted by its stored elements: {why}, in a layout that is not known")
+            });
+        }
+        notes.into_vec()
     }
-    scheme.map(str::to_owned)
 }
 
 fn names(groups: &[Group], component: u32) -> ByName<'_> {
@@ -151,38 +187,69 @@ fn is_side(form: &Form, by_name: &ByName<'_>) -> bool {
     })
 }
 
-/// How a tensor is packed, with the part of its name that its siblings share.
-fn packing_of<'f>(form: &'f Form, by_name: &ByName<'_>) -> Option<(&'static Packing, &'f str)> {
-    let name = form.pattern.text();
-    PACKINGS.iter().find_map(|packing| {
-        if !packing.fits(name, form) {
-            return None;
-        }
-        let stem = name.strip_suffix(packing.suffix)?;
-        let siblings = |suffix: &str| sibling(stem, suffix, by_name);
-        if packing
-            .needs()
-            .is_some_and(|needed| siblings(needed).is_none())
-        {
-            return None;
-        }
-        Some((packing, stem))
-    })
+/// A way in which a tensor may be packed, and the part of its name that its siblings share.
+struct Candidate<'n> {
+    packing: &'static Packing,
+    stem: &'n str,
 }
 
-/// Whether tensors of one pattern have siblings of several forms: then each must be counted by its own.
-fn is_mixed(stem: &str, by_name: &ByName<'_>) -> bool {
-    [
-        ".scales",
-        ".qzeros",
-        ".g_idx",
-        ".weight_scale",
-        ".scale",
-        ".q_invperm",
-    ]
-    .iter()
-    .filter_map(|suffix| by_name.get(&*format!("{stem}{suffix}")))
-    .any(|forms| forms.len() > 1)
+impl Candidate<'_> {
+    /// Whether tensors of one pattern have siblings of several forms: then each must be counted by its own.
+    fn is_mixed(&self, by_name: &ByName<'_>) -> bool {
+        self.packing.siblings().any(|suffix| {
+            by_name
+                .get(&*format!("{}{suffix}", self.stem))
+                .is_some_and(|forms| forms.len() > 1)
+        })
+    }
+}
+
+/// The ways in which a tensor may be packed, by its name, its dtype and what lies beside it; `None` if by none.
+fn candidates<'n>(
+    name: &'n str,
+    form: &Form,
+    is_here: impl Fn(&str) -> bool,
+) -> Option<Vec<Candidate<'n>>> {
+    let all: Vec<_> = PACKINGS
+        .iter()
+        .filter(|packing| packing.fits(name, form))
+        .filter_map(|packing| {
+            let stem = name.strip_suffix(packing.suffix)?;
+            let can_be = packing.has_needed(|suffix| is_here(&format!("{stem}{suffix}")));
+            can_be.then_some(Candidate { packing, stem })
+        })
+        .collect();
+    (!all.is_empty()).then_some(all)
+}
+
+/// Whether a tensor has what packed weights have: whole numbers, two sides or more, and the size of a weight. Tables
+/// that a router looks experts up in are no weights.
+fn looks_packed(group: &Group) -> bool {
+    /// Smaller ones are tables and masks.
+    const LEAST: u64 = 1024;
+    let whole = group.form.dtype.known().is_some_and(Dtype::is_whole);
+    whole
+        && group.form.shape.len() > 1
+        && group.form.elements() >= Some(LEAST)
+        && !matches!(group.role, Role::Router | Role::Position)
+}
+
+/// The part of a name before its last segment.
+fn module(name: &str) -> &str {
+    name.rsplit_once('.').map_or("", |(module, _)| module)
+}
+
+/// The modules that have scales.
+fn scaled_modules<'g>(by_name: &ByName<'g>) -> HashSet<&'g str> {
+    by_name
+        .keys()
+        .filter(|name| {
+            name.rsplit('.')
+                .next()
+                .is_some_and(|last| last.contains("scale"))
+        })
+        .map(|name| module(name))
+        .collect()
 }
 
 /// Counts tensors whose siblings or whose stated grids differ from one to the next.
@@ -190,9 +257,9 @@ fn count_one_by_one(
     groups: &mut Vec<Group>,
     files: &mut [ShardFile],
     component: u32,
-    mixed: &[usize],
+    mixed: &HashSet<usize>,
     config: &QuantizationConfig,
-    assumed: &mut Vec<(String, &'static str)>,
+    remarks: &mut Remarks,
 ) {
     // Every tensor of the component by its full name: only packed checkpoints of mixed layout pay for this.
     let by_tensor: HashMap<String, Arc<Form>> = files
@@ -208,31 +275,27 @@ fn count_one_by_one(
         .collect();
     let logical = |group: &Group, numbers: &[u32]| -> Option<Logical> {
         let name = group.form.pattern.name(numbers);
-        PACKINGS.iter().find_map(|packing| {
-            let stem = name.strip_suffix(packing.suffix)?;
-            if !packing.fits(&name, &group.form) {
-                return None;
-            }
+        let all = candidates(&name, &group.form, |name| by_tensor.contains_key(name))?;
+        all.iter().find_map(|Candidate { packing, stem }| {
             let siblings = |suffix: &str| by_tensor.get(&*format!("{stem}{suffix}")).map(|f| &**f);
-            let grid: Grid = config.grid_of(stem);
-            packing.count(&group.form, &siblings, grid)
+            packing.count(&group.form, &siblings, config.for_module(stem))
         })
     };
-    let notes = std::cell::RefCell::new(assumed);
+    let remarks = std::cell::RefCell::new(remarks);
     split(
         groups,
         files,
         |_, id| mixed.contains(&id),
         |_, group, tensor, numbers| {
             let numbers = tensor.numbers(&group.form, numbers);
-            let elements = group.form.elements().unwrap_or(0);
             let counted = logical(group, numbers);
-            if let Some(why) = counted.as_ref().and_then(|logical| logical.assumed) {
-                notes
-                    .borrow_mut()
-                    .push((group.form.pattern.text().to_owned(), why));
-            }
-            let parameters = counted.map_or(elements, |logical| logical.parameters);
+            remarks
+                .borrow_mut()
+                .note(group.form.pattern.text(), counted.as_ref());
+            let parameters = counted.map_or_else(
+                || group.form.elements().unwrap_or(0),
+                |logical| logical.parameters,
+            );
             (parameters != group.parameters).then(|| Group {
                 parameters,
                 ..group.clone()

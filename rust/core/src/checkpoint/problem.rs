@@ -95,6 +95,7 @@ codes! {
     CopyNotCounted "copy-not-counted" Info "A second copy of the same model (another layout or precision); it is not counted.",
     MoreBelow "more-below" Info "The folder is a model and has others below it; those are not counted.",
     NotRead "not-read" Info "A weight file in another format than safetensors; it is listed with its size and not read.",
+    PackingUnknown "packing-unknown" Warning "Weights that are packed, or seem to be, in a layout that this version does not know; each stored element counts as one parameter, and there may be more.",
     PackingAssumed "packing-assumed" Info "Packed weights whose bits per weight are not stated anywhere; the count rests on the assumption named.",
     MoreOfSame "more-of-same" Info "Further problems of the same code in the same place were left out of the list.",
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Bits and group size of one module, or of all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Grid {
     /// Bits per weight.
     pub bits: Option<u64>,
@@ -23,15 +23,45 @@ pub struct QuantizationConfig {
     pub method: Option<String>,
     /// What holds for every module not named below.
     pub grid: Grid,
+    /// The grids of which each module has one, where several are stated and none for all (compressed-tensors).
+    pub groups: Vec<Grid>,
     /// Modules with a grid of their own (MLX names them one by one).
     pub modules: BTreeMap<String, Grid>,
 }
 
+/// What is stated for one module.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stated<'c> {
+    /// The method.
+    pub method: Option<&'c str>,
+    /// The grid.
+    pub grid: Grid,
+    /// Grids of which the module has one, if the configuration states several.
+    pub groups: &'c [Grid],
+}
+
 impl QuantizationConfig {
-    /// The grid of a module.
+    /// What holds for every module without a grid of its own.
     #[must_use]
-    pub fn grid_of(&self, module: &str) -> Grid {
-        self.modules.get(module).copied().unwrap_or(self.grid)
+    pub fn for_all(&self) -> Stated<'_> {
+        Stated {
+            method: self.method.as_deref(),
+            grid: self.grid,
+            groups: &self.groups,
+        }
+    }
+
+    /// What holds for a module.
+    #[must_use]
+    pub fn for_module(&self, module: &str) -> Stated<'_> {
+        match self.modules.get(module) {
+            Some(&grid) => Stated {
+                grid,
+                groups: &[],
+                ..self.for_all()
+            },
+            None => self.for_all(),
+        }
     }
 
     /// Reads the statement that lies in a folder, from whichever of these files holds one.
@@ -75,6 +105,7 @@ impl QuantizationConfig {
         let mut config = Self {
             method: text(&["quant_method", "quant_algo", "quant_type"]),
             grid: Grid::parse(stated),
+            groups: Vec::new(),
             modules: BTreeMap::new(),
         };
         if stated.get("load_in_4bit").and_then(Value::as_bool) == Some(true) {
@@ -86,14 +117,16 @@ impl QuantizationConfig {
         }
         if let Some(groups) = stated.get("config_groups").and_then(Value::as_object) {
             // compressed-tensors: one entry per group of targets. If they disagree, nothing is stated for all.
-            let mut grids = groups
+            config.groups = groups
                 .values()
                 .filter_map(|group| group.get("weights"))
-                .map(Grid::parse);
-            if let Some(first) = grids.next()
-                && grids.all(|grid| grid == first)
-            {
-                config.grid = first;
+                .map(Grid::parse)
+                .collect();
+            config.groups.sort_unstable();
+            config.groups.dedup();
+            if let [only] = config.groups[..] {
+                config.grid = only;
+                config.groups.clear();
             }
         }
         if let Some(fields) = stated.as_object() {
@@ -242,7 +275,27 @@ mod tests {
         let config = QuantizationConfig::parse(&json!({
             "bits": 4, "group_size": 64, "model.embed_tokens": {"bits": 8, "group_size": 64}, "lm_head": false
         }));
-        assert_eq!(config.grid_of("model.embed_tokens").bits, Some(8));
-        assert_eq!(config.grid_of("lm_head").bits, Some(4));
+        assert_eq!(config.for_module("model.embed_tokens").grid.bits, Some(8));
+        assert_eq!(config.for_module("lm_head").grid.bits, Some(4));
+    }
+
+    #[test]
+    fn groups_that_differ_are_all_kept() {
+        let group =
+            |bits| json!({"targets": ["Linear"], "weights": {"num_bits": bits, "group_size": 128}});
+        let groups = |bits: [u64; 3]| {
+            let [a, b, c] = bits.map(group);
+            QuantizationConfig::parse(&json!({"config_groups": {"a": a, "b": b, "c": c}}))
+        };
+        let grid = |bits| Grid {
+            bits: Some(bits),
+            group_size: Some(128),
+        };
+        let differing = groups([8, 4, 8]);
+        assert_eq!(differing.grid, Grid::default());
+        assert_eq!(differing.groups, [grid(4), grid(8)]);
+        let alike = groups([4, 4, 4]);
+        assert_eq!(alike.grid, grid(4));
+        assert_eq!(alike.groups, []);
     }
 }

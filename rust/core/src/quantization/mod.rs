@@ -1,7 +1,9 @@
 //! Quantized and packed weights.
 //!
-//! [`config`] reads what a publisher states, [`format`] knows the size of each block, [`packing`] knows how each scheme lays its weights out in tensors.
+//! [`config`] reads what a publisher states, [`format`] knows the size of each block, [`packing`] knows how each scheme
+//! lays its weights out in tensors, and `count` how many there are.
 
 pub mod config;
+mod count;
 pub mod format;
 pub mod packing;

@@ -7,9 +7,11 @@
 //!
 //! Shapes decide before the configuration does, and the configuration before an assumption; an assumption is
 //! always reported. Layouts are those of the writing libraries: `AutoGPTQ`, `AutoAWQ`, bitsandbytes, compressed-tensors
-//! 0.20, `ModelOpt`, mlx-lm 0.32, `ExLlama` 2 and 3, HQQ, AQLM.
+//! up to 0.20, `ModelOpt`, mlx-lm 0.32, `ExLlama` 2 and 3, HQQ, AQLM, `BitNet` of transformers 5, torchao 0.14. How each
+//! counts is in [`super::count`].
 
-use super::config::Grid;
+use super::config::Stated;
+use super::count;
 use crate::checkpoint::Form;
 use crate::dtype::Dtype;
 
@@ -26,6 +28,18 @@ pub struct Logical {
     pub assumed: Option<&'static str>,
 }
 
+/// A tensor that may be packed, with all that tells how.
+pub struct Packed<'p, 'f> {
+    /// The tensor itself.
+    pub form: &'p Form,
+    /// The first sibling of those that the rule needs; the tensor itself if it needs none.
+    pub needed: &'p Form,
+    /// All its siblings.
+    pub siblings: &'p Siblings<'f>,
+    /// What the configuration states for it.
+    pub stated: Stated<'p>,
+}
+
 /// One way in which weights are packed.
 #[derive(Debug)]
 pub struct Packing {
@@ -35,10 +49,10 @@ pub struct Packing {
     pub suffix: &'static str,
     /// Dtypes it is stored in.
     dtypes: &'static [Dtype],
-    /// A sibling that must be there for the rule to apply.
-    needs: Option<&'static str>,
+    /// Siblings of which one must be there for the rule to apply; none if it always does.
+    needs: &'static [&'static str],
     /// The number of logical weights; `None` if the shapes are not those of this scheme.
-    count: fn(&Form, &Siblings<'_>, Grid) -> Option<Logical>,
+    count: fn(&Packed<'_, '_>) -> Option<Logical>,
 }
 
 /// A tensor that serves another.
@@ -53,107 +67,98 @@ pub struct Side {
 const BYTE: &[Dtype] = &[Dtype::U8, Dtype::I8];
 const WORD: &[Dtype] = &[Dtype::I32, Dtype::U32];
 
-/// Every packing, in the order they are tried.
+/// Scales of weights by how these are called; fused experts have no `.weight`.
+const PACKED_SCALES: &[&str] = &[".weight_scale"];
+const SCALES: &[&str] = &[".weight_scale", ".scale"];
+const FUSED_SCALES: &[&str] = &["_weight_scale", "_scale"];
+const QDATA_SCALES: &[&str] = &["._weight_scale", "._weight_scale_and_zero"];
+
+const fn packing(
+    scheme: &'static str,
+    suffix: &'static str,
+    dtypes: &'static [Dtype],
+    needs: &'static [&'static str],
+    count: fn(&Packed<'_, '_>) -> Option<Logical>,
+) -> Packing {
+    Packing {
+        scheme,
+        suffix,
+        dtypes,
+        needs,
+        count,
+    }
+}
+
+/// Every packing, in the order they are tried; those that fit any name come last.
 pub const PACKINGS: &[Packing] = &[
-    Packing {
-        scheme: "gptq or awq",
-        suffix: ".qweight",
-        dtypes: WORD,
-        needs: None,
-        count: gptq_or_awq,
-    },
-    Packing {
-        scheme: "bitsandbytes 4-bit",
-        suffix: ".weight",
-        dtypes: &[Dtype::U8, Dtype::I8, Dtype::Bf16, Dtype::F16, Dtype::F32],
-        needs: Some(".weight.absmax"),
-        count: bitsandbytes,
-    },
-    Packing {
-        scheme: "mlx",
-        suffix: ".weight",
-        dtypes: &[Dtype::U32],
-        needs: Some(".scales"),
-        count: mlx,
-    },
-    Packing {
-        scheme: "compressed-tensors",
-        suffix: ".weight_packed",
-        dtypes: WORD,
-        needs: None,
-        count: packed_words,
-    },
-    Packing {
-        scheme: "nvfp4 or mxfp4",
-        suffix: ".weight_packed",
-        dtypes: BYTE,
-        needs: None,
-        count: two_per_byte,
-    },
-    Packing {
-        scheme: "nvfp4 or mxfp4",
-        suffix: ".weight",
-        dtypes: BYTE,
-        needs: Some(".weight_scale"),
-        count: |form, siblings, _| by_blocks(form, siblings(".weight_scale")?),
-    },
-    Packing {
-        scheme: "mxfp4",
-        suffix: ".weight",
-        dtypes: BYTE,
-        needs: Some(".scale"),
-        count: |form, siblings, _| by_blocks(form, siblings(".scale")?),
-    },
-    Packing {
-        scheme: "mxfp4",
-        suffix: "_blocks",
-        dtypes: &[Dtype::U8],
-        needs: Some("_scales"),
-        count: two_per_byte,
-    },
-    Packing {
-        scheme: "exl2",
-        suffix: ".q_weight",
-        dtypes: WORD,
-        needs: Some(".q_invperm"),
-        count: |form, siblings, _| {
-            let inputs = siblings(".q_invperm")?.elements()?;
-            exactly(inputs.checked_mul(*form.shape.last()?)?)
-        },
-    },
-    Packing {
-        scheme: "exl3",
-        suffix: ".trellis",
-        dtypes: &[Dtype::I16, Dtype::U16],
-        needs: None,
-        // Tiles of 16 x 16 weights.
-        count: |form, _, _| match *form.shape {
-            [inputs, outputs, _] => exactly(inputs.checked_mul(outputs)?.checked_mul(256)?),
-            _ => None,
-        },
-    },
-    Packing {
-        scheme: "hqq",
-        suffix: ".W_q",
-        dtypes: &[Dtype::U8, Dtype::I32],
-        needs: None,
-        count: hqq,
-    },
-    Packing {
-        scheme: "aqlm",
-        suffix: ".codes",
-        dtypes: &[Dtype::I8, Dtype::I16, Dtype::U8, Dtype::U16],
-        needs: Some(".codebooks"),
-        // Codes [out groups, in groups, codebooks]; codebooks [codebooks, entries, out group, in group].
-        count: |form, siblings, _| match (&*form.shape, &*siblings(".codebooks")?.shape) {
-            ([rows, columns, _], [_, _, out_group, in_group]) => exactly(
-                rows.checked_mul(*columns)?
-                    .checked_mul(*out_group)?
-                    .checked_mul(*in_group)?,
-            ),
-            _ => None,
-        },
-    },
+    packing("gptq or awq", ".qweight", WORD, &[], count::gptq_or_awq),
+    packing(
+        "bitsandbytes 4-bit",
+        ".weight",
+        &[Dtype::U8, Dtype::I8, Dtype::Bf16, Dtype::F16, Dtype::F32],
+        &[".weight.absmax"],
+        count::bitsandbytes,
+    ),
+    packing(
+        "bitsandbytes 8-bit",
+        ".weight",
+        BYTE,
+        &[".SCB"],
+        count::one_per_byte,
+    ),
+    packing("mlx", ".weight", &[Dtype::U32], &[".scales"], count::mlx),
+    packing(
+        "compressed-tensors",
+        ".weight_packed",
+        WORD,
+        &[],
+        count::packed_words,
+    ),
+    packing("nvfp4", ".weight_packed", BYTE, PACKED_SCALES, count::nvfp4),
+    packing("mxfp4", ".weight_packed", BYTE, PACKED_SCALES, count::mxfp4),
+    packing("fp4", ".weight_packed", BYTE, &[], count::two_per_byte),
+    packing("nvfp4", ".weight", BYTE, SCALES, count::nvfp4),
+    packing("mxfp4", ".weight", BYTE, SCALES, count::mxfp4),
+    packing("mxfp8", ".weight", BYTE, SCALES, count::mxfp8),
+    packing("int4", ".weight", BYTE, SCALES, count::two_rows_per_row),
+    packing("bitnet", ".weight", &[Dtype::U8], SCALES, count::bitnet),
+    packing("int8", ".weight", BYTE, SCALES, count::int8),
+    packing(
+        "mxfp4",
+        "_blocks",
+        &[Dtype::U8],
+        &["_scales"],
+        count::two_per_byte,
+    ),
+    packing("exl2", ".q_weight", WORD, &[".q_invperm"], count::exl2),
+    packing(
+        "exl3",
+        ".trellis",
+        &[Dtype::I16, Dtype::U16],
+        &[],
+        count::exl3,
+    ),
+    packing("hqq", ".W_q", &[Dtype::U8, Dtype::I32], &[], count::hqq),
+    packing(
+        "aqlm",
+        ".codes",
+        &[Dtype::I8, Dtype::I16, Dtype::U8, Dtype::U16],
+        &[".codebooks"],
+        count::aqlm,
+    ),
+    packing("nvfp4", "._weight_qdata", BYTE, QDATA_SCALES, count::nvfp4),
+    packing("mxfp4", "._weight_qdata", BYTE, QDATA_SCALES, count::mxfp4),
+    packing(
+        "torchao",
+        "._weight_qdata",
+        &[Dtype::U8, Dtype::I8, Dtype::I32],
+        QDATA_SCALES,
+        count::torchao,
+    ),
+    packing("nvfp4", "", BYTE, FUSED_SCALES, count::nvfp4),
+    packing("mxfp4", "", BYTE, FUSED_SCALES, count::mxfp4),
+    packing("mxfp8", "", BYTE, FUSED_SCALES, count::mxfp8),
+    packing("int8", "", BYTE, FUSED_SCALES, count::int8),
 ];
 
 const fn side(suffix: &'static str, serves: &'static [&'static str]) -> Side {
@@ -163,6 +168,7 @@ const fn side(suffix: &'static str, serves: &'static [&'static str]) -> Side {
 const STORED: &[&str] = &[".weight", ".weight_packed"];
 const CODED: &[&str] = &[".q_weight"];
 const TRELLIS: &[&str] = &[".trellis"];
+const QDATA: &[&str] = &["._weight_qdata"];
 const HQQ: &[&str] = &[".W_q"];
 /// bitsandbytes may store its bytes as floats (`bnb_4bit_quant_storage`), which serve nothing else; the packed state
 /// beside them is always bytes.
@@ -243,6 +249,12 @@ pub const SIDES: &[Side] = &[
     side(".channel_wise", HQQ),
     side(".optimize", HQQ),
     side(".round_zero", HQQ),
+    // torchao (`flatten_tensor_state_dict`): a tensor subclass taken apart.
+    side("._weight_scale", QDATA),
+    side("._weight_scale_and_zero", QDATA),
+    side("._weight_zero_point", QDATA),
+    side("._weight_act_pre_scale", QDATA),
+    side("._weight_per_tensor_scale", QDATA),
     // AQLM.
     side(".codebooks", &[".codes"]),
 ];
@@ -261,19 +273,38 @@ impl Packing {
                 .is_some_and(|dtype| self.dtypes.contains(&dtype))
     }
 
-    /// The sibling without which this rule does not apply.
-    #[must_use]
-    pub const fn needs(&self) -> Option<&'static str> {
-        self.needs
+    /// Whether one of the siblings is here without which the rule does not apply.
+    pub fn has_needed(&self, is_here: impl Fn(&str) -> bool) -> bool {
+        self.needs.is_empty() || self.needs.iter().any(|suffix| is_here(suffix))
     }
 
     /// How many logical weights a tensor stands for, if it is packed this way.
     #[must_use]
-    pub fn count(&self, form: &Form, siblings: &Siblings<'_>, grid: Grid) -> Option<Logical> {
-        if let Some(needed) = self.needs {
-            siblings(needed)?;
-        }
-        (self.count)(form, siblings, grid)
+    pub fn count<'p, 'f: 'p>(
+        &self,
+        form: &'p Form,
+        siblings: &'p Siblings<'f>,
+        stated: Stated<'p>,
+    ) -> Option<Logical> {
+        let needed = match self.needs {
+            [] => form,
+            needs => needs.iter().find_map(|suffix| siblings(suffix))?,
+        };
+        (self.count)(&Packed {
+            form,
+            needed,
+            siblings,
+            stated,
+        })
+    }
+
+    /// Endings of the siblings that its count may look at.
+    pub fn siblings(&self) -> impl Iterator<Item = &'static str> {
+        let sides = SIDES
+            .iter()
+            .filter(|side| side.serves.contains(&self.suffix))
+            .map(|side| side.suffix);
+        self.needs.iter().copied().chain(sides)
     }
 }
 
@@ -286,198 +317,9 @@ pub fn can_be_served(form: &Form) -> bool {
     )
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "every counter may fail, and this ends most of them"
-)]
-const fn exactly(parameters: u64) -> Option<Logical> {
-    Some(Logical {
-        parameters,
-        assumed: None,
-    })
-}
-
-fn two_per_byte(form: &Form, _: &Siblings<'_>, _: Grid) -> Option<Logical> {
-    exactly(form.elements()?.checked_mul(2)?)
-}
-
-/// bitsandbytes flattens 4-bit weights to [bytes, 1] of the storage dtype, two weights per byte.
-fn bitsandbytes(form: &Form, _: &Siblings<'_>, _: Grid) -> Option<Logical> {
-    exactly(form.bytes.checked_mul(2)?)
-}
-
-/// GPTQ packs input rows (`qweight` [in * bits / 32, out]), AWQ output columns ([in, out * bits / 32]); both keep
-/// `scales` [groups, out].
-fn gptq_or_awq(form: &Form, siblings: &Siblings<'_>, grid: Grid) -> Option<Logical> {
-    let [rows, columns] = *form.shape else {
-        return None;
-    };
-    let outputs = siblings(".scales").and_then(|scales| scales.shape.last().copied());
-    if let Some(outputs) = outputs
-        && outputs != columns
-    {
-        return exactly(rows.checked_mul(outputs)?);
-    }
-    if let Some(inputs) = siblings(".g_idx").and_then(Form::elements)
-        && inputs >= rows
-    {
-        return exactly(inputs.checked_mul(columns)?);
-    }
-    let by_zeros = siblings(".qzeros").and_then(|zeros| {
-        let packed = *zeros.shape.last()?;
-        (columns > 0).then(|| packed.checked_mul(32).map(|bits| bits / columns))?
-    });
-    let bits = by_zeros.filter(|bits| (1..=8).contains(bits)).or(grid.bits);
-    words(
-        form,
-        bits,
-        "4 bits per weight: neither zero points nor a configuration say",
-    )
-}
-
-fn packed_words(form: &Form, _: &Siblings<'_>, grid: Grid) -> Option<Logical> {
-    words(form, grid.bits, "4 bits per weight: no configuration says")
-}
-
-/// Weights in 32-bit words of so many bits each.
-fn words(form: &Form, bits: Option<u64>, otherwise: &'static str) -> Option<Logical> {
-    let known = bits.filter(|bits| (1..=32).contains(bits));
-    let all = form.elements()?.checked_mul(32)?;
-    Some(Logical {
-        parameters: all / known.unwrap_or(4),
-        assumed: known.is_none().then_some(otherwise),
-    })
-}
-
-/// MLX keeps [out, in * bits / 32] words and one scale per group of inputs.
-fn mlx(form: &Form, siblings: &Siblings<'_>, grid: Grid) -> Option<Logical> {
-    if grid.bits.is_some() {
-        return words(form, grid.bits, "");
-    }
-    let scales = siblings(".scales")?;
-    // Microscaling formats have one-byte scales and groups of 32; the affine default is groups of 64.
-    let (group, assumed) = match (grid.group_size, scales.dtype.known()) {
-        (Some(group), _) => (group, None),
-        (None, Some(Dtype::U8 | Dtype::F8E8M0)) => {
-            (32, Some("groups of 32 weights: no configuration says"))
-        }
-        _ => (64, Some("groups of 64 weights: no configuration says")),
-    };
-    Some(Logical {
-        parameters: scales.elements()?.checked_mul(group)?,
-        assumed,
-    })
-}
-
-/// HQQ orders weights as [groups, group] or [group, groups], packs the first side and keeps one scale per group.
-/// Bytes hold 8, 4, 2 or 1 bits; 3-bit weights go ten to a 32-bit word, the last word of a column padded.
-fn hqq(form: &Form, siblings: &Siblings<'_>, grid: Grid) -> Option<Logical> {
-    let [rows, columns] = *form.shape else {
-        return None;
-    };
-    let groups = match siblings(".scale").map(|scale| &*scale.shape) {
-        // The side of the groups is the packed one; the other shows how many weights each has.
-        Some(&[groups, 1]) => return exactly(groups.checked_mul(columns)?),
-        Some(&[1, groups]) => Some(groups),
-        _ => None,
-    };
-    if let (Some(groups), Some(group)) = (groups, grid.group_size) {
-        return exactly(groups.checked_mul(group)?);
-    }
-    if form.dtype.known() == Some(Dtype::I32) {
-        let group = rows.checked_mul(10)?;
-        return Some(Logical {
-            parameters: columns.checked_mul(1 << group.checked_ilog2()?)?,
-            assumed: Some("groups of a power of two: no configuration says"),
-        });
-    }
-    let known = grid.bits.filter(|bits| (1..=8).contains(bits));
-    Some(Logical {
-        parameters: form.elements()?.checked_mul(8)? / known.unwrap_or(4),
-        assumed: known
-            .is_none()
-            .then_some("4 bits per weight: no configuration says"),
-    })
-}
-
-/// Bytes with scales: one weight per byte, or two if the scales are those of a 4-bit format.
-fn by_blocks(form: &Form, scales: &Form) -> Option<Logical> {
-    let bytes = form.elements()?;
-    let twice = bytes.checked_mul(2)?;
-    let blocks_of = |size: u64| scales.elements()?.checked_mul(size);
-    let two_per_byte = match scales.dtype.known() {
-        // NVFP4: one E4M3 scale for 16 weights.
-        Some(Dtype::F8E4M3) => blocks_of(16) == Some(twice),
-        // MXFP4: one power of two for 32 weights; MXFP8 has the same for 32 bytes.
-        Some(Dtype::U8 | Dtype::F8E8M0) => blocks_of(32) == Some(twice),
-        // ModelOpt packs two output rows of int4 into one; the scales keep a row for each.
-        _ => match (form.shape.first(), scales.shape.first()) {
-            (Some(&rows), Some(&outputs)) => {
-                scales.shape.len() > 1 && rows.checked_mul(2) == Some(outputs)
-            }
-            _ => false,
-        },
-    };
-    exactly(if two_per_byte { twice } else { bytes })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Form, Grid, Logical, PACKINGS, SIDES};
-    use crate::checkpoint::Pattern;
-    use crate::dtype::StoredDtype;
-    use std::sync::Arc;
-
-    fn form(dtype: &str, shape: &[u64], bytes: u64) -> Form {
-        Form {
-            pattern: Arc::new(Pattern::split("x", &mut Vec::new())),
-            dtype: StoredDtype::from_name(dtype),
-            shape: shape.into(),
-            bytes,
-        }
-    }
-
-    /// What HQQ's `Quantizer.quantize` makes of a weight of 96 x 128 in groups of 64: 192 groups.
-    #[test]
-    fn hqq_counts_by_its_scales() {
-        let hqq = PACKINGS
-            .iter()
-            .find(|packing| packing.scheme == "hqq")
-            .unwrap();
-        let none = Grid::default();
-        let grid = |bits, group_size| Grid {
-            bits: Some(bits),
-            group_size: Some(group_size),
-        };
-        let count = |dtype: &str, packed: &[u64], scale: &[u64], grid| {
-            let scale = form("F16", scale, 384);
-            hqq.count(&form(dtype, packed, 0), &|_: &str| Some(&scale), grid)
-        };
-        let exact = |parameters| {
-            Some(Logical {
-                parameters,
-                assumed: None,
-            })
-        };
-        // Along axis 1 the scales alone tell, also for 3 bits, whose 192 rows take 20 words and not 19.2.
-        assert_eq!(count("U8", &[96, 64], &[192, 1], none), exact(96 * 128));
-        assert_eq!(count("U8", &[48, 64], &[192, 1], none), exact(96 * 128));
-        assert_eq!(count("I32", &[20, 64], &[192, 1], none), exact(96 * 128));
-        // Along axis 0 the group size must be stated: 64 weights of 3 bits take 7 words of ten.
-        assert_eq!(
-            count("I32", &[7, 192], &[1, 192], grid(3, 64)),
-            exact(96 * 128)
-        );
-        assert_eq!(
-            count("U8", &[16, 192], &[1, 192], grid(2, 64)),
-            exact(96 * 128)
-        );
-        let assumed = count("I32", &[7, 192], &[1, 192], none).unwrap();
-        assert_eq!(
-            (assumed.parameters, assumed.assumed.is_some()),
-            (96 * 128, true)
-        );
-    }
+    use super::{PACKINGS, SIDES};
 
     #[test]
     fn each_side_is_listed_once() {
@@ -486,5 +328,30 @@ mod tests {
         let all = suffixes.len();
         suffixes.dedup();
         assert_eq!(suffixes.len(), all);
+    }
+
+    #[test]
+    fn what_a_packing_needs_serves_it() {
+        for packing in PACKINGS {
+            for needed in packing.needs {
+                let serves = SIDES
+                    .iter()
+                    .any(|side| side.suffix == *needed && side.serves.contains(&packing.suffix));
+                assert!(serves, "{} of {}", needed, packing.scheme);
+            }
+        }
+    }
+
+    #[test]
+    fn rows_for_any_name_come_last() {
+        let first = PACKINGS
+            .iter()
+            .position(|packing| packing.suffix.is_empty())
+            .unwrap();
+        assert!(
+            PACKINGS[first..]
+                .iter()
+                .all(|packing| packing.suffix.is_empty() && !packing.needs.is_empty())
+        );
     }
 }

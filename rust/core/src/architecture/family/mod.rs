@@ -23,9 +23,12 @@ mod bart;
 mod bert;
 mod bert_kin;
 mod bitnet;
+mod blip;
 mod bloom;
+mod canary;
 mod canine;
 mod chatglm;
+mod chinese_clip;
 mod clip;
 mod cohere;
 mod cohere_moe;
@@ -51,12 +54,12 @@ mod flint;
 mod fnet;
 mod fsmt;
 mod funnel;
+mod gemma;
 mod gemma3n;
 mod gemma4;
 mod gemma4_multimodal;
-mod gemma;
-mod glm5_next;
 mod glm;
+mod glm5_next;
 mod glm_moe;
 mod gpt2;
 mod gpt_neo;
@@ -70,16 +73,16 @@ mod hrm;
 mod hunyuan_moe;
 mod hunyuan_v4;
 mod ibert;
-mod inkling2;
 mod inkling;
+mod inkling2;
 mod internlm2;
 mod jamba;
 mod jetmoe;
 mod kimi_linear;
 mod laguna;
 mod lfm;
-mod llama4;
 mod llama;
+mod llama4;
 mod longcat;
 mod luke;
 mod mamba;
@@ -107,14 +110,14 @@ mod persimmon;
 mod phi;
 mod pix2struct;
 mod prophetnet;
-mod qwen4;
 mod qwen;
+mod qwen4;
 mod qwen_moe;
 mod qwen_next;
 mod recurrent_gemma;
+mod rwkv;
 mod rwkv6;
 mod rwkv7;
-mod rwkv;
 mod squeezebert;
 mod stablelm;
 mod starcoder2;
@@ -160,9 +163,12 @@ pub static FAMILIES: &[Family] = &[
     bart::FAMILY,
     bert::FAMILY,
     bitnet::FAMILY,
+    blip::FAMILY,
     bloom::FAMILY,
+    canary::FAMILY,
     canine::FAMILY,
     chatglm::FAMILY,
+    chinese_clip::FAMILY,
     clip::FAMILY,
     cohere::FAMILY,
     cohere_moe::FAMILY,

@@ -2,6 +2,7 @@
 //! has the role of vision. Its fields are those of the `vision_config`; what they leave out is the default of the
 //! tower's own class.
 
+pub mod blip;
 pub mod clip;
 pub mod dinov2;
 pub mod donut;

@@ -1,0 +1,4 @@
+//! Audio towers that several families share. A tower adds its tensors to the scope that is open, and everything in it
+//! has the role of audio. Its fields are those of its own config; what they leave out is the default of its own class.
+
+pub mod conformer;
