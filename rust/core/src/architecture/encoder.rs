@@ -103,14 +103,14 @@ impl<'p> Seat<'p> {
             },
         }
     }
+}
 
-    /// An error that says that this family has no class for what was asked.
-    ///
-    /// # Errors
-    /// Always.
-    pub fn refuse<T>(&self, fields: &Fields<'_>) -> Result<T> {
-        Err(unknown(fields, class(fields)?.unwrap_or_default()))
-    }
+/// An error that says that this family has no class for what was asked.
+///
+/// # Errors
+/// Always.
+pub fn refuse<T>(fields: &Fields<'_>) -> Result<T> {
+    Err(unknown(fields, class(fields)?.unwrap_or_default()))
 }
 
 fn unknown(fields: &Fields<'_>, class: &str) -> super::config::ConfigError {

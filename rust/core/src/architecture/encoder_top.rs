@@ -3,7 +3,7 @@
 use super::builder::Builder;
 use super::config::{Fields, Result};
 use super::encoder::{
-    BERT_WORDS, Seat, Shape, Task, answers, classifier, layered_classifier, summary,
+    BERT_WORDS, Seat, Shape, Task, answers, classifier, layered_classifier, refuse, summary,
 };
 use super::place::labels;
 use crate::checkpoint::Role;
@@ -182,7 +182,7 @@ impl Tops {
                         Ok(())
                     }
                     PreTraining::Words | PreTraining::Discriminator | PreTraining::None => {
-                        seat.refuse(fields)
+                        refuse(fields)
                     }
                 }
             }
@@ -198,7 +198,7 @@ impl Tops {
             Task::Answer => self.answer(b, fields, shape),
             Task::Choice => {
                 match self.choice {
-                    Choice::None => return seat.refuse(fields),
+                    Choice::None => return refuse(fields),
                     Choice::Plain => {}
                     Choice::Layer => b.linear("pre_classifier", Role::Head, hidden, hidden, true),
                     Choice::Summary => {

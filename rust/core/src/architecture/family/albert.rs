@@ -5,7 +5,7 @@
 use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::classic;
-use crate::architecture::config::{Fields, Result};
+use crate::architecture::config::{COUNT_LIMIT, Fields, Result};
 use crate::architecture::encoder::{Seat, Shape, Task, Words};
 use crate::architecture::encoder_top::{BERT_TOPS, PreTraining, Tops};
 use crate::architecture::layer::Stack;
@@ -51,6 +51,9 @@ fn model(b: &mut Builder, fields: &Fields<'_>, seat: &Seat<'_>) -> Result<()> {
     let types = fields.count_or("type_vocab_size", 2)?;
     let groups = fields.repeats_or("num_hidden_groups", 1)?;
     let inner = fields.repeats_or("inner_group_num", 1)?;
+    if inner * groups.max(shape.layers) > COUNT_LIMIT {
+        return Err(fields.error("inner_group_num", "makes more layers than can be derived"));
+    }
     b.scope(seat.model, |b| {
         b.scope("embeddings.", |b| {
             b.embedding("word_embeddings", Role::Embedding, shape.vocabulary, narrow);

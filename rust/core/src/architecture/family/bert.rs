@@ -128,7 +128,8 @@ impl Positions {
             Some("relative_key" | "relative_key_query") if kin.relative => {
                 positions.distances = Some(2 * most - 1);
             }
-            Some("rotary") if kin.rotary => positions.table = None,
+            // ESM-2 stores the table it does not use, as the class of version 4 makes it in any case.
+            Some("rotary") if kin.rotary => {}
             Some(other) => {
                 return Err(fields.error(
                     "position_embedding_type",

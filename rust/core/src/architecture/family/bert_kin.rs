@@ -25,6 +25,10 @@ pub struct Narrow {
 }
 
 /// One of the kin.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one way in which the kin differ"
+)]
 pub struct Kin {
     /// What stands before the model's names where there is a top.
     pub model: &'static str,
@@ -385,17 +389,16 @@ static TAPAS: Kin = Kin {
     relative: false,
     types: None,
     embeddings: Some(|b, fields, shape| {
-        let types = match fields.opt_counts("type_vocab_sizes|type_vocab_size")? {
-            Some(types) => types,
-            None => {
+        let types = fields
+            .opt_counts("type_vocab_sizes|type_vocab_size")?
+            .unwrap_or_else(|| {
                 fields.assume(
                     "type_vocab_sizes",
                     "[3, 256, 256, 2, 256, 256, 10]",
                     "not in the config; the default of its model class",
                 );
                 vec![3, 256, 256, 2, 256, 256, 10]
-            }
-        };
+            });
         for (at, &rows) in types.iter().enumerate() {
             let name = format!("token_type_embeddings_{at}");
             b.embedding(&name, Role::Embedding, rows, shape.hidden);
@@ -526,9 +529,14 @@ fn xmod(b: &mut Builder, fields: &Fields<'_>, shape: &Shape) -> Result<()> {
     let hidden = shape.hidden;
     let factor = fields.size_or("adapter_reduction_factor", 2)?;
     let width = (hidden / factor).max(1);
-    let languages = fields
-        .opt_texts("languages")?
-        .unwrap_or_else(|| vec!["en_XX"]);
+    let languages = fields.opt_texts("languages")?.unwrap_or_else(|| {
+        fields.assume(
+            "languages",
+            "en_XX",
+            "not in the config; the default of its model class",
+        );
+        vec!["en_XX"]
+    });
     b.scope("output.", |b| {
         if fields.opt_flag("adapter_layer_norm")?.unwrap_or(false) {
             b.norm("adapter_layer_norm", hidden, true);

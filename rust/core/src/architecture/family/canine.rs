@@ -6,7 +6,7 @@ use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::classic;
 use crate::architecture::config::{Fields, Result};
-use crate::architecture::encoder::{Seat, Shape, Task};
+use crate::architecture::encoder::{Seat, Shape, Task, refuse};
 use crate::architecture::encoder_top::{ALWAYS, BERT_TOPS, PreTraining, Tops};
 use crate::architecture::layer::Stack;
 use crate::checkpoint::Role;
@@ -28,7 +28,7 @@ const TOPS: Tops = Tops {
 fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     let seat = Seat::whole(fields, "canine.")?;
     if matches!(seat.task, Task::MaskedWords | Task::Words) {
-        return seat.refuse(fields);
+        return refuse(fields);
     }
     let hidden = fields.size("hidden_size")?;
     let heads = fields.size("num_attention_heads")?;

@@ -6,7 +6,9 @@
 use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
-use crate::architecture::encoder::{BERT_WORDS, Seat, Shape, Task, answers, classifier, tied};
+use crate::architecture::encoder::{
+    BERT_WORDS, Seat, Shape, Task, answers, classifier, refuse, tied,
+};
 use crate::architecture::place::Place;
 use crate::checkpoint::Role;
 
@@ -230,6 +232,6 @@ fn top(
         }
         Task::Token => classifier(b, fields, hidden),
         Task::Answer => answers(b, fields, hidden),
-        Task::Words | Task::PreTraining | Task::NextSentence | Task::Choice => seat.refuse(fields),
+        Task::Words | Task::PreTraining | Task::NextSentence | Task::Choice => refuse(fields),
     }
 }

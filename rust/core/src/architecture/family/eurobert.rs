@@ -6,7 +6,7 @@ use super::Family;
 use crate::architecture::attention::{Attention, reaches};
 use crate::architecture::builder::{Builder, group};
 use crate::architecture::config::{Fields, Result};
-use crate::architecture::encoder::{Seat, Task, answers, classifier, layered_classifier};
+use crate::architecture::encoder::{Seat, Task, answers, classifier, layered_classifier, refuse};
 use crate::architecture::feed_forward::dense;
 use crate::architecture::layer::{Reach, Stack};
 use crate::architecture::place::labels;
@@ -93,7 +93,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
         }
         (Task::Answer, Kind::Ultra) => answers(b, fields, hidden),
         (Task::Words | Task::PreTraining | Task::NextSentence | Task::Answer | Task::Choice, _) => {
-            seat.refuse(fields)
+            refuse(fields)
         }
     })
 }

@@ -6,7 +6,7 @@ use super::Family;
 use crate::architecture::builder::{Builder, group};
 use crate::architecture::classic;
 use crate::architecture::config::{COUNT_LIMIT, Fields, Result};
-use crate::architecture::encoder::{Seat, Task, answers, classifier, tied};
+use crate::architecture::encoder::{Seat, Task, answers, classifier, refuse, tied};
 use crate::architecture::layer::{FeedForward, Mixer, Reach, Stack};
 use crate::architecture::place::{class, labels};
 use crate::checkpoint::Role;
@@ -45,7 +45,11 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
         );
         vec![4, 4, 4]
     });
-    if sizes.iter().any(|&size| size > COUNT_LIMIT) || sizes.len() as u64 > COUNT_LIMIT {
+    let blocks = sizes.len() as u64;
+    let all = sizes
+        .iter()
+        .fold(blocks, |sum, &size| sum.saturating_add(size));
+    if all > COUNT_LIMIT {
         return Err(fields.error("block_sizes", "has more layers than can be derived"));
     }
     let base = class(fields)? == Some("FunnelBaseModel");
@@ -156,7 +160,7 @@ fn top(
         Task::Choice => classes(b, 1),
         Task::Token => classifier(b, fields, hidden)?,
         Task::Answer => answers(b, fields, hidden)?,
-        Task::Words | Task::NextSentence => return seat.refuse(fields),
+        Task::Words | Task::NextSentence => return refuse(fields),
     }
     Ok(())
 }

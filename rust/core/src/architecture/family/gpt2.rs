@@ -11,7 +11,7 @@ use crate::architecture::classic;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::decoder::Frame;
 use crate::architecture::layer::{FeedForward, Mixer, Reach};
-use crate::architecture::place::{Place, class};
+use crate::architecture::place::{Place, Top, class};
 use crate::checkpoint::Role;
 
 /// GPT-2 and its kin.
@@ -23,6 +23,10 @@ pub const FAMILY: Family = Family {
 };
 
 /// In what the kin of GPT-2 differ.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one way in which the kin differ"
+)]
 struct Kin {
     /// Names of the embedding and of the table of positions.
     tables: [&'static str; 2],
@@ -78,7 +82,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     }
     // A language model that also scores the answers to a question, one number each.
     let place = Place {
-        top: crate::architecture::place::Top::LanguageModel,
+        top: Top::LanguageModel,
         model: "transformer.",
         head: "",
         tied: None,

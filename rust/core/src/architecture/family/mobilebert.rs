@@ -5,7 +5,7 @@
 use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::classic;
-use crate::architecture::config::{Fields, Result};
+use crate::architecture::config::{COUNT_LIMIT, Fields, Result};
 use crate::architecture::encoder::{Seat, Shape, tied};
 use crate::architecture::encoder_top::{BERT_TOPS, Tops};
 use crate::checkpoint::Role;
@@ -95,6 +95,12 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
         networks: fields.repeats_or("num_feedforward_networks", 4)?,
         shape,
     };
+    if block.networks * shape.layers > COUNT_LIMIT {
+        return Err(fields.error(
+            "num_feedforward_networks",
+            "makes more networks than can be derived",
+        ));
+    }
     let pooled = fields.flag_or("classifier_activation", true)?;
     b.scope(seat.model, |b| {
         b.scope("embeddings.", |b| {

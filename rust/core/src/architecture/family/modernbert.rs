@@ -8,7 +8,7 @@ use super::Family;
 use crate::architecture::attention::{Attention, reach_of};
 use crate::architecture::builder::{Builder, group};
 use crate::architecture::config::{Fields, Result};
-use crate::architecture::encoder::{Seat, Task, tied};
+use crate::architecture::encoder::{Seat, Task, refuse, tied};
 use crate::architecture::layer::{FeedForward, Reach, Stack};
 use crate::architecture::place::{Place, labels};
 use crate::checkpoint::Role;
@@ -122,7 +122,7 @@ fn model(b: &mut Builder, fields: &Fields<'_>, seat: &Seat<'_>) -> Result<()> {
             b.linear("classifier", Role::Head, outputs, hidden, bias);
             Ok(())
         }
-        Task::PreTraining | Task::NextSentence => seat.refuse(fields),
+        Task::PreTraining | Task::NextSentence => refuse(fields),
     })
 }
 

@@ -1,7 +1,6 @@
-//! Persimmon, and Fuyu, which is Persimmon with a linear layer for patches of images.
+//! Persimmon, the language model of Fuyu too: norms of queries and keys, biases everywhere.
 //!
-//! Source: transformers `models/persimmon` and `models/fuyu`, whose published files nest the language model under
-//! `language_model.`.
+//! Source: transformers `models/persimmon`.
 
 use super::Family;
 use crate::architecture::attention::{Attention, HeadNorm};

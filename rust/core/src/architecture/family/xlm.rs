@@ -6,7 +6,7 @@ use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::classic;
 use crate::architecture::config::{Fields, Result};
-use crate::architecture::encoder::{Seat, Shape, Task, answers, classifier, summary, tied};
+use crate::architecture::encoder::{Seat, Shape, Task, answers, classifier, refuse, summary, tied};
 use crate::architecture::place::{class, labels};
 use crate::checkpoint::Role;
 
@@ -110,7 +110,7 @@ fn top(
         Task::Token => classifier(b, fields, hidden)?,
         Task::Answer if simple => answers(b, fields, hidden)?,
         Task::Answer => b.scope("qa_outputs.", |b| spans(b, hidden)),
-        Task::Words | Task::PreTraining | Task::NextSentence => return seat.refuse(fields),
+        Task::Words | Task::PreTraining | Task::NextSentence => return refuse(fields),
     }
     Ok(())
 }

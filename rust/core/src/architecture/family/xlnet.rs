@@ -7,7 +7,7 @@ use super::Family;
 use super::xlm::spans;
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
-use crate::architecture::encoder::{Seat, Shape, Task, answers, classifier, summary, tied};
+use crate::architecture::encoder::{Seat, Shape, Task, answers, classifier, refuse, summary, tied};
 use crate::architecture::place::{class, labels};
 use crate::checkpoint::Role;
 
@@ -89,7 +89,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
         Task::Token => classifier(b, fields, hidden)?,
         Task::Answer if simple => answers(b, fields, hidden)?,
         Task::Answer => spans(b, hidden),
-        Task::PreTraining | Task::NextSentence => return seat.refuse(fields),
+        Task::PreTraining | Task::NextSentence => return refuse(fields),
     }
     Ok(())
 }
