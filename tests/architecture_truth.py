@@ -67,7 +67,9 @@ def corpus_cases() -> list[Case]:
         name = path.parent.name
         config = config_of(name)
         if config is not None:
-            cases.append(Case("index", name, config, dict.fromkeys(json.loads(path.read_text())["weight_map"])))
+            cases.append(
+                Case("index", name, config, dict.fromkeys(json.loads(path.read_text())["weight_map"]))
+            )
     for path in sorted(CORPUS.glob("real_headers/*.json.gz")):
         name = path.name.removesuffix(".json.gz")
         config = config_of(name)
@@ -105,7 +107,14 @@ def without_packing(names: set[str]) -> set[str]:
     return plain
 
 
-OLD_BUFFERS = ("rotary_emb.inv_freq", "position_ids", "attn.bias", "masked_bias", "attention.bias", "rope.freqs")
+OLD_BUFFERS = (
+    "rotary_emb.inv_freq",
+    "position_ids",
+    "attn.bias",
+    "masked_bias",
+    "attention.bias",
+    "rope.freqs",
+)
 
 
 def difference(case: Case, architecture: pondera.Architecture) -> str:
@@ -122,8 +131,11 @@ def difference(case: Case, architecture: pondera.Architecture) -> str:
         derived = {name: shape for name, shape in derived.items() if not name.endswith(OLD_BUFFERS)}
     missing = set(expected) - set(derived)
     extra = set(derived) - set(expected)
-    shapes = [name for name, shape in expected.items() if shape is not None and derived.get(name, shape) != shape]
+    shapes = [
+        name for name, shape in expected.items() if shape is not None and derived.get(name, shape) != shape
+    ]
     if not case.names_reliable:
+
         def sizes(listed):
             return Counter(math.prod(shape) for shape in listed.values())
 

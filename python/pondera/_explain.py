@@ -1,14 +1,19 @@
 """`pondera.explain`: one paragraph on a config field or a number of parameters."""
 
-from collections.abc import Mapping
-from os import PathLike
-from typing import Any
+from __future__ import annotations
 
 from pondera._native import Architecture, explain_field, explain_number
 
+# Annotations are never evaluated, and `typing` would double the time of the import.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from os import PathLike
+    from typing import Any
+
 
 def explain(
-    subject: str, target: "Architecture | Mapping[str, Any] | str | PathLike[str] | None" = None
+    subject: str, target: Architecture | Mapping[str, Any] | str | PathLike[str] | None = None
 ) -> dict[str, Any]:
     """Say what a config field determines, or what a number of parameters weighs.
 

@@ -83,7 +83,7 @@ def _field_lines(screen: Screen, answer: Mapping[str, Any]) -> list[str]:
 
 COMMAND = Command(
     name="explain",
-    summary="say what a config field determines, or what a number of parameters weighs",
+    summary="say what a config field or a number such as 30B means",
     description="""\
 Say in one paragraph what a field of a config determines. With a model, also its value there, whether another
 value runs on the same weights, and what the next step up costs. With a number such as 30B, what so many
