@@ -4,7 +4,7 @@
 
 use super::builder::Builder;
 use super::config::{Fields, Result};
-use super::heads::{Heads, PROJECTIONS, Source};
+use super::heads::{Multihead, PROJECTIONS, Source};
 use super::layer::{FeedForward, Stack};
 use super::place::class;
 use super::template::Numbers;
@@ -29,6 +29,21 @@ pub enum Form {
     QuestionAnswering,
 }
 
+/// How names of classes end, and what form such a class has.
+const FORMS: [(&str, Form); 11] = [
+    ("ForConditionalGeneration", Form::Generation),
+    ("MarianMTModel", Form::Generation),
+    ("WithLMHeadModel", Form::Generation),
+    ("ForTextToText", Form::Generation),
+    ("ForCausalLM", Form::Causal),
+    ("ForSequenceClassification", Form::SequenceClassifier),
+    ("ForTokenClassification", Form::TokenClassifier),
+    ("ForQuestionAnswering", Form::QuestionAnswering),
+    ("EncoderModel", Form::Encoder),
+    ("Encoder", Form::Encoder),
+    ("Model", Form::Bare),
+];
+
 impl Form {
     /// The form of the class that a config names; a model that generates if it names none.
     ///
@@ -43,19 +58,6 @@ impl Form {
             );
             return Ok(Self::Generation);
         };
-        const FORMS: [(&str, Form); 11] = [
-            ("ForConditionalGeneration", Form::Generation),
-            ("MarianMTModel", Form::Generation),
-            ("WithLMHeadModel", Form::Generation),
-            ("ForTextToText", Form::Generation),
-            ("ForCausalLM", Form::Causal),
-            ("ForSequenceClassification", Form::SequenceClassifier),
-            ("ForTokenClassification", Form::TokenClassifier),
-            ("ForQuestionAnswering", Form::QuestionAnswering),
-            ("EncoderModel", Form::Encoder),
-            ("Encoder", Form::Encoder),
-            ("Model", Form::Bare),
-        ];
         FORMS
             .iter()
             .find(|(end, _)| class.ends_with(end))
@@ -157,22 +159,22 @@ impl Block {
         hidden: u64,
         heads_name: &str,
         heads: u64,
-    ) -> Result<Heads<'static>> {
+    ) -> Result<Multihead<'static>> {
         let head_dim = fields.divide("d_model", hidden, heads_name, heads)?;
-        Ok(Heads {
+        Ok(Multihead {
             bias: self.bias,
-            ..Heads::new(PROJECTIONS, hidden, heads, head_dim, true)
+            ..Multihead::new(PROJECTIONS, hidden, heads, head_dim, true)
         })
     }
 
     /// Adds self attention and its norm to the layer at hand.
-    pub fn attention(&self, b: &mut Builder, heads: &Heads<'_>) {
+    pub fn attention(b: &mut Builder, heads: &Multihead<'_>) {
         b.scope("self_attn.", |b| heads.attend(b));
         b.norm("self_attn_layer_norm", heads.hidden, true);
     }
 
     /// Adds cross attention and its norm.
-    pub fn cross_attention(&self, b: &mut Builder, heads: &Heads<'_>, source: Source) {
+    pub fn cross_attention(&self, b: &mut Builder, heads: &Multihead<'_>, source: Source) {
         b.scope(self.cross, |b| {
             b.scope(".", |b| heads.cross(b, source));
             b.norm("_layer_norm", heads.hidden, true);
@@ -203,7 +205,7 @@ impl Block {
     ) -> Result<()> {
         let heads = self.heads(fields, hidden, "encoder_attention_heads", side.heads)?;
         b.layers(stack, "layers", &side.numbers(), |b| {
-            self.attention(b, &heads);
+            Self::attention(b, &heads);
             self.dense(b, hidden, side.width);
         });
         Ok(())
@@ -223,12 +225,12 @@ impl Block {
         source_width: u64,
     ) -> Result<()> {
         let heads = self.heads(fields, hidden, "decoder_attention_heads", side.heads)?;
-        let cross = Heads {
+        let cross = Multihead {
             source: source_width,
             ..heads
         };
         b.layers(Stack::Decoder, "layers", &side.numbers(), |b| {
-            self.attention(b, &heads);
+            Self::attention(b, &heads);
             self.cross_attention(b, &cross, source);
             self.dense(b, hidden, side.width);
         });

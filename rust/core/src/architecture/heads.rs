@@ -7,7 +7,7 @@ use crate::checkpoint::Role;
 
 /// Four projections and how many heads they make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heads<'n> {
+pub struct Multihead<'n> {
     /// The names of the projections of queries, keys, values and the output.
     pub names: [&'n str; 4],
     /// Which of them have a bias.
@@ -27,7 +27,7 @@ pub struct Heads<'n> {
 /// The names that most have.
 pub const PROJECTIONS: [&str; 4] = ["q_proj", "k_proj", "v_proj", "out_proj"];
 
-impl<'n> Heads<'n> {
+impl<'n> Multihead<'n> {
     /// Heads that each have their own keys and values, made of the residual stream itself.
     #[must_use]
     pub const fn new(

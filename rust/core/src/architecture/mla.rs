@@ -122,18 +122,16 @@ impl Latent<'_> {
     /// If a field is missing or wrong.
     pub fn read(fields: &Fields<'_>, hidden: u64, defaults: &Defaults) -> Result<Self> {
         let heads = fields.size("num_attention_heads")?;
-        let value_dim = match defaults.value_dim {
-            Some(value_dim) => fields.size_or("v_head_dim", value_dim)?,
-            None => match fields.opt_size("v_head_dim")? {
-                Some(value_dim) => value_dim,
-                None => {
-                    let value_dim =
-                        fields.divide("hidden_size", hidden, "num_attention_heads", heads)?;
-                    let reason = "not in the config: hidden_size / num_attention_heads";
-                    fields.assume("v_head_dim", value_dim, reason);
-                    value_dim
-                }
-            },
+        let value_dim = match (defaults.value_dim, fields.opt_size("v_head_dim")?) {
+            (_, Some(value_dim)) => value_dim,
+            (Some(value_dim), None) => fields.size_or("v_head_dim", value_dim)?,
+            (None, None) => {
+                let value_dim =
+                    fields.divide("hidden_size", hidden, "num_attention_heads", heads)?;
+                let reason = "not in the config: hidden_size / num_attention_heads";
+                fields.assume("v_head_dim", value_dim, reason);
+                value_dim
+            }
         };
         Ok(Self {
             hidden,
@@ -262,7 +260,7 @@ pub fn own_indexers(fields: &Fields<'_>, layers: u64) -> Result<Vec<bool>> {
             let given = own.len();
             return Err(fields.error(name, format!("has {given} items for {layers} layers")));
         }
-        return Ok(own.into_iter().take(layers as usize).collect());
+        return Ok((0..layers).zip(own).map(|(_, own)| own).collect());
     }
     let period = fields.opt_count("index_topk_freq")?.unwrap_or(1).max(1);
     let offset = fields.opt_count("index_skip_topk_offset")?.unwrap_or(2);

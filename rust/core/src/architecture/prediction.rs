@@ -53,6 +53,8 @@ pub fn add_with(
     if count == 0 {
         return Ok(());
     }
+    let reason = "published files hold these layers; files that transformers has saved do not";
+    fields.assume("num_nextn_predict_layers", count, reason);
     // `COUNT_LIMIT` bounds the layers.
     let numbers = (layers..layers + count)
         .map(|number| u32::try_from(number).unwrap_or(u32::MAX))

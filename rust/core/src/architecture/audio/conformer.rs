@@ -5,7 +5,7 @@
 
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
-use crate::architecture::heads::Heads;
+use crate::architecture::heads::Multihead;
 use crate::architecture::layer::{FeedForward, Stack};
 use crate::architecture::template::Numbers;
 use crate::checkpoint::Role;
@@ -70,9 +70,9 @@ pub fn conformer(b: &mut Builder, fields: &Fields<'_>, names: &Names) -> Result<
     let bias = fields.flag_or("attention_bias", true)?;
     let convolution_bias = fields.flag_or("convolution_bias", true)?;
     let kernel = fields.size_or("conv_kernel_size", 9)?;
-    let attention = Heads {
+    let attention = Multihead {
         kv_heads,
-        ..Heads::new(names.projections, hidden, heads, head_dim, bias)
+        ..Multihead::new(names.projections, hidden, heads, head_dim, bias)
     };
     let network = |b: &mut Builder, name: &str| {
         b.scope(name, |b| {

@@ -8,7 +8,7 @@ use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::encoder_decoder::{Block, Form, Side, Sizes, unknown_class};
-use crate::architecture::heads::{Heads, Source};
+use crate::architecture::heads::{Multihead, Source};
 use crate::architecture::layer::Stack;
 use crate::architecture::place::{class, labels};
 use crate::checkpoint::Role;
@@ -60,6 +60,10 @@ enum Seeing {
 
 /// In what the kin of BART differ.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each of them is there or not, whatever the others are"
+)]
 struct Kin {
     /// What stands before the names of both stacks.
     model: &'static str,
@@ -330,7 +334,7 @@ impl Model {
                 Seeing::Longformer => b.scope("self_attn.", |b| longformer(b, &heads)),
                 Seeing::BigBird => {
                     let names = ["self.query", "self.key", "self.value", "output"];
-                    b.scope("self_attn.", |b| Heads { names, ..heads }.attend(b));
+                    b.scope("self_attn.", |b| Multihead { names, ..heads }.attend(b));
                 }
             }
             b.norm("self_attn_layer_norm", hidden, true);
@@ -400,14 +404,14 @@ impl Model {
 }
 
 /// Longformer's attention: projections for the window and others for global tokens, which the output shares.
-fn longformer(b: &mut Builder, heads: &Heads<'_>) {
+fn longformer(b: &mut Builder, heads: &Multihead<'_>) {
     let names = [
         "longformer_self_attn.query",
         "longformer_self_attn.key",
         "longformer_self_attn.value",
         "output",
     ];
-    Heads { names, ..*heads }.attend(b);
+    Multihead { names, ..*heads }.attend(b);
     for name in ["query_global", "key_global", "value_global"] {
         let name = format!("longformer_self_attn.{name}");
         b.linear(&name, Role::Attention, heads.hidden, heads.hidden, true);

@@ -6,7 +6,7 @@ use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::encoder_decoder::{Side, unknown_class};
-use crate::architecture::heads::{Heads, Source};
+use crate::architecture::heads::{Multihead, Source};
 use crate::architecture::layer::{FeedForward, Stack};
 use crate::architecture::place::class;
 use crate::architecture::vision::blip::blip;
@@ -114,8 +114,8 @@ impl<'c> Text<'c> {
             .fields
             .divide("hidden_size", hidden, "num_attention_heads", heads)?;
         let names = ["self.query", "self.key", "self.value", "output.dense"];
-        let own = Heads::new(names, hidden, heads, head_dim, true);
-        let cross = Heads {
+        let own = Multihead::new(names, hidden, heads, head_dim, true);
+        let cross = Multihead {
             source: seen,
             ..own
         };

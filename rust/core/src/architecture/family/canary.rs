@@ -7,7 +7,7 @@ use crate::architecture::audio::conformer::{self, conformer};
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::encoder_decoder::{Form, Side, unknown_class};
-use crate::architecture::heads::{Heads, Source};
+use crate::architecture::heads::{Multihead, Source};
 use crate::architecture::layer::{FeedForward, Stack};
 use crate::architecture::place::class;
 use crate::checkpoint::Role;
@@ -145,9 +145,9 @@ fn layers(b: &mut Builder, fields: &Fields<'_>, names: &Names, hidden: u64) -> R
         width: fields.size_or("intermediate_size", 4096)?,
     };
     let bias = fields.flag_or("attention_bias", true)?;
-    let attention = Heads {
+    let attention = Multihead {
         kv_heads,
-        ..Heads::new(names.projections, hidden, heads, head_dim, bias)
+        ..Multihead::new(names.projections, hidden, heads, head_dim, bias)
     };
     b.layers(Stack::Decoder, names.stack, &side.numbers(), |b| {
         b.scope(names.own, |b| attention.attend(b));

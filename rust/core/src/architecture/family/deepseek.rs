@@ -37,6 +37,10 @@ pub const FAMILY: Family = Family {
 };
 
 /// In what the kin of DeepSeek differ.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one way in which models differ, not a state"
+)]
 struct Kin {
     /// Latent attention, unless `use_mla` turns it off; nothing for plain attention.
     latent: Option<Defaults>,
@@ -274,7 +278,15 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
         Stored::Layers => Copies::Omitted,
         Stored::LayersAndCopies => Copies::Stored,
     };
-    if place.top != Top::LanguageModel || kin.rewritten.is_some_and(|field| fields.has(field)) {
+    if place.top != Top::LanguageModel {
+        return Ok(());
+    }
+    if kin.rewritten.is_some_and(|field| fields.has(field)) {
+        if prediction::count(fields)? > 0 {
+            let reason =
+                "transformers has written this config, and it saves no layers that predict ahead";
+            fields.assume("num_nextn_predict_layers", 0, reason);
+        }
         return Ok(());
     }
     let plan = Plan {

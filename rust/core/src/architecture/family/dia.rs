@@ -6,7 +6,7 @@ use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::encoder_decoder::{Form, Side, unknown_class};
-use crate::architecture::heads::{Heads, Source};
+use crate::architecture::heads::{Multihead, Source};
 use crate::architecture::layer::{FeedForward, Stack};
 use crate::architecture::place::class;
 use crate::checkpoint::Role;
@@ -53,15 +53,15 @@ fn heads(
     hidden: u64,
     source: u64,
     kv_heads: u64,
-) -> Result<Heads<'static>> {
+) -> Result<Multihead<'static>> {
     let heads = fields.size_or(heads_name, 16)?;
     let kv_heads = fields.size_or(kv_heads_name, kv_heads)?;
     fields.divide(heads_name, heads, kv_heads_name, kv_heads)?;
     let head_dim = fields.size_or(head_dim_name, 128)?;
-    Ok(Heads {
+    Ok(Multihead {
         source,
         kv_heads,
-        ..Heads::new(NAMES, hidden, heads, head_dim, false)
+        ..Multihead::new(NAMES, hidden, heads, head_dim, false)
     })
 }
 

@@ -120,11 +120,10 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
 fn kinds(fields: &Fields<'_>, layers: u64) -> Result<Vec<Kind>> {
     let stated = fields.opt_flag("use_dsa")?;
     let written = fields.has("per_layer_config");
-    let all = match stated {
-        Some(true) => Kind::Indexed,
-        Some(false) => Kind::Full,
-        None if written => Kind::Full,
-        None => Kind::Indexed,
+    let all = if stated.unwrap_or(!written) {
+        Kind::Indexed
+    } else {
+        Kind::Full
     };
     let Some(types) = fields.opt_layer_texts("layer_types", layers)? else {
         let slides = fields.opt_flag("use_sliding_window")?.unwrap_or(true);

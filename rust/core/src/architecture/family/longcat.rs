@@ -36,7 +36,8 @@ const LATENT: Defaults = Defaults {
 /// The experts of a layer.
 struct Experts {
     hidden: u64,
-    experts: u64,
+    /// Those that do something.
+    working: u64,
     /// Those that do nothing.
     idle: u64,
     chosen: u64,
@@ -75,7 +76,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
         b.scope("mlp.", |b| experts.add(b));
         Ok(())
     })?;
-    let count = prediction::count(fields)?;
+    let count = predicting(fields, experts.padded)?;
     if count == 0 || place.top != Top::LanguageModel {
         return Ok(());
     }
@@ -100,13 +101,27 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     Ok(())
 }
 
+/// How many layers predict ahead. Published configs do not say, and the files hold one, by their total; what
+/// transformers saves holds none.
+fn predicting(fields: &Fields<'_>, saved: bool) -> Result<u64> {
+    const NAME: &str = "num_nextn_predict_layers";
+    if saved {
+        return Ok(0);
+    }
+    if !fields.has(NAME) {
+        fields.assume(NAME, 1, "not in the config; published files hold one");
+        return Ok(1);
+    }
+    prediction::count(fields)
+}
+
 impl Experts {
     fn read(fields: &Fields<'_>, hidden: u64) -> Result<Self> {
         let experts = fields.repeats_or("n_routed_experts", 512)?;
         let chosen = fields.size_or("moe_topk|num_experts_per_tok", 12)?;
         Ok(Self {
             hidden,
-            experts,
+            working: experts,
             idle: fields.repeats_or("zero_expert_num", 256)?,
             // All that it visits may be of those that do something.
             chosen: chosen.min(experts),
@@ -122,7 +137,7 @@ impl Experts {
     fn add(&self, b: &mut Builder) {
         let Self {
             hidden,
-            experts,
+            working: experts,
             idle,
             chosen,
             width,

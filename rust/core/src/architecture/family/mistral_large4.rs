@@ -98,7 +98,7 @@ fn text_model(b: &mut Builder, fields: &Fields<'_>) -> Result<u64> {
                 moe.add(b);
             } else {
                 b.scope("feed_forward.", |b| {
-                    gated(b, NETWORK, Role::Mlp, hidden, width, false)
+                    gated(b, NETWORK, Role::Mlp, hidden, width, false);
                 });
                 b.feed_forward(FeedForward::Dense { width });
             }
@@ -192,7 +192,7 @@ fn tower(b: &mut Builder, fields: &Fields<'_>) -> Result<u64> {
             });
             b.norm("attention_norm", hidden, false);
             b.scope("feed_forward.", |b| {
-                gated(b, NETWORK, Role::Vision, hidden, width, false)
+                gated(b, NETWORK, Role::Vision, hidden, width, false);
             });
             b.feed_forward(FeedForward::Dense { width });
             b.norm("ffn_norm", hidden, false);

@@ -6,7 +6,7 @@ use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::encoder_decoder::{Form, Side, unknown_class};
-use crate::architecture::heads::{Heads, Source};
+use crate::architecture::heads::{Multihead, Source};
 use crate::architecture::layer::{FeedForward, Stack};
 use crate::architecture::place::class;
 use crate::checkpoint::Role;
@@ -70,7 +70,7 @@ fn heads(
     names: &Names,
     hidden: u64,
     default: Option<u64>,
-) -> Result<Heads<'static>> {
+) -> Result<Multihead<'static>> {
     let heads = fields.size_or(names.heads, 8)?;
     let kv_heads = match default {
         Some(default) => fields.size_or(names.kv_heads, default)?,
@@ -86,11 +86,11 @@ fn heads(
         None => fields.divide("hidden_size", hidden, names.heads, heads)?,
     };
     let bias = fields.flag_or("attention_bias", false)?;
-    Ok(Heads {
+    Ok(Multihead {
         kv_heads,
         // The output never has one, except in the streaming encoder, which sees to it.
         bias: [bias, bias, bias, false],
-        ..Heads::new(NAMES, hidden, heads, head_dim, false)
+        ..Multihead::new(NAMES, hidden, heads, head_dim, false)
     })
 }
 

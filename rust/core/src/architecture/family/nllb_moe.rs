@@ -98,7 +98,7 @@ impl Model {
         let sparse = (0..side.layers).map(|layer| step > 0 && (layer + 1).is_multiple_of(step));
         for (sparse, numbers) in group(sparse) {
             b.layers(stack, "layers", &numbers, |b| {
-                BLOCK.attention(b, &heads);
+                Block::attention(b, &heads);
                 if stack == Stack::Decoder {
                     BLOCK.cross_attention(b, &heads, Source::Encoder { tokens: None });
                 }

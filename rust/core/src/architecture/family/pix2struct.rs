@@ -6,7 +6,7 @@ use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::encoder_decoder::{Form, unknown_class};
-use crate::architecture::heads::{Heads, Source};
+use crate::architecture::heads::{Multihead, Source};
 use crate::architecture::layer::{FeedForward, Stack};
 use crate::architecture::place::class;
 use crate::architecture::template::Numbers;
@@ -50,7 +50,7 @@ fn encoder(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     let layers = fields.repeats_or("num_hidden_layers", 12)?;
     let patch = fields.size_or("patch_embed_hidden_size", 768)?;
     let positions = fields.size_or("seq_len", 4096)?;
-    let heads = Heads::new(NAMES, hidden, heads, head_dim, false);
+    let heads = Multihead::new(NAMES, hidden, heads, head_dim, false);
     b.all_as(Role::Vision, |b| {
         b.scope("embeddings.", |b| {
             b.linear("patch_projection", Role::Vision, hidden, patch, true);
@@ -83,7 +83,7 @@ fn decoder(b: &mut Builder, fields: &Fields<'_>, tied: bool) -> Result<()> {
     let layers = fields.repeats_or("num_layers|num_hidden_layers", 12)?;
     let vocabulary = fields.size_or("vocab_size", 50244)?;
     let buckets = fields.size_or("relative_attention_num_buckets", 32)?;
-    let attention = Heads::new(NAMES, hidden, heads, head_dim, false);
+    let attention = Multihead::new(NAMES, hidden, heads, head_dim, false);
     b.embedding("embed_tokens", Role::Embedding, vocabulary, hidden);
     let numbers = |first: u64, end: u64| {
         // `repeats_or` bounds their number.

@@ -6,7 +6,7 @@ use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::encoder_decoder::{Form, Side, unknown_class};
-use crate::architecture::heads::{Heads, Source};
+use crate::architecture::heads::{Multihead, Source};
 use crate::architecture::layer::{FeedForward, Stack};
 use crate::architecture::place::class;
 use crate::checkpoint::Role;
@@ -82,10 +82,10 @@ impl Model {
         b.norm("embeddings_layer_norm", self.hidden, true);
     }
 
-    fn heads(&self, fields: &Fields<'_>, name: &str, heads: u64) -> Result<Heads<'static>> {
+    fn heads(&self, fields: &Fields<'_>, name: &str, heads: u64) -> Result<Multihead<'static>> {
         let head_dim = fields.divide("hidden_size", self.hidden, name, heads)?;
         let names = ["query_proj", "key_proj", "value_proj", "out_proj"];
-        Ok(Heads::new(names, self.hidden, heads, head_dim, true))
+        Ok(Multihead::new(names, self.hidden, heads, head_dim, true))
     }
 
     fn network(&self, b: &mut Builder, width: u64) {

@@ -80,7 +80,7 @@ fn tower(b: &mut Builder, fields: &Fields<'_>) -> Result<u64> {
                 b.linear("out_proj", role, hidden, hidden, true);
             });
             b.scope("mlp.", |b| {
-                plain(b, ["c_fc", "c_proj"], role, hidden, width, true)
+                plain(b, ["c_fc", "c_proj"], role, hidden, width, true);
             });
             b.feed_forward(FeedForward::Dense { width });
             for norm in ["ln_1", "ln_2"] {

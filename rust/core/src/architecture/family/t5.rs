@@ -9,7 +9,7 @@ use super::Family;
 use crate::architecture::builder::{Builder, group};
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::encoder_decoder::{Form, unknown_class};
-use crate::architecture::heads::{Heads, Source};
+use crate::architecture::heads::{Multihead, Source};
 use crate::architecture::layer::{FeedForward, Stack};
 use crate::architecture::place::{class, labels};
 use crate::architecture::template::Numbers;
@@ -109,7 +109,6 @@ enum Network {
 
 /// One of the two stacks.
 struct Side {
-    layers: u64,
     /// What its self attention is called.
     attention: &'static str,
     /// Whether the attention has a table and a norm for global tokens.
@@ -119,7 +118,7 @@ struct Side {
 
 struct Model {
     kin: Kin,
-    heads: Heads<'static>,
+    heads: Multihead<'static>,
     width: u64,
     vocabulary: u64,
     buckets: u64,
@@ -233,20 +232,18 @@ impl Model {
         };
         Ok(Self {
             kin,
-            heads: Heads::new(["q", "k", "v", "o"], hidden, heads, head_dim, false),
+            heads: Multihead::new(["q", "k", "v", "o"], hidden, heads, head_dim, false),
             width: fields.size_or("d_ff", kin.width)?,
             vocabulary: fields.size_or("vocab_size", kin.vocabulary)?,
             buckets: fields.size_or("relative_attention_num_buckets", 32)?,
             own_tables,
             own_head,
             encoder: Side {
-                layers,
                 attention,
                 global,
                 networks: networks(layers, "encoder_sparse_step", "num_sparse_encoder_layers")?,
             },
             decoder: Side {
-                layers: decoder_layers,
                 attention: "SelfAttention",
                 global: false,
                 networks: networks(
@@ -299,7 +296,7 @@ impl Model {
     }
 
     fn attention(&self, b: &mut Builder, side: &Side, positions: bool) {
-        let Heads { hidden, heads, .. } = self.heads;
+        let Multihead { hidden, heads, .. } = self.heads;
         b.scope("layer.0.", |b| {
             b.scope(side.attention, |b| {
                 b.scope(".", |b| {

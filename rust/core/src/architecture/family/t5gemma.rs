@@ -11,7 +11,7 @@ use crate::architecture::config::{Fields, Result};
 use crate::architecture::dense::{self, Defaults};
 use crate::architecture::encoder_decoder::{Form, unknown_class};
 use crate::architecture::feed_forward;
-use crate::architecture::heads::{Heads, Source};
+use crate::architecture::heads::{Multihead, Source};
 use crate::architecture::layer::{Mixer, Stack};
 use crate::architecture::place::{class, labels};
 use crate::architecture::vision::clip::siglip;
@@ -136,7 +136,7 @@ fn stack(b: &mut Builder, fields: &Fields<'_>, stack: Stack, source: Option<u64>
     layers(b, fields, &FIRST_LAYERS, stack, |b, attention| {
         if let Some(source) = source {
             b.scope("cross_attn.", |b| {
-                Heads {
+                Multihead {
                     names: attention.names,
                     bias: [attention.bias; 4],
                     hidden: attention.hidden,

@@ -53,7 +53,7 @@ pub fn blip(
             });
             b.norm("layer_norm1", hidden, true);
             b.scope("mlp.", |b| {
-                plain(b, ["fc1", "fc2"], Role::Mlp, hidden, width, true)
+                plain(b, ["fc1", "fc2"], Role::Mlp, hidden, width, true);
             });
             b.feed_forward(FeedForward::Dense { width });
             b.norm("layer_norm2", hidden, true);

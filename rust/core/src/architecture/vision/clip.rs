@@ -59,7 +59,7 @@ impl Encoder {
             });
             b.norm("layer_norm1", hidden, true);
             b.scope("mlp.", |b| {
-                plain(b, ["fc1", "fc2"], Role::Mlp, hidden, width, true)
+                plain(b, ["fc1", "fc2"], Role::Mlp, hidden, width, true);
             });
             b.feed_forward(FeedForward::Dense { width });
             b.norm("layer_norm2", hidden, true);
@@ -166,7 +166,7 @@ fn siglip_rest(b: &mut Builder, fields: &Fields<'_>, encoder: &Encoder, head: bo
             b.linear("attention.out_proj", Role::Vision, hidden, hidden, true);
             b.norm("layernorm", hidden, true);
             b.scope("mlp.", |b| {
-                plain(b, ["fc1", "fc2"], Role::Vision, hidden, encoder.width, true)
+                plain(b, ["fc1", "fc2"], Role::Vision, hidden, encoder.width, true);
             });
         });
     }

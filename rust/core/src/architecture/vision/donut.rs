@@ -7,7 +7,7 @@
 use super::Patches;
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result, SIZE_LIMIT};
-use crate::architecture::heads::Heads;
+use crate::architecture::heads::Multihead;
 use crate::architecture::layer::{FeedForward, Mixer, Reach, Stack};
 use crate::architecture::template::Numbers;
 use crate::checkpoint::Role;
@@ -119,9 +119,9 @@ impl Stage {
             window,
             ..
         } = *self;
-        let attention = Heads {
+        let attention = Multihead {
             bias: [self.bias, self.bias, self.bias, true],
-            ..Heads::new(
+            ..Multihead::new(
                 ["self.query", "self.key", "self.value", "output.dense"],
                 hidden,
                 self.heads,
