@@ -38,7 +38,7 @@ format: $(VENV)/tools
 
 ## Write the generated parts of docs/ anew.
 docs: build
-	$(BIN)/python -m tests.refresh_docs
+	$(BIN)/python tests/refresh_docs.py
 
 ## Measure against the peers; the table goes to docs/performance.md.
 bench: build

@@ -117,6 +117,11 @@ OLD_BUFFERS = (
 )
 
 
+def sizes(listed: dict[str, tuple[int, ...] | None]) -> Counter[int]:
+    """How many tensors there are of each number of elements."""
+    return Counter(math.prod(shape or ()) for shape in listed.values())
+
+
 def difference(case: Case, architecture: pondera.Architecture) -> str:
     """What differs, in words; empty if names, and shapes where they are known, are the same."""
     table = architecture.tensors()
@@ -135,10 +140,6 @@ def difference(case: Case, architecture: pondera.Architecture) -> str:
         name for name, shape in expected.items() if shape is not None and derived.get(name, shape) != shape
     ]
     if not case.names_reliable:
-
-        def sizes(listed):
-            return Counter(math.prod(shape) for shape in listed.values())
-
         return "" if sizes(case.shapes) == sizes(derived) else "the sizes of tensors differ"
     if shapes:
         return f"another shape: {shapes[0]} {derived[shapes[0]]}, not {expected[shapes[0]]}"
@@ -157,6 +158,25 @@ WORDS = {
     "HEAD": "exact, but for a copy of the tied head that the published file stores",
 }
 """What explained differences mean."""
+
+
+EXPLAINED = {
+    "tiny/glm4_moe/glm4_moe": (
+        "MTP",
+        "published files of the type hold a prediction layer; the class saves none",
+    ),
+    "truth/deepseek_v4/deepseek-ai__DeepSeek-V4-Flash": (
+        "sizes",
+        "the published file has the names of its publisher's own code, the list those of the class",
+    ),
+    "truth/deepseek_v4/nvidia__DeepSeek-V4-Flash-NVFP4": ("sizes", "likewise"),
+    "truth/step3p7/stepfun-ai__Step-3.7-Flash": (
+        "another",
+        "the config is flat, so the class that made the list took its own defaults instead",
+    ),
+    "index/qwen/Qwen__Qwen-VL-Chat-Int4": ("biases", "GPTQ adds a bias to every layer it packs"),
+}
+"""Lists that cannot be equal: what must be equal all the same, and why."""
 
 
 def outcome(case: Case) -> tuple[str, str]:

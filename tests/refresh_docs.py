@@ -1,16 +1,18 @@
-"""Writes the generated parts of docs/ anew: `python -m tests.refresh_docs`.
+"""Writes the generated parts of docs/ anew: `python tests/refresh_docs.py`.
 
 A generated part stands between `<!-- table: NAME -->` and `<!-- end -->`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import architecture_truth
 from pondera import _native
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-COMMAND = "python -m tests.refresh_docs"
+COMMAND = "python tests/refresh_docs.py"
 
 
 def codes() -> str:
@@ -19,7 +21,59 @@ def codes() -> str:
     return "\n".join(["| code | severity | meaning |", "|---|---|---|", *rows])
 
 
-TABLES: dict[str, dict[str, Callable[[], str]]] = {"problems.md": {"codes": codes}}
+def families() -> str:
+    """Every family with its model types, as the core has them."""
+    by_family: dict[str, list[str]] = {}
+    for model_type, family in _native.model_types():
+        by_family.setdefault(family, []).append(f"`{model_type}`")
+    rows = [f"| {family} | {', '.join(types)} |" for family, types in sorted(by_family.items())]
+    total = sum(map(len, by_family.values()))
+    heading = [f"{total} model types in {len(rows)} families.", "", "| family | model types |", "|---|---|"]
+    return "\n".join([*heading, *rows])
+
+
+def built_in() -> str:
+    """Every built-in model."""
+    rows = []
+    for model in _native.built_in_models():
+        total, active = (
+            "" if count is None else f"{count:,}"
+            for count in (model["published_total"], model["published_active"])
+        )
+        rows.append(f"| `{model['name']}` | {model['model_type']} | {total} | {active} | {model['source']} |")
+    heading = ["| name | type | published parameters | published active | source |", "|---|---|---|---|---|"]
+    return "\n".join([*heading, *rows])
+
+
+def exactness() -> str | None:
+    """How every model of the corpus and every small model compares; None where these are not at hand."""
+    if not architecture_truth.SHARED.is_dir():
+        return None
+    groups = {
+        "Published configs, against the tensors that transformers saves, published headers and indexes": (
+            architecture_truth.corpus_cases()
+        ),
+        "Small models run for real, against what they stored": architecture_truth.tiny_cases(),
+    }
+    lines = []
+    for title, cases in groups.items():
+        outcomes = [(case, *architecture_truth.outcome(case)) for case in cases]
+        counts = Counter(kind for _, kind, _ in outcomes)
+        summary = ", ".join(f"{counts[kind]} {kind}" for kind in ("exact", "differs", "unknown"))
+        lines += [f"{title}: {summary}, of {len(cases)}.", "", "| model | type | against | result |"]
+        lines.append("|---|---|---|---|")
+        for case, _, words in outcomes:
+            words = architecture_truth.EXPLAINED.get(case.id, ("", words))[1]
+            cells = (case.name.replace("__", "/"), case.config.get("model_type"), case.source, words)
+            lines.append(f"| {' | '.join(map(str, cells))} |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
+    "models.md": {"families": families, "built-in": built_in, "exactness": exactness},
+    "problems.md": {"codes": codes},
+}
 """For each page its generated tables by name."""
 
 
@@ -34,8 +88,10 @@ def refreshed(page: str) -> str:
         place = re.compile(rf"(<!-- table: {name} -->\n).*?(?=<!-- end -->)", re.DOTALL)
         if not place.search(text):
             raise LookupError(f"{page} has no place for the table {name}")
-        # A function, so that a backslash in the table stays one.
-        text = place.sub(lambda found, table=table: f"{found[1]}{table()}\n", text)
+        made = table()
+        if made is not None:
+            # A function, so that a backslash in the table stays one.
+            text = place.sub(lambda found, made=made: f"{found[1]}{made}\n", text)
     return text
 
 
