@@ -35,6 +35,7 @@ mod listing;
 mod mamba;
 mod mixture;
 mod mla;
+mod multimodal;
 mod outline;
 mod prediction;
 mod sharing;

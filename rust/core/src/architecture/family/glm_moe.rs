@@ -34,6 +34,8 @@ struct Kin {
     experts: Option<[u64; 3]>,
     /// Whether queries and keys have norms: always, or if `use_qk_norm` says so.
     norm: Option<bool>,
+    /// Whether queries, keys and values have biases, where the config does not say.
+    bias: bool,
     /// Whether `attention_bias` counts for the output too.
     output_bias: bool,
     /// Whether `sliding_window` and `layer_types` count.
@@ -46,6 +48,7 @@ const GLM: Kin = Kin {
     kv_heads: 8,
     experts: Some([128, 1, 8]),
     norm: None,
+    bias: false,
     output_bias: false,
     slides: false,
 };
@@ -63,6 +66,7 @@ fn kin(model_type: &str) -> Kin {
         },
         "glm4v_moe_text" => Kin {
             norm: Some(false),
+            bias: true,
             ..GLM
         },
         "solar_open" => Kin {
@@ -91,7 +95,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     if normed {
         attention.norm = HeadNorm::PerHead;
     }
-    attention.bias = fields.flag_or("attention_bias", false)?;
+    attention.bias = fields.flag_or("attention_bias", kin.bias)?;
     attention.output_bias = attention.bias && kin.output_bias;
     let layers = fields.repeats("num_hidden_layers")?;
     let mixture = Mixture::new(

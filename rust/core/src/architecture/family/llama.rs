@@ -41,7 +41,11 @@ pub const FAMILY: Family = Family {
         "mistral",
         "nemotron",
         "qwen2",
+        "qwen2_5_omni_text",
+        "qwen2_5_vl_text",
+        "qwen2_vl_text",
         "qwen3",
+        "qwen3_vl_text",
         "seed_oss",
         "smollm3",
         "xverse",
@@ -75,6 +79,8 @@ struct Kin {
     slides: Slides,
     /// The window that the class takes where the config gives none.
     window: Option<u64>,
+    /// The first layer with a window that the class takes where the config gives none.
+    first: u64,
     /// Whether the output projection is as wide as the residual stream on both sides, whatever the heads are.
     square_output: bool,
     /// What stands before the names in a class for question answering: the older prefix, where the class keeps it.
@@ -121,6 +127,7 @@ const BASE: Kin = Kin {
     sinks: false,
     slides: Slides::Never,
     window: None,
+    first: 28,
     square_output: false,
     answers: "transformer.",
     predicts: false,
@@ -149,6 +156,15 @@ const QWEN2: Kin = Kin {
     window: Some(4096),
     ignores: &["attention_bias", "qkv_bias"],
     ..BASE
+};
+
+/// The text model of Qwen2-VL.
+const QWEN2_VL: Kin = Kin {
+    model_type: "qwen2_vl_text",
+    stems: &["Qwen2VLText"],
+    defaults: Defaults::new(152_064, 8192, 29_568, 80, 64).kv(8),
+    first: 80,
+    ..QWEN2
 };
 
 #[rustfmt::skip]
@@ -296,6 +312,21 @@ const KIN: &[Kin] = &[
         ..BASE
     },
     Kin {
+        model_type: "qwen2_5_omni_text",
+        stems: &[],
+        defaults: Defaults::new(152_064, 3584, 18_944, 28, 28).kv(4),
+        ..QWEN2
+    },
+    Kin {
+        model_type: "qwen2_5_vl_text",
+        stems: &["Qwen2_5_VLText"],
+        ..QWEN2_VL
+    },
+    Kin {
+        model_type: "qwen2_vl_text",
+        ..QWEN2_VL
+    },
+    Kin {
         model_type: "qwen3",
         stems: &["Qwen3"],
         defaults: Defaults::new(151_936, 4096, 22_016, 32, 32).kv(32).dim(128),
@@ -303,6 +334,14 @@ const KIN: &[Kin] = &[
         head_norm: QUERY_NORMS,
         ignores: &["qk_norm", "use_qk_norm"],
         ..QWEN2
+    },
+    Kin {
+        model_type: "qwen3_vl_text",
+        stems: &["Qwen3VLText"],
+        defaults: Defaults::new(151_936, 4096, 22_016, 32, 32).kv(32).dim(128),
+        bias: [ATTENTION_BIAS, ATTENTION_BIAS, NO],
+        head_norm: QUERY_NORMS,
+        ..BASE
     },
     Kin {
         model_type: "seed_oss",
@@ -449,7 +488,7 @@ fn reaches(fields: &Fields<'_>, kin: &Kin, layers: u64) -> Result<Vec<Reach>> {
         }
         Slides::FromLayer => {
             let first = match window {
-                Some(_) => fields.count_or("max_window_layers", 28)?,
+                Some(_) => fields.count_or("max_window_layers", kin.first)?,
                 None => layers,
             };
             dense::reaches(fields, layers, window, |layer| layer >= first)

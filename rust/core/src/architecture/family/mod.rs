@@ -54,13 +54,14 @@ mod flint;
 mod fnet;
 mod fsmt;
 mod funnel;
+mod gemma;
 mod gemma3n;
 mod gemma4;
 mod gemma4_multimodal;
-mod gemma;
-mod glm5_next;
 mod glm;
+mod glm5_next;
 mod glm_moe;
+mod glm_vl;
 mod gpt2;
 mod gpt_neo;
 mod gpt_neox;
@@ -73,16 +74,16 @@ mod hrm;
 mod hunyuan_moe;
 mod hunyuan_v4;
 mod ibert;
-mod inkling2;
 mod inkling;
+mod inkling2;
 mod internlm2;
 mod jamba;
 mod jetmoe;
 mod kimi_linear;
 mod laguna;
 mod lfm;
-mod llama4;
 mod llama;
+mod llama4;
 mod longcat;
 mod luke;
 mod mamba;
@@ -110,14 +111,15 @@ mod persimmon;
 mod phi;
 mod pix2struct;
 mod prophetnet;
-mod qwen4;
 mod qwen;
+mod qwen4;
 mod qwen_moe;
 mod qwen_next;
+mod qwen_vl;
 mod recurrent_gemma;
+mod rwkv;
 mod rwkv6;
 mod rwkv7;
-mod rwkv;
 mod squeezebert;
 mod stablelm;
 mod starcoder2;
@@ -201,6 +203,7 @@ pub static FAMILIES: &[Family] = &[
     glm5_next::FAMILY,
     glm::FAMILY,
     glm_moe::FAMILY,
+    glm_vl::FAMILY,
     gpt2::FAMILY,
     gpt_neo::FAMILY,
     gpt_neox::FAMILY,
@@ -254,6 +257,7 @@ pub static FAMILIES: &[Family] = &[
     qwen::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
+    qwen_vl::FAMILY,
     recurrent_gemma::FAMILY,
     rwkv6::FAMILY,
     rwkv7::FAMILY,

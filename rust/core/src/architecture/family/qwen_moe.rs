@@ -12,7 +12,7 @@ use crate::architecture::decoder::Frame;
 use crate::architecture::feed_forward::{Experts, GATED, Layout};
 use crate::architecture::layer::Reach;
 use crate::architecture::mixture::{Mixture, sparse_layers};
-use crate::architecture::place::Place;
+use crate::architecture::place::{Place, saved_by};
 use crate::architecture::prediction;
 
 /// Qwen with experts.
@@ -90,7 +90,13 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
 }
 
 fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
-    let kin = kin(fields.opt_text("model_type")?.unwrap_or("qwen3_moe"));
+    let mut kin = kin(fields.opt_text("model_type")?.unwrap_or("qwen3_moe"));
+    if let Layout::FusedTransposed(names) = kin.layout
+        && saved_by(fields)?.is_some_and(|major| major >= 5)
+    {
+        // The publisher's experts are transposed; transformers 5 turns them around and saves them so.
+        kin.layout = Layout::Fused(names);
+    }
     let [kv_heads, experts, chosen] = kin.defaults;
     let frame = Frame::llama(fields)?;
     let hidden = frame.hidden;

@@ -6,7 +6,9 @@ pub mod blip;
 pub mod clip;
 pub mod dinov2;
 pub mod donut;
+pub mod glm;
 pub mod pixtral;
+pub mod qwen;
 pub mod vit;
 
 use super::builder::Builder;
