@@ -45,11 +45,13 @@ bench: build
 	$(BIN)/pip install --quiet --group bench
 	cargo build --release --quiet -p pondera-benches
 	$(BIN)/python benches/scan.py --markdown docs/performance.md
+	$(BIN)/python benches/architecture.py --markdown docs/performance.md
 
 ## Fuzz for a minute each; needs a nightly toolchain and cargo-fuzz.
 fuzz:
 	cd rust/fuzz && cargo +nightly fuzz run header -- -max_total_time=60
 	cd rust/fuzz && cargo +nightly fuzz run index -- -max_total_time=60
+	cd rust/fuzz && cargo +nightly fuzz run config -- -max_total_time=60
 
 clean:
 	rm -rf $(VENV) target dist

@@ -216,6 +216,20 @@ def tree(report: Report, root: Path, rounds: int, threads: int) -> None:
     )
 
 
+def put_table(page: Path, name: str, text: str) -> None:
+    """Write a table to its place in a page."""
+    before, mark, rest = page.read_text().partition(f"<!-- table: {name} -->\n")
+    _, end, after = rest.partition("<!-- end -->")
+    page.write_text(f"{before}{mark}{text}{end}{after}")
+
+
+def machine() -> str:
+    """The date and what this ran on."""
+    cores = f"{os.cpu_count()} cores"
+    python = f"Python {platform.python_version()}"
+    return ", ".join((date.today().isoformat(), platform.machine(), cores, platform.system(), python))
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=9)
@@ -233,14 +247,10 @@ def main() -> None:
         for number in range(1000):
             models.write(root / f"model-{number:04}", llama, 4)
         tree(report, root, max(3, chosen.rounds // 3), chosen.threads)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    text = f"{date.today().isoformat()}, {machine}, {chosen.threads} threads, {chosen.rounds} rounds\n\n{report.markdown()}\n"
+    text = f"{machine()}, {chosen.threads} threads, {chosen.rounds} rounds\n\n{report.markdown()}\n"
     print(text)
     if chosen.markdown:
-        page = chosen.markdown.read_text()
-        before, _, rest = page.partition("<!-- table: scan -->\n")
-        _, _, after = rest.partition("<!-- end -->")
-        chosen.markdown.write_text(f"{before}<!-- table: scan -->\n{text}<!-- end -->{after}")
+        put_table(chosen.markdown, "scan", text)
 
 
 if __name__ == "__main__":
