@@ -14,7 +14,7 @@ pub enum Tied {
     Outer(bool),
     /// One of the two says so: classes that read files of older versions take either.
     Either,
-    /// The outer config may say so; otherwise what the inner one or its own family says.
+    /// What the inner config or its own family says.
     Inner,
 }
 
@@ -98,7 +98,7 @@ impl Language<'_> {
                 None => fields.flag_or(NAME, default)?,
             }),
             Tied::Either => Some(outer.unwrap_or(false) || inner.unwrap_or(false)),
-            Tied::Inner => outer,
+            Tied::Inner => None,
         })
     }
 }

@@ -40,6 +40,7 @@ pub const FAMILY: Family = Family {
         "ministral3",
         "mistral",
         "nemotron",
+        "paddleocr_vl_text",
         "qwen2",
         "qwen2_5_omni_text",
         "qwen2_5_vl_text",
@@ -309,6 +310,13 @@ const KIN: &[Kin] = &[
         defaults: Defaults::new(256_000, 6144, 24_576, 32, 48),
         network: PLAIN,
         norm_bias: true,
+        ..BASE
+    },
+    Kin {
+        model_type: "paddleocr_vl_text",
+        stems: &["PaddleOCRText"],
+        defaults: Defaults::new(103_424, 1024, 3072, 18, 16).kv(2).dim(128).tied(),
+        bias: [Flag::Read("use_bias", false); 3],
         ..BASE
     },
     Kin {

@@ -40,6 +40,7 @@ mod dbrx;
 mod deberta;
 mod deepseek;
 mod deepseek_v4;
+mod deepseek_vl;
 mod dia;
 mod diffllama;
 mod distilbert;
@@ -62,6 +63,7 @@ mod glm;
 mod glm5_next;
 mod glm_moe;
 mod glm_vl;
+mod got_ocr;
 mod gpt2;
 mod gpt_neo;
 mod gpt_neox;
@@ -82,6 +84,7 @@ mod jetmoe;
 mod kimi_linear;
 mod laguna;
 mod lfm;
+mod lighton_ocr;
 mod llama;
 mod llama4;
 mod longcat;
@@ -107,6 +110,7 @@ mod olmo;
 mod olmo_hybrid;
 mod olmo_moe;
 mod opt;
+mod paddleocr_vl;
 mod persimmon;
 mod phi;
 mod pix2struct;
@@ -115,6 +119,7 @@ mod qwen;
 mod qwen4;
 mod qwen_moe;
 mod qwen_next;
+mod qwen_tower;
 mod qwen_vl;
 mod recurrent_gemma;
 mod rwkv;
@@ -128,6 +133,7 @@ mod step_vl;
 mod t5;
 mod t5gemma;
 mod trocr;
+mod video_llama;
 mod vit;
 mod whisper;
 mod xlm;
@@ -182,6 +188,7 @@ pub static FAMILIES: &[Family] = &[
     deberta::FAMILY,
     deepseek::FAMILY,
     deepseek_v4::FAMILY,
+    deepseek_vl::FAMILY,
     dia::FAMILY,
     diffllama::FAMILY,
     distilbert::FAMILY,
@@ -204,6 +211,7 @@ pub static FAMILIES: &[Family] = &[
     glm::FAMILY,
     glm_moe::FAMILY,
     glm_vl::FAMILY,
+    got_ocr::FAMILY,
     gpt2::FAMILY,
     gpt_neo::FAMILY,
     gpt_neox::FAMILY,
@@ -224,6 +232,7 @@ pub static FAMILIES: &[Family] = &[
     kimi_linear::FAMILY,
     laguna::FAMILY,
     lfm::FAMILY,
+    lighton_ocr::FAMILY,
     llama4::FAMILY,
     llama::FAMILY,
     longcat::FAMILY,
@@ -249,6 +258,7 @@ pub static FAMILIES: &[Family] = &[
     olmo_hybrid::FAMILY,
     olmo_moe::FAMILY,
     opt::FAMILY,
+    paddleocr_vl::FAMILY,
     persimmon::FAMILY,
     phi::FAMILY,
     pix2struct::FAMILY,
@@ -257,6 +267,7 @@ pub static FAMILIES: &[Family] = &[
     qwen::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
+    qwen_tower::FAMILY,
     qwen_vl::FAMILY,
     recurrent_gemma::FAMILY,
     rwkv6::FAMILY,
@@ -270,6 +281,7 @@ pub static FAMILIES: &[Family] = &[
     t5::FAMILY,
     t5gemma::FAMILY,
     trocr::FAMILY,
+    video_llama::FAMILY,
     vit::FAMILY,
     whisper::FAMILY,
     xlm::FAMILY,

@@ -155,20 +155,22 @@ fn siglip_rest(b: &mut Builder, fields: &Fields<'_>, encoder: &Encoder, head: bo
     encoder.add(b, fields, Stack::Vision)?;
     b.norm("post_layernorm", hidden, true);
     if fields.flag_or("vision_use_head", head)? {
-        b.scope("head.", |b| {
-            b.tensor("probe", Role::Vision, &[1, 1, hidden]);
-            b.tensor(
-                "attention.in_proj_weight",
-                Role::Vision,
-                &[3 * hidden, hidden],
-            );
-            b.tensor("attention.in_proj_bias", Role::Vision, &[3 * hidden]);
-            b.linear("attention.out_proj", Role::Vision, hidden, hidden, true);
-            b.norm("layernorm", hidden, true);
-            b.scope("mlp.", |b| {
-                plain(b, ["fc1", "fc2"], Role::Vision, hidden, encoder.width, true);
-            });
-        });
+        pooling_head(b, hidden, encoder.width);
     }
     Ok(hidden)
+}
+
+/// Adds the head of SigLIP, which pools by attention, as `head.`.
+pub fn pooling_head(b: &mut Builder, hidden: u64, width: u64) {
+    let role = Role::Vision;
+    b.scope("head.", |b| {
+        b.tensor("probe", role, &[1, 1, hidden]);
+        b.tensor("attention.in_proj_weight", role, &[3 * hidden, hidden]);
+        b.tensor("attention.in_proj_bias", role, &[3 * hidden]);
+        b.linear("attention.out_proj", role, hidden, hidden, true);
+        b.norm("layernorm", hidden, true);
+        b.scope("mlp.", |b| {
+            plain(b, ["fc1", "fc2"], role, hidden, width, true)
+        });
+    });
 }

@@ -9,6 +9,7 @@ pub mod donut;
 pub mod glm;
 pub mod pixtral;
 pub mod qwen;
+pub mod sam;
 pub mod vit;
 
 use super::builder::Builder;
