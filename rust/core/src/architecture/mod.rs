@@ -38,6 +38,7 @@ mod mla;
 mod multimodal;
 mod outline;
 mod prediction;
+mod projector;
 mod sharing;
 mod short_convolution;
 mod sparse;

@@ -158,3 +158,30 @@ impl Projector {
         b.linear(second, Role::Projector, outputs, inner, bias);
     }
 }
+
+/// The width of the residual stream that the class of a text model takes where the config does not give it.
+const WIDTHS: &[(&str, u64)] = &[
+    ("cohere2", 8192),
+    ("gemma", 3072),
+    ("gemma2", 2304),
+    ("gemma3_text", 2304),
+    ("granite", 4096),
+    ("lfm2", 2560),
+    ("llama", 4096),
+    ("ministral3", 4096),
+    ("mistral", 4096),
+    ("qwen2", 4096),
+    ("qwen3", 4096),
+];
+
+/// The width of the residual stream of a text model, given its fields and what its model type is if they name none.
+///
+/// # Errors
+/// If it is wrong, or missing where the class of the text model has no width of its own.
+pub fn width(text: &Fields<'_>, default: &str) -> Result<u64> {
+    let model_type = text.opt_text("model_type")?.unwrap_or(default);
+    match WIDTHS.iter().find(|(known, _)| *known == model_type) {
+        Some(&(_, width)) => text.size_or("hidden_size", width),
+        None => text.size("hidden_size"),
+    }
+}

@@ -14,7 +14,7 @@ use crate::architecture::place::Place;
 
 /// The text model of Aria.
 pub const FAMILY: Family = Family {
-    name: "aria",
+    name: "aria-text",
     model_types: &["aria_text", "aria_moe_lm"],
     lower,
     text: Some(text),

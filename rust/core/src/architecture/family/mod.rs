@@ -55,12 +55,12 @@ mod flint;
 mod fnet;
 mod fsmt;
 mod funnel;
-mod gemma;
 mod gemma3n;
 mod gemma4;
 mod gemma4_multimodal;
-mod glm;
+mod gemma;
 mod glm5_next;
+mod glm;
 mod glm_moe;
 mod glm_vl;
 mod got_ocr;
@@ -76,8 +76,8 @@ mod hrm;
 mod hunyuan_moe;
 mod hunyuan_v4;
 mod ibert;
-mod inkling;
 mod inkling2;
+mod inkling;
 mod internlm2;
 mod jamba;
 mod jetmoe;
@@ -85,8 +85,9 @@ mod kimi_linear;
 mod laguna;
 mod lfm;
 mod lighton_ocr;
-mod llama;
 mod llama4;
+mod llama;
+mod llava;
 mod longcat;
 mod luke;
 mod mamba;
@@ -115,16 +116,16 @@ mod persimmon;
 mod phi;
 mod pix2struct;
 mod prophetnet;
-mod qwen;
 mod qwen4;
+mod qwen;
 mod qwen_moe;
 mod qwen_next;
 mod qwen_tower;
 mod qwen_vl;
 mod recurrent_gemma;
-mod rwkv;
 mod rwkv6;
 mod rwkv7;
+mod rwkv;
 mod squeezebert;
 mod stablelm;
 mod starcoder2;
@@ -235,6 +236,7 @@ pub static FAMILIES: &[Family] = &[
     lighton_ocr::FAMILY,
     llama4::FAMILY,
     llama::FAMILY,
+    llava::FAMILY,
     longcat::FAMILY,
     luke::FAMILY,
     mamba::FAMILY,

@@ -7,9 +7,11 @@ pub mod clip;
 pub mod dinov2;
 pub mod donut;
 pub mod glm;
+pub mod idefics;
 pub mod pixtral;
 pub mod qwen;
 pub mod sam;
+pub mod tower;
 pub mod vit;
 
 use super::builder::Builder;
