@@ -39,6 +39,7 @@ mod multimodal;
 mod outline;
 mod prediction;
 mod projector;
+mod qformer;
 mod sharing;
 mod short_convolution;
 mod sparse;

@@ -2,3 +2,8 @@
 //! has the role of audio. Its fields are those of its own config; what they leave out is the default of its own class.
 
 pub mod conformer;
+pub mod granite;
+pub mod qwen3;
+pub mod rotary;
+pub mod san_m;
+pub mod whisper;

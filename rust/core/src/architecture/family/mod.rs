@@ -14,6 +14,7 @@ mod albert;
 mod apertus;
 mod arctic;
 mod aria;
+mod audio_language;
 mod axk2;
 mod baichuan;
 mod bailing_hybrid;
@@ -136,6 +137,7 @@ mod t5gemma;
 mod trocr;
 mod video_llama;
 mod vit;
+mod voxtral_realtime;
 mod whisper;
 mod xlm;
 mod xlnet;
@@ -164,6 +166,7 @@ pub static FAMILIES: &[Family] = &[
     apertus::FAMILY,
     arctic::FAMILY,
     aria::FAMILY,
+    audio_language::FAMILY,
     axk2::FAMILY,
     baichuan::FAMILY,
     bailing_hybrid::FAMILY,
@@ -285,6 +288,7 @@ pub static FAMILIES: &[Family] = &[
     trocr::FAMILY,
     video_llama::FAMILY,
     vit::FAMILY,
+    voxtral_realtime::FAMILY,
     whisper::FAMILY,
     xlm::FAMILY,
     xlnet::FAMILY,

@@ -3,6 +3,7 @@
 //! Sources: transformers `models/whisper`, `models/speech_to_text`.
 
 use super::Family;
+use crate::architecture::audio::whisper::{self, BLOCK};
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::encoder_decoder::{Block, Form, Side, Sizes, unknown_class};
@@ -17,12 +18,6 @@ pub const FAMILY: Family = Family {
     model_types: &["speech_to_text", "whisper"],
     lower,
     text: None,
-};
-
-/// Whisper's keys have no bias.
-const WHISPER: Block = Block {
-    bias: [true, false, true, true],
-    ..Block::BART
 };
 
 struct Model {
@@ -95,7 +90,7 @@ impl Model {
         };
         Ok(Self {
             whisper,
-            block: if whisper { WHISPER } else { Block::BART },
+            block: if whisper { BLOCK } else { Block::BART },
             sizes: Sizes::read(fields, default)?,
             vocabulary: fields.size_or("vocab_size", if whisper { 51865 } else { 10000 })?,
             positions: if whisper {
@@ -113,11 +108,7 @@ impl Model {
         let hidden = self.sizes.hidden;
         b.all_as(Role::Audio, |b| {
             if self.whisper {
-                let bins = fields.size_or("num_mel_bins", 80)?;
-                let shape = [hidden, bins, 3];
-                b.weight_and_bias("conv1", Role::Audio, &shape, hidden, true);
-                let shape = [hidden, hidden, 3];
-                b.weight_and_bias("conv2", Role::Audio, &shape, hidden, true);
+                whisper::convolutions(b, fields.size_or("num_mel_bins", 80)?, hidden);
             } else {
                 convolutions(b, fields, hidden)?;
             }
