@@ -3,6 +3,7 @@
 
 use pondera::architecture::Architecture;
 use pondera::dtype::Dtype;
+use pondera::model::parse_config;
 use serde_json::{Value, json};
 
 fn main() {
@@ -19,8 +20,7 @@ fn main() {
 
 fn derive(path: &str) -> Value {
     let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
-    let parsed =
-        read.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
+    let parsed = read.and_then(|text| parse_config(&text).map_err(|error| error.to_string()));
     let derived = parsed.and_then(|value| {
         Architecture::from_config(value, None).map_err(|error| error.to_string())
     });
@@ -58,6 +58,14 @@ fn describe(path: &str, architecture: &Architecture) -> Value {
         "tensors": tensors,
         "layers": layers,
         "cache": cache,
+        "facts": {
+            "hidden_size": architecture.hidden_size,
+            "vocab_size": architecture.vocab_size,
+            "context": architecture.context,
+            "rope": architecture.rope,
+            "dtype": architecture.dtype,
+            "quantization": architecture.quantization,
+        },
         "assumptions": architecture.assumptions,
     })
 }

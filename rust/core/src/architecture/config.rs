@@ -247,6 +247,19 @@ impl<'c> Fields<'c> {
         }
     }
 
+    /// What was taken for a field under one of these names, as [`Self::assume`] noted it.
+    #[must_use]
+    pub fn assumed(&self, names: &str) -> Option<String> {
+        let known = &self.config.notes.borrow().assumptions;
+        names.split('|').find_map(|name| {
+            let name = self.full_name(name);
+            known
+                .iter()
+                .find(|assumption| assumption.field == name)
+                .map(|assumption| assumption.value.clone())
+        })
+    }
+
     fn default<T: fmt::Display>(&self, names: &str, value: T) -> T {
         self.assume(
             names,
@@ -534,6 +547,15 @@ impl<'c> Fields<'c> {
                 })
             })
             .transpose()
+    }
+
+    /// The fields of a nested object, if it is there and an object: for what is only told, and never an error.
+    #[must_use]
+    pub fn maybe_object(&self, name: &'c str) -> Option<Self> {
+        self.value(name)
+            .is_some_and(Value::is_object)
+            .then(|| self.opt_object(name).ok().flatten())
+            .flatten()
     }
 
     /// The fields of a nested object. A missing one is an error.

@@ -26,6 +26,7 @@ mod dense;
 mod encoder;
 mod encoder_decoder;
 mod encoder_top;
+mod facts;
 mod feed_forward;
 mod flops;
 mod heads;
@@ -50,6 +51,7 @@ use crate::checkpoint::Role;
 use crate::dtype::Dtype;
 use builder::Builder;
 use config::{Assumption, Config, ConfigError, FieldRead, Result};
+use facts::Facts;
 use layer::{Layer, Stack};
 use rope::Rope;
 use serde::{Deserialize, Serialize};
@@ -135,43 +137,23 @@ impl Architecture {
         let mut builder = Builder::default();
         (family.lower)(&mut builder, &fields)?;
         let (templates, layers) = builder.finish()?;
-        let text = family::text_fields(&fields)?;
-        let stated = |names: &str| -> Result<Option<u64>> {
-            Ok(text.opt_count(names)?.or(fields.opt_count(names)?))
-        };
-        let architecture = Self {
+        let stated = Facts::read(&fields);
+        let class = place::class(&fields)?.map(str::to_owned);
+        let (assumptions, fields) = config.into_notes();
+        Ok(Self {
             model_type,
-            class: place::class(&fields)?.map(str::to_owned),
+            class,
             family: family.name.to_owned(),
             templates,
             layers,
-            hidden_size: stated("hidden_size|n_embd|d_model|dim|hidden_dim")?,
-            vocab_size: stated("vocab_size|padded_vocab_size")?,
-            context: stated(
-                "max_position_embeddings|n_positions|max_sequence_length|seq_length|n_ctx|max_seq_len|model_max_length",
-            )?,
-            rope: Rope::read(&text)?,
-            dtype: [&text, &fields]
-                .into_iter()
-                .find_map(|fields| fields.opt_text("torch_dtype|dtype").transpose())
-                .transpose()?
-                .map(str::to_owned),
-            quantization: fields
-                .value("quantization_config|quantization|compression_config")
-                .and_then(|stated| {
-                    ["quant_method", "quant_algo", "mode"]
-                        .iter()
-                        .find_map(|key| stated.get(key)?.as_str())
-                })
-                .map(str::to_owned),
-            assumptions: Vec::new(),
-            fields: Vec::new(),
-        };
-        let (assumptions, fields) = config.into_notes();
-        Ok(Self {
+            hidden_size: stated.hidden_size,
+            vocab_size: stated.vocab_size,
+            context: stated.context,
+            rope: stated.rope,
+            dtype: stated.dtype,
+            quantization: stated.quantization,
             assumptions,
             fields,
-            ..architecture
         })
     }
 

@@ -389,23 +389,3 @@ pub fn text(b: &mut Builder, fields: &Fields<'_>, default: &str, place: &Place<'
         })?;
     lower(b, fields, place)
 }
-
-/// The fields of the text model of a config: a nested object, or the whole.
-///
-/// # Errors
-/// If the object is of the wrong kind.
-pub fn text_fields<'c>(fields: &Fields<'c>) -> Result<Fields<'c>> {
-    for name in [
-        "text_config",
-        "llm_config",
-        "language_config",
-        "thinker_config",
-        "text_cfg",
-    ] {
-        if let Some(object) = fields.opt_object(name)? {
-            // A thinker holds its text model's config one level deeper.
-            return Ok(object.opt_object("text_config")?.unwrap_or(object));
-        }
-    }
-    Ok(*fields)
-}
