@@ -179,6 +179,12 @@ impl<'n> Attention<'n> {
 
     /// Adds its tensors to the scope that is open, which ends in a dot, and tells the layer of it.
     pub fn add(&self, b: &mut Builder) {
+        self.tensors(b);
+        b.mixer(self.mixer());
+    }
+
+    /// Adds its tensors to the scope that is open, which ends in a dot.
+    pub fn tensors(&self, b: &mut Builder) {
         let role = Role::Attention;
         let [query, key, value, output] = self.names;
         let queries = self.heads * self.head_dim;
@@ -236,7 +242,6 @@ impl<'n> Attention<'n> {
                 );
             }
         }
-        b.mixer(self.mixer());
     }
 
     /// What the layer is told.

@@ -16,6 +16,10 @@ pub enum Tied {
     Either,
     /// What the inner config or its own family says.
     Inner,
+    /// What the outer config says or, if it does not, the inner one or its own family.
+    OuterOrInner,
+    /// The outer config says so; if it does not or denies it, the inner one or its own family decides.
+    OuterOrElse,
 }
 
 /// The language model of a larger one.
@@ -99,6 +103,8 @@ impl Language<'_> {
             }),
             Tied::Either => Some(outer.unwrap_or(false) || inner.unwrap_or(false)),
             Tied::Inner => None,
+            Tied::OuterOrInner => outer,
+            Tied::OuterOrElse => outer.filter(|&tied| tied),
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::architecture::config::{Fields, Result};
 use crate::architecture::encoder::{Seat, Task, answers, classifier, layered_classifier, refuse};
 use crate::architecture::feed_forward::dense;
 use crate::architecture::layer::{Reach, Stack};
-use crate::architecture::place::labels;
+use crate::architecture::place::{Place, labels};
 use crate::checkpoint::Role;
 
 /// EuroBERT and its kin.
@@ -17,7 +17,7 @@ pub const FAMILY: Family = Family {
     name: "eurobert",
     model_types: &["esmc", "eurobert", "ultrabert"],
     lower,
-    text: None,
+    text: Some(text),
 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,13 +27,26 @@ enum Kind {
     Protein,
 }
 
-fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
-    let (kind, model) = match fields.opt_text("model_type")? {
+/// The kind of a model type, and what stands before its names.
+fn kind(fields: &Fields<'_>) -> Result<(Kind, &'static str)> {
+    Ok(match fields.opt_text("model_type")? {
         Some("ultrabert") => (Kind::Ultra, "ultrabert."),
         Some("esmc") => (Kind::Protein, "esmc."),
         _ => (Kind::Euro, "model."),
-    };
-    let seat = Seat::whole(fields, model)?;
+    })
+}
+
+fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
+    let (kind, model) = kind(fields)?;
+    encoder(b, fields, kind, &Seat::whole(fields, model)?)
+}
+
+fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
+    let (kind, _) = kind(fields)?;
+    encoder(b, fields, kind, &Seat::inside(place))
+}
+
+fn encoder(b: &mut Builder, fields: &Fields<'_>, kind: Kind, seat: &Seat<'_>) -> Result<()> {
     let hidden = fields.size("hidden_size")?;
     let mut attention = Attention::read(fields, hidden)?;
     let bias = fields.flag_or("attention_bias", false)?;

@@ -25,6 +25,7 @@ pub const FAMILY: Family = Family {
         "cwm",
         "ernie4_5",
         "granite",
+        "granite_docling_text",
         "granite_swa",
         "helium",
         "hunyuan_v1_dense",
@@ -206,6 +207,12 @@ const KIN: &[Kin] = &[
     Kin {
         model_type: "granite",
         stems: &["Granite"],
+        ..BASE
+    },
+    Kin {
+        model_type: "granite_docling_text",
+        stems: &["GraniteDoclingText"],
+        defaults: Defaults::new(133_800, 1024, 2048, 28, 16).kv(4).tied(),
         ..BASE
     },
     Kin {

@@ -1,4 +1,4 @@
-//! Llama 4: chunked attention in most layers, a shared expert beside the routed ones in some or all.
+//! Llama 4: chunked attention in most layers, a shared expert beside the routed ones in some or all, and a tower.
 //!
 //! Source: transformers `models/llama4`.
 
@@ -10,18 +10,31 @@ use crate::architecture::decoder::Frame;
 use crate::architecture::feed_forward::{Experts, Layout};
 use crate::architecture::layer::Reach;
 use crate::architecture::mixture::Mixture;
+use crate::architecture::multimodal::{Language, Tied, known_class};
 use crate::architecture::place::Place;
+use crate::architecture::vision;
+use crate::checkpoint::Role;
 
 /// Llama 4.
 pub const FAMILY: Family = Family {
     name: "llama4",
-    model_types: &["llama4_text"],
+    model_types: &["llama4", "llama4_text"],
     lower,
     text: Some(text),
 };
 
 fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
-    text(b, fields, &Place::whole(fields, "model.")?)
+    if fields.opt_text("model_type")? != Some("llama4") {
+        return text(b, fields, &Place::whole(fields, "model.")?);
+    }
+    known_class(fields, &["Llama4ForConditionalGeneration"])?;
+    let vision = fields.object("vision_config")?;
+    let inner = Language::whole("llama4_text", Tied::OuterOrInner).add(b, fields)?;
+    let hidden = inner.size("hidden_size")?;
+    let seen = b.scope("vision_model.", |b| vision::llama::llama4(b, &vision))?;
+    let role = Role::Projector;
+    b.linear("multi_modal_projector.linear_1", role, hidden, seen, false);
+    Ok(())
 }
 
 fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {

@@ -63,7 +63,7 @@ const LLAVA: Kin = Kin {
     model_type: "llava",
     classes: &["LlavaForConditionalGeneration"],
     text: "llama",
-    tied: Tied::Either,
+    tied: Tied::OuterOrElse,
     tower: "clip_vision_model",
     towers: &["vision_tower."],
     projector: projector::llava,
@@ -78,7 +78,7 @@ const GEMMA3: Kin = Kin {
     model_type: "gemma3",
     classes: &["Gemma3ForConditionalGeneration"],
     text: "gemma3_text",
-    tied: Tied::Inner,
+    tied: Tied::OuterOrInner,
     tower: SIGLIP,
     projector: projector::gemma3,
     ..LLAVA
@@ -91,7 +91,7 @@ const KIN: &[Kin] = &[
         model_type: "aria",
         classes: &["AriaForConditionalGeneration"],
         text: "aria_text",
-        tied: Tied::Inner,
+        tied: Tied::OuterOrInner,
         tower: "idefics3_vision",
         projector: projector::aria,
         ..LLAVA
@@ -100,7 +100,7 @@ const KIN: &[Kin] = &[
         model_type: "aya_vision",
         classes: &["AyaVisionForConditionalGeneration"],
         text: "cohere2",
-        tied: Tied::Inner,
+        tied: Tied::OuterOrInner,
         tower: SIGLIP,
         projector: projector::aya,
         ..LLAVA
@@ -109,7 +109,7 @@ const KIN: &[Kin] = &[
         model_type: "cohere2_vision",
         classes: &["Cohere2VisionForConditionalGeneration"],
         text: "cohere2",
-        tied: Tied::Inner,
+        tied: Tied::OuterOrInner,
         tower: SIGLIP,
         projector: projector::cohere,
         prefixes: NEW,
@@ -119,7 +119,7 @@ const KIN: &[Kin] = &[
         model_type: "lfm2_vl",
         classes: &["Lfm2VlForConditionalGeneration"],
         text: "lfm2",
-        tied: Tied::Inner,
+        tied: Tied::OuterOrInner,
         tower: "siglip2_vision_model",
         projector: projector::lfm2,
         prefixes: NEW,
@@ -129,7 +129,7 @@ const KIN: &[Kin] = &[
         model_type: "lighton_ocr",
         classes: &["LightOnOcrForConditionalGeneration"],
         text: "qwen3",
-        tied: Tied::Inner,
+        tied: Tied::OuterOrInner,
         tower: "pixtral",
         towers: &["vision_encoder."],
         projector: projector::light_on_ocr,
@@ -161,7 +161,7 @@ const KIN: &[Kin] = &[
         model_type: "mistral3",
         classes: &["Mistral3ForConditionalGeneration"],
         text: "mistral",
-        tied: Tied::Inner,
+        tied: Tied::OuterOrInner,
         tower: "pixtral",
         projector: projector::mistral,
         ..LLAVA
@@ -170,7 +170,7 @@ const KIN: &[Kin] = &[
         model_type: "paligemma",
         classes: &["PaliGemmaForConditionalGeneration"],
         text: "gemma",
-        tied: Tied::Inner,
+        tied: Tied::OuterOrInner,
         tower: SIGLIP,
         projector: projector::pali_gemma,
         ..LLAVA
@@ -193,14 +193,14 @@ const KIN: &[Kin] = &[
     Kin {
         model_type: "video_llava",
         classes: &["VideoLlavaForConditionalGeneration"],
-        tied: Tied::Inner,
+        tied: Tied::OuterOrInner,
         towers: &["video_tower.", "image_tower."],
         ..LLAVA
     },
     Kin {
         model_type: "vipllava",
         classes: &["VipLlavaForConditionalGeneration"],
-        tied: Tied::Inner,
+        tied: Tied::OuterOrInner,
         projector: projector::vip_llava,
         ..LLAVA
     },

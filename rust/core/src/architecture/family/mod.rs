@@ -77,6 +77,9 @@ mod hrm;
 mod hunyuan_moe;
 mod hunyuan_v4;
 mod ibert;
+mod idefics;
+mod idefics2;
+mod inkling;
 mod inkling2;
 mod inkling;
 mod internlm2;
@@ -97,6 +100,7 @@ mod minimax;
 mod minimax_m3;
 mod mistral_large4;
 mod mixtral;
+mod mllama;
 mod mobilebert;
 mod modernbert;
 mod moonshine;
@@ -135,6 +139,7 @@ mod step_vl;
 mod t5;
 mod t5gemma;
 mod trocr;
+mod vbert;
 mod video_llama;
 mod vit;
 mod voxtral_realtime;
@@ -228,6 +233,8 @@ pub static FAMILIES: &[Family] = &[
     hunyuan_moe::FAMILY,
     hunyuan_v4::FAMILY,
     ibert::FAMILY,
+    idefics2::FAMILY,
+    idefics::FAMILY,
     inkling2::FAMILY,
     inkling::FAMILY,
     internlm2::FAMILY,
@@ -248,6 +255,7 @@ pub static FAMILIES: &[Family] = &[
     minimax_m3::FAMILY,
     mistral_large4::FAMILY,
     mixtral::FAMILY,
+    mllama::FAMILY,
     mobilebert::FAMILY,
     modernbert::FAMILY,
     moonshine::FAMILY,
@@ -286,6 +294,7 @@ pub static FAMILIES: &[Family] = &[
     t5::FAMILY,
     t5gemma::FAMILY,
     trocr::FAMILY,
+    vbert::FAMILY,
     video_llama::FAMILY,
     vit::FAMILY,
     voxtral_realtime::FAMILY,

@@ -8,6 +8,7 @@ pub mod dinov2;
 pub mod donut;
 pub mod glm;
 pub mod idefics;
+pub mod llama;
 pub mod pixtral;
 pub mod qwen;
 pub mod sam;
