@@ -141,7 +141,7 @@ impl Model {
         if fields.flag_or("use_weighted_layer_sum", false)? {
             b.tensor(
                 "layer_weights",
-                Role::Other,
+                Role::Head,
                 &[self.sizes.encoder.layers + 1],
             );
         }

@@ -77,7 +77,8 @@ pub(super) const RULES: &[Rule] = rules! {
     Projector: "view_separator glb_gn sub_gn image_pos_embed visual_temporal_embed";
     Projector: "cross_modal_*_transform text_model.head text_model.transformation ^projection.attn";
     Projector: "^projection.kv_proj ^projection.ln_* ^projection.query ^projection.proj";
-    Projector: "thinker_to_talker_proj hidden_projection ^mm";
+    Projector: "thinker_to_talker_proj hidden_projection encoder_decoder_proj mlp_ar ^mm";
+    Projector: "resampler_model perception.proj perception.modality_adapter";
     // The robot state and actions of pi0.
     Projector: "action_in_proj state_proj action_time_mlp_*";
 
@@ -87,7 +88,7 @@ pub(super) const RULES: &[Rule] = rules! {
     Vision: "visual_encoder vision vison vit vit_* vpm siglip* sam_model img_processor";
     Vision: "image_encoder image_tower image_model image_vit img_encoder high_res_vision*";
     Vision: "face_encoder motion_encoder gen_vision_model vqmodel first_stage_model ^vae ^v";
-    Vision: "image_codebook";
+    Vision: "image_codebook vision_embedder encoder.neck decoder_pred";
     // The vision tower of DeepSeek-OCR 2 is a small Qwen2.
     Vision: "model.qwen2_model";
     // Segment Anything, and transformers' names for vision models without a language part.
@@ -108,7 +109,8 @@ pub(super) const RULES: &[Rule] = rules! {
     Audio: "speech_decoder_*net prenet.layers prenet.final_layer duration_predictor";
     Audio: "acoustic_tokenizer* semantic_tokenizer* conditioning_encoder pretransform ^project_q";
     Audio: "^project_hid ctc_proj quantizer.codevectors quantizer.weight_proj";
-    Audio: "speech_scaling_factor speech_bias_factor";
+    Audio: "speech_scaling_factor speech_bias_factor latent_scaling_factor latent_bias_factor";
+    Audio: "perception.encoder perception.preprocessor ctc_timestamp";
 
     // ======== Norms and the residual stream ========
     Norm: "norm* *_norm* layernorm* *_layernorm* *layrnorm groupnorm* *batchnorm* rmsnorm*";
@@ -141,7 +143,7 @@ pub(super) const RULES: &[Rule] = rules! {
     // ======== Recurrent mixers ========
     State: "mamba mamba_decoder linear_attn linear_attention a_log dt_bias *_conv1d";
     State: "*_convolution.conv1d *_sconv x_proj ssm_* mlstm_layer slstm_layer mega_layer dec_rnn";
-    State: "blocks.#.filter blocks.#.projections out_filter_dense";
+    State: "blocks.#.filter blocks.#.projections out_filter_dense ple.conv1d";
     // KDA of Kimi Linear.
     State: "self_attn.forget_gate self_attn.f_a_proj self_attn.f_b_proj self_attn.g_a_proj";
     State: "self_attn.g_b_proj self_attn.b_proj self_attn.conv1d";
@@ -169,6 +171,9 @@ pub(super) const RULES: &[Rule] = rules! {
     Attention: "*attentions.#.query *attentions.#.key *attentions.#.value motion_modules.#.proj_*";
     Attention: "transformer_in.proj_* *attentions.#.time_mixer *_blocks.#.#.proj_in";
     Attention: "*_blocks.#.#.proj_out";
+    // The layers of NeMo's decoders have numbered parts.
+    Attention: "*_sub_layer.query_net *_sub_layer.key_net *_sub_layer.value_net";
+    Attention: "*_sub_layer.out_projection";
     // The cross-attention that Evolla adds for protein structure.
     Attention: "layers.#.adapter";
 
@@ -186,14 +191,16 @@ pub(super) const RULES: &[Rule] = rules! {
     Head: "action_out_proj ^decoder.weight ^decoder.bias ^linear ^out_proj ^proj_out* *final_layer";
     Head: "final_linear ^*_proj_out *conv_out project_from_hidden mlm_layer postprocess_conv";
     Head: "^out_layer ^spec_out clf diffusion_model.out ^out.# transformer.ff_out";
-    Head: "decoder.project_out joint";
+    Head: "decoder.project_out joint log_softmax answer_class ^decoder.#.weight$";
+    Head: "^decoder.#.bias$ ^tdnn ^objective ^feature_extractor.weight$";
+    Head: "^feature_extractor.bias$ ^layer_weights";
 
     // ======== Dense feed-forward ========
     Mlp: "*mlp* *ffn* feed_forward* feedforward ff ff_i ff_t ff_proj ff_out densereludense";
     Mlp: "*intermediate*.dense *_inter.dense *output*.dense fc1 fc2 linear1 linear2 gate_proj";
     Mlp: "up_proj down_proj laurel self_conditioning encoder.conv layers.#.linear bottleneck";
     Mlp: "pos_ff chars_to_molecules projection.conv output_activation pre_*_act output.conv1d";
-    Mlp: "intermediate.conv1d blk.#.channel_mix*";
+    Mlp: "intermediate.conv1d blk.#.channel_mix* *_sub_layer.dense_*";
     // Convolutional feed-forward of U-Nets and control networks.
     Mlp: "*resnets* *_res_block res_blocks *conv_in *downsamplers *upsamplers temp_convs";
     Mlp: "controlnet_*_block* controlnet_blocks zero_convs *_to_base* *_to_ctrl control_blocks";
@@ -209,7 +216,7 @@ pub(super) const RULES: &[Rule] = rules! {
     Embedding: "global_proj cross_attention_proj encoder_hid*_proj encoder_proj ^text_proj";
     Embedding: "text_conv_layer distilled_guidance_layer patch_long patch_mid patch_short";
     Embedding: "image_latents_proj_in continuous_inputs_projection preprocess_conv";
-    Embedding: "project_to_hidden clip_*_mapper silence_latent";
+    Embedding: "project_to_hidden clip_*_mapper silence_latent ple";
 
     // ======== What is left of the above in less telling names ========
     Attention: "q_proj k_proj v_proj o_proj to_q to_k to_v to_out kv_mapper";
@@ -249,6 +256,9 @@ pub(super) const CONTEXTS: &[Context] = contexts! {
     // Whisper, Moonshine and the towers made of them: convolutions, then attention layers.
     Audio: when "conv1 conv2 layers.#.self_attn";
     Audio: when "conv1 conv2 blocks.#.attn";
+    // Moonshine Streaming, whose first convolutions lie in an embedder, and what joins it to its decoder.
+    Audio: when "embedder.conv1 embedder.conv2 layers.#.self_attn";
+    Projector: when "encoder.embedder.conv1 decoder.proj" claims "decoder.proj";
     // Speech2Text and M-CTC.
     Audio: when "conv.conv_layers.# layers.#";
     // Conformers: Parakeet, the NeMo names of the same, Granite Speech.
@@ -278,14 +288,20 @@ pub(super) const CONTEXTS: &[Context] = contexts! {
         unless "embeddings.word_embeddings embeddings.text_embeddings";
     Vision: when "embeddings.patch_projection";
     Vision: when "patch_embed.proj blocks.#.attn.qkv";
+    // Pixtral's, alone.
+    Vision: when "patch_conv transformer.layers.#";
     // Convolutional networks.
     Vision: when "^conv1 ^bn1 ^layer1.#";
     Vision: when "^stem.# ^stages.#.blocks";
     Vision: when "encoder.stages.#";
+    Vision: when "stages.#.layers.#.pointwise_conv1";
     Vision: when "encoder.patch_embeddings.#";
     Vision: when "backbone.conv_encoder";
     // The video autoencoder of Wan.
     Vision: when "encoder.downsamples decoder.upsamples";
+    // Granite 4 calls the network of its layers a shared one even where there are no experts beside it.
+    Mlp: when "layers.#.shared_mlp" unless "layers.#.block_sparse_moe layers.#.experts layers.#.moe"
+        claims "layers.*.shared_mlp";
     // Flash-attention BERTs (Jina v3) call attention `mixer`, as Mamba does.
     Attention: when "mixer.wqkv" unless "mixer.in_proj" claims "mixer";
     // The lightning attention of MiniMax-01: its softmax layers have `q_proj` and `o_proj`.
