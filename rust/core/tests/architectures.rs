@@ -1,9 +1,8 @@
 //! Architectures of the built-in models: published counts, roles, properties, and configs that were damaged.
 
 use pondera::architecture::family::FAMILIES;
-use pondera::architecture::template::Template;
 use pondera::architecture::{Architecture, WhatIf};
-use pondera::checkpoint::{Role, classify};
+use pondera::checkpoint::{Role, assign};
 use pondera::dtype::Dtype;
 use pondera::model::builtin::{ALL, BuiltIn};
 use proptest::prelude::*;
@@ -41,6 +40,18 @@ fn within_rounding(exact: u64, stated: u64) -> bool {
     exact.abs_diff(stated) <= unit
 }
 
+/// Models whose publishers state another number than their files hold, and what explains it.
+const STATED_OTHERWISE: &[(&str, &str)] = &[
+    (
+        "glm-4.5",
+        "355B; the files hold 358,337,791,296 with the prediction layer, 352.8B without",
+    ),
+    (
+        "kimi-linear-48b-a3b",
+        "48B; the published header holds 49,122,681,728",
+    ),
+];
+
 #[test]
 fn built_in_models_have_the_parameters_that_were_published() {
     let mut checked = 0;
@@ -51,7 +62,8 @@ fn built_in_models_have_the_parameters_that_were_published() {
         let without = architecture
             .sum(|template| template.role != Role::Mtp)
             .parameters;
-        if let Some(stated) = model.published.total {
+        let explained = STATED_OTHERWISE.iter().any(|(name, _)| *name == model.name);
+        if let Some(stated) = model.published.total.filter(|_| !explained) {
             assert!(
                 within_rounding(whole, stated) || within_rounding(without, stated),
                 "{}: {without} or {whole}, published {stated}",
@@ -91,17 +103,6 @@ fn facts_of_well_known_models() {
     }
 }
 
-/// One name of a template.
-fn example(template: &Template) -> String {
-    let mut first = None;
-    template.names(|name, _| {
-        if first.is_none() {
-            first = Some(name.to_owned());
-        }
-    });
-    first.unwrap_or_default()
-}
-
 #[test]
 fn no_name_is_derived_twice_and_sums_are_sums_over_the_list() {
     for model in ALL.iter() {
@@ -135,11 +136,15 @@ fn no_name_is_derived_twice_and_sums_are_sums_over_the_list() {
 fn roles_are_those_that_a_scan_would_find() {
     let mut differing: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for model in ALL.iter() {
-        for template in &derive(model).templates {
-            let name = example(template);
-            let scanned = classify(&name);
-            // What a layer's marker or a component's folder tells, one name alone cannot.
+        let templates = derive(model).templates;
+        let patterns: Vec<&str> = templates
+            .iter()
+            .map(|template| template.pattern.as_str())
+            .collect();
+        for (template, scanned) in templates.iter().zip(assign(&patterns, "")) {
+            // That a layer predicts further tokens is told by its number, which a pattern does not have.
             if scanned != template.role && template.role != Role::Mtp {
+                let name = format!("{}: {}", model.name, template.pattern);
                 differing
                     .entry(format!("{scanned:?} for {:?}", template.role))
                     .or_default()
@@ -197,6 +202,15 @@ fn one_more_layer_adds_the_tensors_of_one_layer() {
             .templates
             .iter()
             .any(|template| template.role == Role::Mtp);
+        assert!(
+            after.architecture.layers.len() > before.layers.len(),
+            "{}",
+            model.name
+        );
+        if old == new {
+            // Layers that share their weights in groups (ALBERT) need no more for one more.
+            continue;
+        }
         if !moved {
             assert!(
                 old.is_subset(&new),

@@ -93,12 +93,19 @@ fn present<'c>(config: &'c Value, read: &FieldRead) -> Option<(String, &'c Value
     Some((field, value))
 }
 
-/// The first of some small changes of a field that gives a model.
+/// The first of some small changes of a field that gives a model and makes a difference; if none makes one, the first that
+/// gives a model. (One more may make none where a width is rounded up.)
 fn step(config: &Value, field: &str, value: &Value, assume: Option<&str>) -> Option<Change> {
-    steps(value).into_iter().find_map(|other| {
-        let what_if = WhatIf::derive(config, &[(field.to_owned(), other)], assume).ok()?;
-        what_if.changes.into_iter().next()
-    })
+    let changes: Vec<Change> = steps(value)
+        .into_iter()
+        .filter_map(|other| {
+            let what_if = WhatIf::derive(config, &[(field.to_owned(), other)], assume).ok()?;
+            what_if.changes.into_iter().next()
+        })
+        .collect();
+    [Class::Structural, Class::Runtime, Class::Inert]
+        .into_iter()
+        .find_map(|class| changes.iter().find(|change| change.class == class).cloned())
 }
 
 /// Small changes of a value, upward first.

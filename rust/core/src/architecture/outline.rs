@@ -70,7 +70,7 @@ impl Layer {
 impl Architecture {
     /// The layers of a stack in one line: `5 x sliding(1024), 1 x full; 62 layers`.
     ///
-    /// A pattern that repeats is given once; one that does not, as its runs.
+    /// A pattern that repeats is given once; one that does not, as its runs; too many runs, as the sums by kind.
     #[must_use]
     pub fn pattern(&self, stack: Stack) -> String {
         let layers: Vec<&Layer> = self
@@ -103,18 +103,30 @@ impl Architecture {
                 _ => runs.push((1, word)),
             }
         }
-        let more = runs.len().saturating_sub(SHOWN);
-        let mut shown: Vec<String> = runs
+        let irregular = runs.len() > SHOWN;
+        if irregular {
+            // Too many runs to read: how many layers of each kind there are says more.
+            let mut kinds: Vec<(usize, &str)> = Vec::new();
+            for (length, word) in runs.drain(..) {
+                match kinds.iter_mut().find(|(_, known)| *known == word) {
+                    Some((sum, _)) => *sum += length,
+                    None => kinds.push((length, word)),
+                }
+            }
+            runs = kinds;
+        }
+        let shown: Vec<String> = runs
             .iter()
-            .take(SHOWN)
             .map(|(length, word)| format!("{length} x {word}"))
             .collect();
-        if more > 0 {
-            shown.push(format!("{more} more runs"));
-        }
         if period == 1 {
             return format!("{count} x {}", runs[0].1);
         }
-        format!("{}; {count} layers", shown.join(", "))
+        let order = if irregular {
+            " in an order of their own"
+        } else {
+            ""
+        };
+        format!("{}{order}; {count} layers", shown.join(", "))
     }
 }

@@ -34,7 +34,7 @@ pub use header::{Header, HeaderReader, Metadata};
 pub use name::{NameHasher, Pattern};
 pub use problem::{Code, Problem, Problems, Severity};
 pub use report::{Detail, SCHEMA};
-pub use role::{Role, classify, is_buffer};
+pub use role::{Role, assign, classify, is_buffer};
 pub use scan::{ScanError, Tree, scan, scan_tree};
 pub use shard::{FileId, HEADER_LIMIT, Shard, ShardReader};
 pub use tally::Tally;

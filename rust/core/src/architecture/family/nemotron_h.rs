@@ -241,17 +241,8 @@ impl Blocks {
 }
 
 fn attention(fields: &Fields<'_>, hidden: u64) -> Result<Attention<'static>> {
-    let attention = Attention::read(fields, hidden)?;
     // The class has a default of its own, whatever the width.
-    let head_dim = match fields.opt_size("head_dim|attention_head_dim")? {
-        Some(head_dim) => head_dim,
-        None => fields.size_or("head_dim", 128)?,
-    };
-    Ok(Attention {
-        head_dim,
-        value_dim: head_dim,
-        ..attention
-    })
+    Attention::read_with_head_dim(fields, hidden, Some(128))
 }
 
 fn mixer(fields: &Fields<'_>, hidden: u64) -> Result<Mamba2> {
