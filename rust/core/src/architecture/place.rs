@@ -65,6 +65,21 @@ pub fn saved_by(fields: &Fields<'_>) -> Result<Option<u64>> {
     Ok(version.and_then(|version| version.split('.').next()?.parse().ok()))
 }
 
+/// Whether the config says that a version of transformers before `major.minor` wrote it. Where it names no version, it
+/// is from before they were written down (4.0 or so), or was written by hand, and counts as older.
+///
+/// # Errors
+/// If the field is not a text.
+pub fn saved_before(fields: &Fields<'_>, major: u64, minor: u64) -> Result<bool> {
+    let version = fields.outermost().opt_text("transformers_version")?;
+    let mut parts = version
+        .unwrap_or_default()
+        .split('.')
+        .map_while(|part| part.parse::<u64>().ok());
+    let written = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    Ok(written < (major, minor))
+}
+
 impl Top {
     /// What the named class puts on top; a language model's head if no class is named.
     ///

@@ -142,6 +142,7 @@ mod vbert;
 mod video_llama;
 mod vit;
 mod voxtral_realtime;
+mod wav2vec2;
 mod whisper;
 mod xlm;
 mod xlnet;
@@ -297,6 +298,7 @@ pub static FAMILIES: &[Family] = &[
     video_llama::FAMILY,
     vit::FAMILY,
     voxtral_realtime::FAMILY,
+    wav2vec2::FAMILY,
     whisper::FAMILY,
     xlm::FAMILY,
     xlnet::FAMILY,
