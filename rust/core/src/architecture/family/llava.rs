@@ -129,7 +129,7 @@ const KIN: &[Kin] = &[
         model_type: "lighton_ocr",
         classes: &["LightOnOcrForConditionalGeneration"],
         text: "qwen3",
-        tied: Tied::OuterOrInner,
+        tied: Tied::Outer(true),
         tower: "pixtral",
         towers: &["vision_encoder."],
         projector: projector::light_on_ocr,

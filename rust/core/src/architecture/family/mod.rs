@@ -82,12 +82,15 @@ mod idefics2;
 mod inkling;
 mod inkling2;
 mod internlm2;
+mod internvl;
 mod jamba;
 mod jetmoe;
 mod kimi_linear;
+mod kimi_vl;
 mod laguna;
 mod lfm;
-mod lighton_ocr;
+mod llama;
+mod llama4;
 mod llama;
 mod llama4;
 mod llava;
@@ -115,6 +118,7 @@ mod olmo;
 mod olmo_hybrid;
 mod olmo_moe;
 mod opt;
+mod ovis;
 mod paddleocr_vl;
 mod persimmon;
 mod phi;
@@ -238,12 +242,13 @@ pub static FAMILIES: &[Family] = &[
     inkling2::FAMILY,
     inkling::FAMILY,
     internlm2::FAMILY,
+    internvl::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,
     kimi_linear::FAMILY,
+    kimi_vl::FAMILY,
     laguna::FAMILY,
     lfm::FAMILY,
-    lighton_ocr::FAMILY,
     llama4::FAMILY,
     llama::FAMILY,
     llava::FAMILY,
@@ -271,6 +276,7 @@ pub static FAMILIES: &[Family] = &[
     olmo_hybrid::FAMILY,
     olmo_moe::FAMILY,
     opt::FAMILY,
+    ovis::FAMILY,
     paddleocr_vl::FAMILY,
     persimmon::FAMILY,
     phi::FAMILY,

@@ -9,6 +9,8 @@ pub mod donut;
 pub mod glm;
 pub mod idefics;
 pub mod llama;
+pub mod intern;
+pub mod moon;
 pub mod pixtral;
 pub mod qwen;
 pub mod sam;
