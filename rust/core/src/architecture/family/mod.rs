@@ -128,6 +128,8 @@ mod qwen;
 mod qwen4;
 mod qwen_moe;
 mod qwen_next;
+mod qwen_omni;
+mod qwen_omni_talker;
 mod qwen_tower;
 mod qwen_vl;
 mod recurrent_gemma;
@@ -286,6 +288,7 @@ pub static FAMILIES: &[Family] = &[
     qwen::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
+    qwen_omni::FAMILY,
     qwen_tower::FAMILY,
     qwen_vl::FAMILY,
     recurrent_gemma::FAMILY,
