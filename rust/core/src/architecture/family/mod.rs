@@ -91,8 +91,6 @@ mod laguna;
 mod lfm;
 mod llama;
 mod llama4;
-mod llama;
-mod llama4;
 mod llava;
 mod longcat;
 mod luke;
