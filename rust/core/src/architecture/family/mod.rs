@@ -25,6 +25,7 @@ mod bert;
 mod bert_kin;
 mod bitnet;
 mod blip;
+mod blip2;
 mod bloom;
 mod canary;
 mod canine;
@@ -56,10 +57,12 @@ mod flint;
 mod fnet;
 mod fsmt;
 mod funnel;
+mod fuyu;
 mod gemma;
 mod gemma3n;
 mod gemma4;
 mod gemma4_multimodal;
+mod git;
 mod glm;
 mod glm5_next;
 mod glm_moe;
@@ -87,6 +90,7 @@ mod jamba;
 mod jetmoe;
 mod kimi_linear;
 mod kimi_vl;
+mod kosmos;
 mod laguna;
 mod lfm;
 mod llama;
@@ -184,6 +188,7 @@ pub static FAMILIES: &[Family] = &[
     bart::FAMILY,
     bert::FAMILY,
     bitnet::FAMILY,
+    blip2::FAMILY,
     blip::FAMILY,
     bloom::FAMILY,
     canary::FAMILY,
@@ -216,10 +221,12 @@ pub static FAMILIES: &[Family] = &[
     fnet::FAMILY,
     fsmt::FAMILY,
     funnel::FAMILY,
+    fuyu::FAMILY,
     gemma3n::FAMILY,
     gemma4::FAMILY,
     gemma4_multimodal::FAMILY,
     gemma::FAMILY,
+    git::FAMILY,
     glm5_next::FAMILY,
     glm::FAMILY,
     glm_moe::FAMILY,
@@ -247,6 +254,7 @@ pub static FAMILIES: &[Family] = &[
     jetmoe::FAMILY,
     kimi_linear::FAMILY,
     kimi_vl::FAMILY,
+    kosmos::FAMILY,
     laguna::FAMILY,
     lfm::FAMILY,
     llama4::FAMILY,
