@@ -30,6 +30,9 @@ const TASKS: &[&str] = &[
     "Model",
 ];
 
+/// What the names of the classes end in that write text, and so have a head for it.
+const WRITERS: &[&str] = &["ForCausalLM", "ForConditionalGeneration", "LMHeadModel"];
+
 /// Where a text model lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place<'p> {
@@ -101,10 +104,18 @@ impl Top {
                 Self::TokenClassifier
             } else if class.ends_with("ForQuestionAnswering") {
                 Self::QuestionAnswering
-            } else if class.ends_with("Model") && !class.ends_with("LMHeadModel") {
+            } else if WRITERS.iter().any(|end| class.ends_with(end)) {
+                Self::LanguageModel
+            } else if class.ends_with("Model") {
                 Self::None
             } else {
-                Self::LanguageModel
+                return Err(fields.error(
+                    "architectures",
+                    format!(
+                        "what the class {class:?} puts on top of the model is not known, so nothing was derived; \
+                         if it is a language model, state a class that ends in ForCausalLM"
+                    ),
+                ));
             },
         )
     }
