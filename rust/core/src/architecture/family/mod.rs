@@ -14,6 +14,7 @@ mod albert;
 mod apertus;
 mod arctic;
 mod aria;
+mod ast;
 mod audio_language;
 mod axk2;
 mod baichuan;
@@ -31,6 +32,7 @@ mod canary;
 mod canine;
 mod chatglm;
 mod chinese_clip;
+mod clap;
 mod clip;
 mod cohere;
 mod cohere_moe;
@@ -148,6 +150,7 @@ mod t5gemma;
 mod trocr;
 mod vbert;
 mod video_llama;
+mod vision_encoder;
 mod vit;
 mod voxtral_realtime;
 mod wav2vec2;
@@ -179,6 +182,7 @@ pub static FAMILIES: &[Family] = &[
     apertus::FAMILY,
     arctic::FAMILY,
     aria::FAMILY,
+    ast::FAMILY,
     audio_language::FAMILY,
     axk2::FAMILY,
     baichuan::FAMILY,
@@ -195,6 +199,7 @@ pub static FAMILIES: &[Family] = &[
     canine::FAMILY,
     chatglm::FAMILY,
     chinese_clip::FAMILY,
+    clap::FAMILY,
     clip::FAMILY,
     cohere::FAMILY,
     cohere_moe::FAMILY,
@@ -311,6 +316,7 @@ pub static FAMILIES: &[Family] = &[
     trocr::FAMILY,
     vbert::FAMILY,
     video_llama::FAMILY,
+    vision_encoder::FAMILY,
     vit::FAMILY,
     voxtral_realtime::FAMILY,
     wav2vec2::FAMILY,
