@@ -19,3 +19,4 @@ pub mod parallel;
 pub mod quantization;
 mod regular_file;
 pub mod table;
+mod wording;
