@@ -15,6 +15,7 @@ pub mod explain;
 mod json_file;
 mod members;
 pub mod model;
+mod os_path;
 pub mod parallel;
 pub mod quantization;
 mod regular_file;

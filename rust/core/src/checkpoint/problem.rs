@@ -110,6 +110,7 @@ pub struct Problem {
     /// What kind it is; the severity follows from it.
     pub code: Code,
     /// The file or folder it was found in.
+    #[serde(with = "crate::os_path")]
     pub path: Arc<PathBuf>,
     /// The tensor it concerns, if it concerns one.
     pub tensor: Option<String>,

@@ -85,6 +85,7 @@ impl std::error::Error for ScanError {}
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tree {
     /// The folder.
+    #[serde(with = "crate::os_path")]
     pub path: PathBuf,
     /// Checkpoints in path order.
     pub checkpoints: Vec<Arc<Checkpoint>>,
