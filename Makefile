@@ -52,9 +52,11 @@ fuzz:
 	cd rust/fuzz && cargo +nightly fuzz run header -- -max_total_time=60
 	cd rust/fuzz && cargo +nightly fuzz run index -- -max_total_time=60
 	cd rust/fuzz && cargo +nightly fuzz run config -- -max_total_time=60
+	cd rust/fuzz && cargo +nightly fuzz run name -- -max_total_time=60
 
 clean:
-	rm -rf $(VENV) target dist
+	rm -rf $(VENV) target dist rust/fuzz/target
+	rm -f python/pondera/_native*.so
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -17,16 +17,16 @@ def lengths() -> Iterator[Case]:
     yield raw_case("seven bytes", bytes(7), too_short, says="7 bytes")
     yield raw_case("header of length zero", bytes(8), "header-not-json", says="byte 0")
     yield raw_case(
-        "length of 2 to the 63", (1 << 63).to_bytes(8, "little"), too_large, says="9223372036854775808"
+        "length of 2 to the 63", (1 << 63).to_bytes(8, "little"), too_large, says="9,223,372,036,854,775,808"
     )
-    yield raw_case("greatest length", b"\xff" * 8, too_large, says="18446744073709551615")
+    yield raw_case("greatest length", b"\xff" * 8, too_large, says="18,446,744,073,709,551,615")
     yield raw_case(
-        "big-endian length", (60).to_bytes(8, "big") + bytes(60), too_large, says="4323455642275676160"
+        "big-endian length", (60).to_bytes(8, "big") + bytes(60), too_large, says="4,323,455,642,275,676,160"
     )
     yield raw_case(
-        "just over the limit", (HEADER_LIMIT + 1).to_bytes(8, "little"), too_large, says="100000001"
+        "just over the limit", (HEADER_LIMIT + 1).to_bytes(8, "little"), too_large, says="100,000,001"
     )
-    yield raw_case("limit, but no header", HEADER_LIMIT.to_bytes(8, "little"), cut, says="100000000")
+    yield raw_case("limit, but no header", HEADER_LIMIT.to_bytes(8, "little"), cut, says="100,000,000")
     yield file_case("length one too many", "{}", cut, length=3, says="3 bytes")
     yield file_case("length one too few", "{} ", "header-not-json", length=1, says="byte 1")
     yield raw_case("a pickle", b"\x80\x02}q\x00(X\x01\x00\x00\x00aq\x01K\x01u.", too_large, says=MODEL)

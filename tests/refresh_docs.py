@@ -70,9 +70,16 @@ def exactness() -> str | None:
     return "\n".join(lines).rstrip()
 
 
+def roles() -> str:
+    """The table of roles, as the extension has it."""
+    rows = [f"| `{role}` | {meaning} |" for role, meaning in _native.role_meanings()]
+    return "\n".join(["| role | what has it |", "|---|---|", *rows])
+
+
 TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
     "models.md": {"families": families, "built-in": built_in, "exactness": exactness},
     "problems.md": {"codes": codes},
+    "scan.md": {"roles": roles},
 }
 """For each page its generated tables by name."""
 

@@ -96,7 +96,7 @@ def test_a_model_with_others_below_is_shown_among_them(run, tmp_path, write, two
     two_models(tmp_path)
     write(tmp_path / "model.safetensors", {"model.norm.weight": ("F32", [1])})
     _, out, _ = run("scan", tmp_path)
-    assert [line.split()[0] for line in out.splitlines()[4:7]] == [".", "a", "b/deep"]
+    assert [line.split()[0] for line in out.splitlines()[4:7]] == [tmp_path.name, "a", "b/deep"]
 
 
 def test_shared_files_count_once_on_disk(run, tmp_path, write):
@@ -132,7 +132,7 @@ def test_an_error_in_a_model_is_shown_and_makes_the_code_1(run, broken):
     assert line.endswith("[shard-missing]")
     code, out, err = run("scan", broken, "--csv")
     assert code == 1
-    assert "norm,1,8,32" in out
+    assert ",broken,safetensors,model,,1,1,8,32," in out
     assert err == "pondera: 1 error found, which CSV does not show; see them without --csv\n"
     code, out, _ = run("scan", broken, "--json")
     assert (code, json.loads(out)["checkpoints"][0]["problems"][0]["code"]) == (1, "shard-missing")
@@ -250,3 +250,49 @@ def test_names_cannot_steer_the_terminal(run, tmp_path, write):
     _, out, _ = run("scan", tmp_path, "--by", "tensor")
     assert "a\\x1b[31m\\n\\u202eb" in out
     assert "\x1b" not in out
+
+
+def test_overlapping_paths_count_once(run, tmp_path, two_models):
+    two_models(tmp_path)
+    once = json.loads(run("scan", tmp_path, "--json")[1])["totals"]
+    (tmp_path / "link").symlink_to(tmp_path / "b")
+    for more in ([tmp_path], [tmp_path / "a"], [tmp_path / "link"], [tmp_path / "a" / "model.safetensors"]):
+        code, out, err = run("scan", tmp_path, *more, "--json")
+        assert (code, json.loads(out)["totals"]) == (0, once)
+        repeated = "2 checkpoints" if more == [tmp_path] else "1 checkpoint"
+        assert err == f"pondera: {repeated} found by more than one path; each is counted once\n"
+
+
+def test_a_file_under_two_paths_counts_once_on_disk(run, tmp_path, write):
+    first = write(tmp_path / "a" / "model.safetensors", {"model.norm.weight": ("F32", [4])})
+    (tmp_path / "b").mkdir()
+    os.link(first, tmp_path / "b" / "model.safetensors")
+    totals = json.loads(run("scan", tmp_path / "a", tmp_path / "b", "--json")[1])["totals"]
+    size = first.stat().st_size
+    assert (totals["checkpoints"], totals["file_bytes"], totals["disk_bytes"]) == (2, 2 * size, size)
+
+
+def test_json_names_the_paths_that_gave_nothing(run, tmp_path, tiny):
+    code, out, err = run("scan", tmp_path / "nowhere", tiny, "--json")
+    (problem,) = json.loads(out)["problems"]
+    assert code == 1
+    assert problem == {
+        "code": "path-not-scanned",
+        "severity": "error",
+        "path": str(tmp_path / "nowhere"),
+        "tensor": None,
+        "message": "no such file or folder",
+    }
+    assert err == f"pondera: error: {tmp_path}/nowhere: no such file or folder\n"
+
+
+def test_codes_stay_whole_in_a_narrow_table(run, broken, tiny, monkeypatch):
+    monkeypatch.setattr("pondera._text.PIPED_WIDTH", 40)
+    _, out, _ = run("scan", broken.parent)
+    assert any(line.endswith("✗ shard-missing") for line in out.splitlines())
+
+
+def test_a_file_given_by_its_name_alone_is_titled_once(run, tiny, monkeypatch):
+    monkeypatch.chdir(tiny)
+    _, out, _ = run("scan", "model.safetensors")
+    assert out.splitlines()[0] == "model.safetensors"

@@ -56,7 +56,9 @@ def test_json_by_layer_and_by_tensor(run, tiny):
 
 
 def test_csv_of_one_model_and_of_several(run, tiny, tmp_path, two_models):
-    rows = list(csv.DictReader(io.StringIO(run("scan", tiny, "--csv")[1])))
+    (row,) = csv.DictReader(io.StringIO(run("scan", tiny, "--csv")[1]))
+    assert (row["name"], row["tensors"], row["parameters"]) == ("tiny", "11", "2640")
+    rows = list(csv.DictReader(io.StringIO(run("scan", tiny, "--csv", "--by", "role")[1])))
     assert rows[1] == {
         "path": str(tiny),
         "role": "attention",
@@ -90,3 +92,9 @@ def test_csv_by_layer_and_by_dtype(run, tiny):
     assert [(row["layer"], row["tensors"]) for row in rows] == [("outside", "3"), ("model.layers.0", "8")]
     rows = list(csv.DictReader(io.StringIO(run("scan", tiny, "--csv", "--by", "dtype")[1])))
     assert [(row["dtype"], row["bytes"]) for row in rows] == [("BF16", "5248"), ("F32", "64")]
+
+
+def test_csv_without_rows_has_its_titles(run, tmp_path, write):
+    write(tmp_path / "model.safetensors", {})
+    assert run("scan", tmp_path, "--csv", "--by", "role")[1] == "path,role,tensors,parameters,bytes\n"
+    assert run("scan", tmp_path, "--csv", "--by", "tensor")[1].startswith("path,name,role,")

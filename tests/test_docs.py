@@ -1,7 +1,11 @@
 """The generated parts of docs/ are those of this version."""
 
+import json
+import re
+
 import pytest
 
+import pondera
 import refresh_docs
 
 
@@ -21,3 +25,21 @@ def test_every_code_is_documented():
         assert row[1] in ("error", "warning", "info")
         # A meaning is one sentence or two; those of errors say what to do or what is counted.
         assert row[2].endswith(". |")
+
+
+def test_every_column_and_key_is_documented(tiny):
+    """Columns in their order, and every key that a scan can give."""
+    page = (refresh_docs.DOCS / "scan.md").read_text()
+    named = re.findall(r"^\| `([a-z_]+)` \|", page.partition("## The table of tensors")[2], re.MULTILINE)
+    tree = pondera.scan_tree(tiny)
+    columns = tree[0].table().columns
+    assert tuple(named[: len(columns)]) == columns
+    whole = json.loads(tree.to_json(layers=True))
+    keys = [*whole, *whole["checkpoints"][0]]
+    assert named[len(columns) :] == [
+        *keys[: keys.index("layers") + 1],
+        "table",
+        *keys[keys.index("layers") + 1 :],
+    ]
+    for total in whole["totals"]:
+        assert f"`{total}`" in page

@@ -190,7 +190,8 @@ def _place(checkpoint: Checkpoint, tree: Tree) -> str:
     path = PurePath(checkpoint.path)
     if checkpoint.name != path.name or not path.is_relative_to(tree.path):
         return checkpoint.name
-    return str(path.relative_to(tree.path))
+    place = path.relative_to(tree.path)
+    return str(place) if place.parts else checkpoint.name
 
 
 def _plain(value: object) -> str:

@@ -4,7 +4,7 @@
 #
 # which compares this file with the module that is installed. No allowlist is needed.
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, Final, final, overload
 
@@ -31,10 +31,14 @@ __all__ = [
     "WhatIf",
     "__version__",
     "built_in_models",
+    "disk_bytes",
+    "distinct",
     "explain_field",
     "explain_number",
     "model_types",
+    "no_checkpoint",
     "problem_codes",
+    "role_meanings",
     "role_names",
     "scan",
     "scan_tree",
@@ -77,10 +81,10 @@ def scan(path: str | PathLike[str], *, threads: int | None = None) -> Checkpoint
 
     Raises:
         FileNotFoundError: There is nothing at the path.
-        OSError: The path cannot be looked at.
+        OSError: The path cannot be looked at; `PermissionError` if that is not allowed.
         NoCheckpoint: There are no safetensors at or below the path, or the file is of another kind.
-        SeveralCheckpoints: The folder holds several checkpoints and is not one itself.
-        ValueError: `threads` is 0.
+        SeveralCheckpoints: The folder holds several checkpoints and is not one itself; `paths` names them.
+        ValueError: The path is empty, or `threads` is less than 1.
     """
 
 def scan_tree(
@@ -104,10 +108,22 @@ def scan_tree(
 
     Raises:
         FileNotFoundError: There is nothing at the path.
-        OSError: The path cannot be looked at.
+        OSError: The path cannot be looked at; `PermissionError` if that is not allowed.
         NoCheckpoint: The path is a file of another kind.
-        ValueError: `threads` is 0.
+        ValueError: The path is empty, or `threads` is less than 1.
     """
+
+def disk_bytes(trees: Sequence[Tree]) -> int:
+    """Bytes that the weight files of several trees take on disk together, each file counted once."""
+
+def distinct(trees: Sequence[Tree]) -> list[Tree]:
+    """Trees without the checkpoints that an earlier one of them has."""
+
+def no_checkpoint(tree: Tree) -> NoCheckpoint:
+    """The error that `scan` raises where `scan_tree` gives this empty tree."""
+
+def role_meanings() -> list[tuple[str, str]]:
+    """What has each role, in display order."""
 
 def role_names() -> list[str]:
     """Names of the roles, in display order."""
@@ -171,6 +187,8 @@ class ShardFile:
     @property
     def tensors(self) -> int:
         """How many tensors it holds."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
 
 @final
 class Checkpoint:
@@ -238,7 +256,11 @@ class Checkpoint:
         checkpoint's folder) and `offset` (of the data in its file, in bytes).
         """
     def to_json(self, *, layers: bool = False) -> str:
-        """The checkpoint as JSON text: an element of `checkpoints` of the schema `pondera.scan/1`."""
+        """The checkpoint as JSON text: an element of `checkpoints` of the schema `pondera.scan/1`.
+
+        Args:
+            layers: Whether to give sums by layer too, under `layers`; a large model has hundreds of layers.
+        """
     def to_dict(self) -> dict[str, Any]:
         """The checkpoint as a dict: an element of `checkpoints` of the schema `pondera.scan/1`."""
     def _repr_html_(self) -> str: ...
@@ -259,10 +281,23 @@ class Tree:
     def problems(self) -> tuple[Problem, ...]:
         """What was found outside all checkpoints; each checkpoint has its own list."""
     @property
+    def tensors(self) -> int:
+        """How many tensors all checkpoints have together."""
+    @property
+    def parameters(self) -> int:
+        """Logical parameters of all checkpoints together."""
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of tensor data of all checkpoints together, each counted in full."""
+    @property
     def disk_bytes(self) -> int:
         """Bytes that the weight files take on disk: a file that several checkpoints link to counts once."""
     def to_json(self, *, layers: bool = False) -> str:
-        """The whole scan as JSON text, schema `pondera.scan/1`."""
+        """The whole scan as JSON text, schema `pondera.scan/1`.
+
+        Args:
+            layers: Whether to give sums by layer too, under `layers`; a large model has hundreds of layers.
+        """
     def to_dict(self) -> dict[str, Any]:
         """The whole scan as a dict, schema `pondera.scan/1`."""
     def _repr_html_(self) -> str: ...
@@ -273,6 +308,7 @@ class Tree:
     def __getitem__(self, index: slice, /) -> tuple[Checkpoint, ...]: ...
     def __iter__(self) -> Iterator[Checkpoint]: ...
     def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
 
 @final
 class Table:

@@ -5,10 +5,10 @@ Whole numbers throughout: bytes are bytes. The JSON of one path is that of `Tree
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TextIO
 
-from pondera._native import SCAN_SCHEMA, Checkpoint, Tally, Tree
+from pondera._native import SCAN_SCHEMA, Checkpoint, Tally, Tree, disk_bytes
 
 By = Literal["role", "dtype", "layer", "tensor"]
 BY: tuple[By, ...] = ("role", "dtype", "layer", "tensor")
@@ -33,37 +33,73 @@ def shape_text(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
 
 
-def write_json(stream: TextIO, trees: Sequence[Tree], by: By | None) -> None:
-    """Write several scans as one JSON object: checkpoints one after another, totals summed."""
+def write_json(
+    stream: TextIO, trees: Sequence[Tree], by: By | None, failures: Mapping[str, str] = {}
+) -> None:
+    """Write several scans as one JSON object: checkpoints one after another, totals summed.
+
+    Args:
+        stream: Where to.
+        trees: The scans, no checkpoint in two of them.
+        by: What to sum by beside role and dtype, or `tensor` for the table of tensors.
+        failures: Paths that gave nothing, and why; each is a problem `path-not-scanned`.
+    """
     scans = [json.loads(tree.to_json(layers=by == "layer")) for tree in trees]
     checkpoints = [checkpoint for scan in scans for checkpoint in scan["checkpoints"]]
     if by == "tensor":
         for checkpoint, report in zip((one for tree in trees for one in tree), checkpoints, strict=True):
             report["table"] = list(tensors(checkpoint))
+    problems = [
+        {"code": "path-not-scanned", "severity": "error", "path": path, "tensor": None, "message": why}
+        for path, why in failures.items()
+    ]
+    totals = {name: sum(scan["totals"][name] for scan in scans) for name in scans[0]["totals"]}
     document = {
         "schema": SCAN_SCHEMA,
         "checkpoints": checkpoints,
-        "totals": {name: sum(scan["totals"][name] for scan in scans) for name in scans[0]["totals"]},
-        "problems": [problem for scan in scans for problem in scan["problems"]],
+        # A file that several checkpoints have counts once on disk, whatever paths they were found by.
+        "totals": totals | {"disk_bytes": disk_bytes(trees)},
+        "problems": problems + [problem for scan in scans for problem in scan["problems"]],
     }
     stream.write(json.dumps(document, separators=(",", ":")) + "\n")
 
 
 def write_csv(stream: TextIO, trees: Sequence[Tree], by: By | None) -> None:
-    """Write several scans as CSV: a row per checkpoint, or per role, dtype, layer or tensor of each."""
+    """Write several scans as CSV: a row per checkpoint, or per role, dtype, layer or tensor of each.
+
+    The line of titles is there even if there are no rows.
+    """
     checkpoints = [checkpoint for tree in trees for checkpoint in tree]
-    rows: Iterator[dict[str, Any]]
+    titles: Iterable[str]
+    rows: Iterable[dict[str, Any]]
     if by is None:
-        rows = map(_checkpoint_row, checkpoints)
+        titles, rows = CHECKPOINT_COLUMNS, map(_checkpoint_row, checkpoints)
     elif by == "tensor":
+        titles = ["path", *(checkpoints[0].table().columns if checkpoints else ())]
         rows = (row for checkpoint in checkpoints for row in _tensor_rows(checkpoint))
     else:
+        titles = ["path", by, "tensors", "parameters", "bytes"]
         rows = (row for checkpoint in checkpoints for row in _sum_rows(checkpoint, by))
-    writer = csv.writer(stream, lineterminator="\n")
-    for number, row in enumerate(rows):
-        if number == 0:
-            writer.writerow(row)
-        writer.writerow(row.values())
+    writer = csv.DictWriter(stream, titles, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+CHECKPOINT_COLUMNS = (
+    "path",
+    "name",
+    "format",
+    "kind",
+    "quantization",
+    "shards",
+    "tensors",
+    "parameters",
+    "stored_bytes",
+    "file_bytes",
+    "errors",
+    "warnings",
+)
+"""The columns of a row per checkpoint."""
 
 
 def _checkpoint_row(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
-from pondera._native import Checkpoint, Problem, Tree
+from pondera._native import Checkpoint, Problem, Tree, disk_bytes
 from pondera._numbers import binary_bytes, both_bytes, decimal_bytes, exact_count, plural, share, short_count
 from pondera._scan_data import By, shape_text, sums, tensors
 from pondera._text import Column, Row, Screen, display_width, printable, table
@@ -60,7 +60,7 @@ def tree_view(screen: Screen, trees: Sequence[Tree]) -> list[str]:
     total = ["total", "", *_weight_cells(checkpoints), ""]
     worst = [_worst(screen, checkpoint.problems) for checkpoint in checkpoints]
     if any(worst):
-        columns.append(Column("worst problem", "text", least=20))
+        columns.append(Column("worst problem", "label"))
         rows = [[*row, problem] for row, problem in zip(rows, worst, strict=True)]
         total.append("")
     last = len(columns) - 1
@@ -71,7 +71,7 @@ def tree_view(screen: Screen, trees: Sequence[Tree]) -> list[str]:
     where = f" in {printable(root)}" if root else ""
     lines = [screen.paint(plural(len(checkpoints), "checkpoint") + where, "bold"), ""]
     lines += table(screen, columns, styled, Row(total, "bold"))
-    on_disk = sum(tree.disk_bytes for tree in trees)
+    on_disk = disk_bytes(trees)
     if on_disk != sum(checkpoint.file_bytes for checkpoint in checkpoints):
         lines += screen.prose(
             f"on disk {both_bytes(on_disk)}: a file that several checkpoints share counts once", "  "
@@ -120,7 +120,7 @@ def _heading(screen: Screen, checkpoint: Checkpoint) -> list[str]:
         both_bytes(checkpoint.stored_bytes),
     ]
     name, path = printable(_name(checkpoint)), printable(checkpoint.path)
-    title = [screen.paint(name, "bold"), screen.paint(path, "dim")]
+    title = [screen.paint(name, "bold"), screen.paint(path, "dim")][: 1 if name == path else 2]
     fits = display_width(name) + 2 + display_width(path) <= screen.width
     return [
         *(["  ".join(title)] if fits else title),
@@ -223,8 +223,10 @@ def _weight_cells(checkpoints: Sequence[Checkpoint]) -> list[str]:
 def _place(checkpoint: Checkpoint, root: str | None) -> str:
     """Where a checkpoint is, from the root; in the Hub's cache, where paths say little, its name."""
     if checkpoint.name != PurePath(checkpoint.path).name:
-        return checkpoint.name
-    return _relative(checkpoint.path, root)
+        return _name(checkpoint)
+    place = _relative(checkpoint.path, root)
+    # The scanned folder itself, with others below it.
+    return place if place != "." else _name(checkpoint)
 
 
 def _relative(path: str, root: str | None) -> str:

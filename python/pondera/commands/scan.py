@@ -1,10 +1,11 @@
 """`pondera scan`: weigh every checkpoint at the paths given."""
 
+import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator, Sequence
 
-from pondera._native import NoCheckpoint, PonderaError, Problem, Tree, scan_tree
+from pondera._native import PonderaError, Problem, Tree, distinct, no_checkpoint, scan_tree
 from pondera._numbers import plural
 from pondera._scan_data import BY, By, write_csv, write_json
 from pondera._talk import ProgressBar, say, say_error
@@ -27,7 +28,9 @@ def configure(parser: ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON, schema pondera.scan/1")
     form.add_argument("--csv", action="store_true", help="print CSV")
-    parser.add_argument("--by", choices=BY, help="what to sum by (role if one model is found)")
+    parser.add_argument(
+        "--by", choices=BY, help="what to sum by (a table for one model is by role if not given)"
+    )
     parser.add_argument(
         "--problems", action="store_true", help="list every problem and note, not the first ten"
     )
@@ -65,16 +68,20 @@ def run(options: Namespace) -> int:
         0 if all is well, 1 if an error was found in a checkpoint or a path gave nothing, 2 if no path gave
         anything.
     """
-    trees, errors = _scan_all(options.paths, options.threads)
-    for error in errors:
-        say_error(error)
+    trees, failures = _scan_all(options.paths, options.threads)
+    for path, why in failures.items():
+        say_error(f"{path}: {why}")
     if not trees:
         return 2
+    left = distinct(trees)
+    repeated = sum(map(len, trees)) - sum(map(len, left))
+    if repeated:
+        say(f"pondera: {plural(repeated, 'checkpoint')} found by more than one path; each is counted once")
+    trees = [tree for tree in left if tree]
     if options.json:
-        write_json(sys.stdout, trees, options.by)
+        write_json(sys.stdout, trees, options.by, failures)
     elif options.csv:
-        checkpoints = sum(map(len, trees))
-        write_csv(sys.stdout, trees, options.by or ("role" if checkpoints == 1 else None))
+        write_csv(sys.stdout, trees, options.by)
     else:
         lines = view(Screen.of(sys.stdout), trees, options.by, all_problems=options.problems)
         sys.stdout.writelines(f"{line}\n" for line in lines)
@@ -82,7 +89,7 @@ def run(options: Namespace) -> int:
     broken = severities.count("error")
     if options.csv and broken:
         say(f"pondera: {plural(broken, 'error')} found, which CSV does not show; see them without --csv")
-    return 1 if broken or errors else 0
+    return 1 if broken or failures else 0
 
 
 def view(screen: Screen, trees: Sequence[Tree], by: By | None, *, all_problems: bool) -> list[str]:
@@ -111,24 +118,26 @@ def view(screen: Screen, trees: Sequence[Tree], by: By | None, *, all_problems: 
     return lines + problem_list(screen, listed, root, all_problems=all_problems)
 
 
-def _scan_all(paths: Sequence[str], threads: int | None) -> tuple[list[Tree], list[str]]:
+def _scan_all(paths: Sequence[str], threads: int | None) -> tuple[list[Tree], dict[str, str]]:
     """The scans that gave a checkpoint, and for each other path what went wrong."""
-    trees, errors = [], []
+    trees, failures = [], {}
     for path in paths:
         try:
             trees.append(_scan_one(path, threads))
-        except (PonderaError, OSError) as error:
-            errors.append(str(error))
-    return trees, errors
+        except PonderaError as error:
+            # The core words a name that is not Unicode in Unicode.
+            worded = os.fsencode(path).decode(errors="replace")
+            failures[path] = str(error).removeprefix(f"{worded}: ")
+        except OSError as error:
+            failures[path] = error.strerror or str(error)
+    return trees, failures
 
 
 def _scan_one(path: str, threads: int | None) -> Tree:
     with ProgressBar() as bar:
         tree = scan_tree(path, threads=threads, progress=bar.update if bar.wanted else None)
     if not tree:
-        found = "".join(f"; found {problem}" for problem in tree.problems[:3])
-        more = f"; and {len(tree.problems) - 3} more" if len(tree.problems) > 3 else ""
-        raise NoCheckpoint(f"{path}: no safetensors here or below{found}{more}")
+        raise no_checkpoint(tree)
     return tree
 
 
@@ -147,7 +156,10 @@ Weigh every model at or below the paths, by the headers of their safetensors fil
 
 One model is shown by role; several as a list, and by role if asked with --by.
 
-exit code: 0 all is well, 1 a model has an error (all is printed still), 2 nothing could be scanned""",
+--csv has a row per model; --by makes it a row per role, dtype, layer or tensor of each.
+
+exit code: 0 all is well, 1 a model has an error or one of several paths gave nothing (all else is printed
+still), 2 nothing could be scanned""",
     configure=configure,
     run=run,
 )

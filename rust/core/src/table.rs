@@ -7,9 +7,32 @@ use serde::{Deserialize, Serialize};
 
 /// A table. All columns have the same length.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Restored")]
 pub struct Table {
     rows: usize,
     columns: Vec<(String, Column)>,
+}
+
+/// A table as it comes out of bytes that anyone may have written: its indices are checked before they are used.
+#[derive(Deserialize)]
+struct Restored {
+    rows: usize,
+    columns: Vec<(String, Column)>,
+}
+
+impl TryFrom<Restored> for Table {
+    type Error = &'static str;
+
+    fn try_from(Restored { rows, columns }: Restored) -> Result<Self, Self::Error> {
+        let sound = columns
+            .iter()
+            .all(|(_, column)| column.len() == rows && column.is_sound());
+        if sound {
+            Ok(Self { rows, columns })
+        } else {
+            Err("the columns of the table do not fit together")
+        }
+    }
 }
 
 /// The values of one column.
@@ -74,6 +97,27 @@ impl Column {
             Self::Text(texts) => texts.ends.len(),
             Self::Category { codes, .. } => codes.len(),
             Self::Lists { ends, .. } => ends.len(),
+        }
+    }
+
+    /// Whether every index in it points at something.
+    fn is_sound(&self) -> bool {
+        let ends_at = |ends: &[usize], length: usize| {
+            ends.is_sorted() && ends.last().copied().unwrap_or(0) == length
+        };
+        match self {
+            Self::Unsigned(_) | Self::Optional(_) => true,
+            Self::Text(texts) => {
+                ends_at(&texts.ends, texts.joined.len())
+                    && texts
+                        .ends
+                        .iter()
+                        .all(|&end| texts.joined.is_char_boundary(end))
+            }
+            Self::Category { codes, values } => {
+                codes.iter().all(|&code| (code as usize) < values.len())
+            }
+            Self::Lists { items, ends } => ends_at(ends, items.len()),
         }
     }
 

@@ -491,7 +491,7 @@ impl Model {
         py: Python<'_>,
         target: std::path::PathBuf,
         assume: Option<String>,
-        threads: Option<usize>,
+        threads: Option<i64>,
     ) -> PyResult<Self> {
         let threads = threads_or_default(threads)?;
         let target = target.to_string_lossy();

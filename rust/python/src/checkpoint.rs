@@ -3,21 +3,40 @@
 use crate::errors::{PonderaError, scan_error};
 use crate::run::watched;
 use crate::table::{Table, html};
-use pondera::checkpoint::{self as core, Code, Detail, Role};
+use pondera::checkpoint::{self as core, Code, Detail, Role, ScanError};
 use pondera::parallel::default_threads;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::hash_map::DefaultHasher;
+use std::ffi::OsStr;
 use std::hash::{Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Scan one model: a folder, a `.safetensors` file or a `.safetensors.index.json`.
+///
+/// Only headers are read, never tensor data. What is wrong with a file does not raise: it is listed in
+/// `Checkpoint.problems`, and the rest is still tallied. Other Python threads run meanwhile; Ctrl-C works.
+///
+/// Args:
+///     path: The folder or file. A folder that is a model and has others below it counts as that model alone.
+///     threads: Number of threads to read with; one per core if not given.
+///
+/// Returns:
+///     The checkpoint.
+///
+/// Raises:
+///     FileNotFoundError: There is nothing at the path.
+///     OSError: The path cannot be looked at; `PermissionError` if that is not allowed.
+///     NoCheckpoint: There are no safetensors at or below the path, or the file is of another kind.
+///     SeveralCheckpoints: The folder holds several checkpoints and is not one itself; `paths` names them.
+///     ValueError: The path is empty, or `threads` is less than 1.
 #[pyfunction]
 #[pyo3(signature = (path, *, threads=None))]
-pub fn scan(py: Python<'_>, path: PathBuf, threads: Option<usize>) -> PyResult<Checkpoint> {
+pub fn scan(py: Python<'_>, path: PathBuf, threads: Option<i64>) -> PyResult<Checkpoint> {
+    not_empty(&path)?;
     let threads = threads_or_default(threads)?;
     watched(py, None, |control| core::scan(&path, threads, control))?
         .map(|core| Checkpoint(Arc::new(core)))
@@ -25,14 +44,32 @@ pub fn scan(py: Python<'_>, path: PathBuf, threads: Option<usize>) -> PyResult<C
 }
 
 /// Scan every model at or below a path, in path order.
+///
+/// A folder without models gives an empty tree.
+///
+/// Args:
+///     path: The folder or file.
+///     threads: Number of threads to read with; one per core if not given.
+///     progress: Called about every 50 ms, on the calling thread, with the number of files read and of files found
+///         so far (0 while folders are being listed). What it raises stops the scan and is raised here.
+///
+/// Returns:
+///     All checkpoints that were found.
+///
+/// Raises:
+///     FileNotFoundError: There is nothing at the path.
+///     OSError: The path cannot be looked at; `PermissionError` if that is not allowed.
+///     NoCheckpoint: The path is a file of another kind.
+///     ValueError: The path is empty, or `threads` is less than 1.
 #[pyfunction]
 #[pyo3(signature = (path, *, threads=None, progress=None))]
 pub fn scan_tree(
     py: Python<'_>,
     path: PathBuf,
-    threads: Option<usize>,
+    threads: Option<i64>,
     progress: Option<Bound<'_, PyAny>>,
 ) -> PyResult<Tree> {
+    not_empty(&path)?;
     let threads = threads_or_default(threads)?;
     watched(py, progress.as_ref(), |control| {
         core::scan_tree(&path, threads, control)
@@ -42,18 +79,59 @@ pub fn scan_tree(
 }
 
 /// The number of threads asked for, or one per core.
-pub fn threads_or_default(threads: Option<usize>) -> PyResult<usize> {
+pub fn threads_or_default(threads: Option<i64>) -> PyResult<usize> {
     match threads {
-        Some(0) => Err(PyValueError::new_err("threads must be at least 1, not 0")),
-        Some(threads) => Ok(threads),
+        Some(threads) => usize::try_from(threads)
+            .ok()
+            .filter(|&threads| threads > 0)
+            .ok_or_else(|| {
+                PyValueError::new_err(format!("threads must be at least 1, not {threads}"))
+            }),
         None => Ok(default_threads()),
     }
+}
+
+/// An empty path is what an unset variable leaves; the system's own error for it names nothing.
+fn not_empty(path: &Path) -> PyResult<()> {
+    if path.as_os_str().is_empty() {
+        return Err(PyValueError::new_err(
+            "the path is empty; name a folder or a file, or `.` for the working folder",
+        ));
+    }
+    Ok(())
+}
+
+/// Bytes that the weight files of several trees take on disk together, each file counted once.
+#[pyfunction]
+pub fn disk_bytes(trees: Vec<Bound<'_, Tree>>) -> u128 {
+    core::disk_bytes(trees.iter().map(|tree| &*tree.get().0))
+}
+
+/// Trees without the checkpoints that an earlier one of them has.
+#[pyfunction]
+pub fn distinct(py: Python<'_>, trees: Vec<Bound<'_, Tree>>) -> Vec<Tree> {
+    let trees: Vec<_> = trees.iter().map(|tree| Arc::clone(&tree.get().0)).collect();
+    let left = py.detach(|| core::distinct(&trees));
+    left.into_iter().map(Tree).collect()
+}
+
+/// The error that `scan` raises where `scan_tree` gives this empty tree.
+#[pyfunction]
+pub fn no_checkpoint(py: Python<'_>, tree: &Tree) -> Py<PyAny> {
+    let nothing = ScanError::Nothing(tree.0.path.clone(), tree.0.problems.clone());
+    scan_error(py, nothing).into_value(py).into_any()
 }
 
 /// Names of the roles, in display order.
 #[pyfunction]
 pub fn role_names() -> Vec<&'static str> {
     Role::ALL.map(Role::name).to_vec()
+}
+
+/// What has each role, in display order.
+#[pyfunction]
+pub fn role_meanings() -> Vec<(&'static str, &'static str)> {
+    Role::ALL.map(|role| (role.name(), role.meaning())).to_vec()
 }
 
 /// Every problem code with its severity and meaning.
@@ -70,17 +148,31 @@ pub fn reduce<'py>(
     object: &Bound<'py, PyAny>,
     core: &impl Serialize,
 ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
-    let bytes =
-        postcard::to_stdvec(core).map_err(|error| PonderaError::new_err(error.to_string()))?;
+    let bytes = postcard::to_extend(core, vec![STORED_FORM])
+        .map_err(|error| PonderaError::new_err(error.to_string()))?;
     let restore = object.get_type().getattr("_from_bytes")?;
     Ok((restore, (PyBytes::new(object.py(), &bytes),)))
 }
 
-/// The object that [`reduce`] wrote.
+/// The object that [`reduce`] wrote. The types check themselves what refers to what.
 pub fn restore<T: DeserializeOwned>(bytes: &[u8]) -> PyResult<T> {
-    postcard::from_bytes(bytes)
-        .map_err(|error| PonderaError::new_err(format!("cannot restore from these bytes: {error}")))
+    let error =
+        |why: &str| PonderaError::new_err(format!("cannot restore from these bytes: {why}"));
+    match bytes.split_first() {
+        Some((&STORED_FORM, rest)) => match postcard::take_from_bytes(rest) {
+            Ok((core, [])) => Ok(core),
+            Ok(_) => Err(error("there are too many")),
+            Err(why) => Err(error(&why.to_string())),
+        },
+        Some((form, _)) => Err(error(&format!(
+            "their first is {form}, this version of pondera writes {STORED_FORM}"
+        ))),
+        None => Err(error("there are none")),
+    }
 }
+
+/// The first byte of every stored object: to be raised when any of them changes its form.
+const STORED_FORM: u8 = 1;
 
 /// A sum over tensors.
 #[pyclass(frozen, eq, hash, module = "pondera")]
@@ -149,8 +241,8 @@ impl Problem {
 
     /// The file or folder it was found in.
     #[getter]
-    fn path(&self) -> String {
-        self.0.path.to_string_lossy().into_owned()
+    fn path(&self) -> &OsStr {
+        self.0.path.as_os_str()
     }
 
     /// The tensor it concerns, if it concerns one.
@@ -208,8 +300,8 @@ impl ShardFile {
 impl ShardFile {
     /// Where it is.
     #[getter]
-    fn path(&self) -> String {
-        self.core().path.to_string_lossy().into_owned()
+    fn path(&self) -> &OsStr {
+        self.core().path.as_os_str()
     }
 
     /// Length of the whole file in bytes.
@@ -228,6 +320,20 @@ impl ShardFile {
     #[getter]
     fn tensors(&self) -> usize {
         self.core().tensors.len()
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        // Tensors refer to the groups of their checkpoint, and mean the same only if those are equal too.
+        other.cast::<Self>().is_ok_and(|other| {
+            let other = other.get();
+            self.core() == other.core() && self.checkpoint.groups == other.checkpoint.groups
+        })
+    }
+
+    fn __hash__(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.path(), self.core().file_bytes, self.tensors()).hash(&mut hasher);
+        hasher.finish()
     }
 
     fn __repr__(&self) -> String {
@@ -270,8 +376,8 @@ pub struct Checkpoint(pub Arc<core::Checkpoint>);
 impl Checkpoint {
     /// The folder or file it was read from.
     #[getter]
-    fn path(&self) -> String {
-        self.0.path.to_string_lossy().into_owned()
+    fn path(&self) -> &OsStr {
+        self.0.path.as_os_str()
     }
 
     /// A name for people: `org/model@revision` in the Hub's cache layout, else the last part of the path.
@@ -395,6 +501,9 @@ impl Checkpoint {
     }
 
     /// The checkpoint as JSON text: an element of `checkpoints` of the schema `pondera.scan/1`.
+    ///
+    /// Args:
+    ///     layers: Whether to give sums by layer too, under `layers`; a large model has hundreds of layers.
     #[pyo3(signature = (*, layers=false))]
     fn to_json(&self, layers: bool) -> String {
         self.0.to_json(Detail { layers })
@@ -455,8 +564,8 @@ pub struct Tree(Arc<core::Tree>);
 impl Tree {
     /// The path that was scanned.
     #[getter]
-    fn path(&self) -> String {
-        self.0.path.to_string_lossy().into_owned()
+    fn path(&self) -> &OsStr {
+        self.0.path.as_os_str()
     }
 
     /// The checkpoints in path order.
@@ -476,6 +585,24 @@ impl Tree {
         problems(py, &self.0.problems)
     }
 
+    /// How many tensors all checkpoints have together.
+    #[getter]
+    fn tensors(&self) -> u64 {
+        self.0.total().tensors
+    }
+
+    /// Logical parameters of all checkpoints together.
+    #[getter]
+    fn parameters(&self) -> u128 {
+        self.0.total().parameters
+    }
+
+    /// Bytes of tensor data of all checkpoints together, each counted in full.
+    #[getter]
+    fn stored_bytes(&self) -> u128 {
+        self.0.total().bytes
+    }
+
     /// Bytes that the weight files take on disk: a file that several checkpoints link to counts once.
     #[getter]
     fn disk_bytes(&self) -> u128 {
@@ -483,6 +610,9 @@ impl Tree {
     }
 
     /// The whole scan as JSON text, schema `pondera.scan/1`.
+    ///
+    /// Args:
+    ///     layers: Whether to give sums by layer too, under `layers`; a large model has hundreds of layers.
     #[pyo3(signature = (*, layers=false))]
     fn to_json(&self, py: Python<'_>, layers: bool) -> String {
         py.detach(|| self.0.to_json(Detail { layers }))
@@ -529,6 +659,13 @@ impl Tree {
         other
             .cast::<Self>()
             .is_ok_and(|other| *self.0 == *other.get().0)
+    }
+
+    fn __hash__(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let total = self.0.total();
+        (&self.0.path, total.tensors, total.parameters, total.bytes).hash(&mut hasher);
+        hasher.finish()
     }
 
     fn __reduce__<'py>(

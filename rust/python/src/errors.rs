@@ -7,6 +7,7 @@ use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyFileNotFoundError, PyKeyboardInterrupt, PyOSError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use std::path::Path;
 
 create_exception!(
     pondera,
@@ -27,16 +28,37 @@ create_exception!(
     "The path holds several checkpoints where one was asked for; `paths` names them."
 );
 
+/// `ENOENT`, which has this number everywhere.
+const NOT_FOUND: i32 = 2;
+
+/// Python's own error for what the system said of a path: its class follows from the number.
+fn os_error(number: i32, reason: &str, path: &Path) -> PyErr {
+    PyOSError::new_err((number, reason.to_owned(), path.as_os_str().to_owned()))
+}
+
+/// What the system says for an error number, as Python words it.
+fn reason(py: Python<'_>, number: i32) -> PyResult<String> {
+    py.import("os")?
+        .call_method1("strerror", (number,))?
+        .extract()
+}
+
 /// The Python exception for a scan that gave nothing.
 pub fn scan_error(py: Python<'_>, error: ScanError) -> PyErr {
     let message = error.to_string();
     match error {
-        ScanError::NotFound(_) => PyFileNotFoundError::new_err(message),
-        ScanError::Unreadable(..) => PyOSError::new_err(message),
+        ScanError::NotFound(path) => os_error(NOT_FOUND, "no such file or folder", &path),
+        ScanError::Unreadable(path, error) => match error.raw_os_error() {
+            Some(number) => match reason(py, number) {
+                Ok(reason) => os_error(number, &reason, &path),
+                Err(other) => other,
+            },
+            None => PyOSError::new_err(message),
+        },
         ScanError::NotAModelFile(_) | ScanError::Nothing(..) => NoCheckpoint::new_err(message),
         ScanError::Several(_, found) => {
             let error = SeveralCheckpoints::new_err(message);
-            let paths = found.iter().map(|path| path.to_string_lossy());
+            let paths = found.iter().map(|path| path.as_os_str());
             match PyTuple::new(py, paths.collect::<Vec<_>>())
                 .and_then(|paths| error.value(py).setattr("paths", paths))
             {

@@ -30,7 +30,8 @@ mod _native {
     };
     #[pymodule_export]
     use super::checkpoint::{
-        Checkpoint, Problem, ShardFile, Tally, Tree, problem_codes, role_names, scan, scan_tree,
+        Checkpoint, Problem, ShardFile, Tally, Tree, disk_bytes, distinct, no_checkpoint,
+        problem_codes, role_meanings, role_names, scan, scan_tree,
     };
     #[pymodule_export]
     use super::errors::{NoCheckpoint, PonderaError, SeveralCheckpoints};

@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// A table of columns.
 ///
 /// `table["name"]` is a NumPy array; the table itself is an Arrow stream, so `polars.DataFrame(table)`,
-/// `pyarrow.table(table)`, `pandas.DataFrame.from_arrow(table)` and DuckDB take it as it is.
+/// `pyarrow.table(table)`, `pandas.DataFrame.from_arrow(table)` and DuckDB take it as it is. Tables are equal by value
+/// and cannot be hashed, as arrays cannot.
 #[pyclass(frozen, module = "pondera")]
 pub struct Table(pub Arc<Core>);
 

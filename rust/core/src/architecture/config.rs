@@ -122,6 +122,28 @@ impl Config {
         &self.root
     }
 
+    /// The objects of which something was read, each once.
+    #[must_use]
+    pub fn objects_read(&self) -> Vec<Fields<'_>> {
+        let notes = self.notes.borrow();
+        let mut paths: Vec<&str> = Vec::new();
+        for read in &notes.read {
+            if !paths.contains(&read.object.as_str()) {
+                paths.push(&read.object);
+            }
+        }
+        let object = |path: &&str| {
+            let mut fields = self.fields();
+            for (part, place) in path.split('.').filter(|part| !part.is_empty()).zip(0..) {
+                let (name, value) = fields.map.get_key_value(part)?;
+                fields.map = value.as_object()?;
+                *fields.path.get_mut(place)? = name;
+            }
+            Some(fields)
+        };
+        paths.iter().filter_map(object).collect()
+    }
+
     /// Everything that was assumed, and all fields that were read.
     #[must_use]
     pub fn into_notes(self) -> (Vec<Assumption>, Vec<FieldRead>) {
@@ -571,6 +593,26 @@ impl<'c> Fields<'c> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.map.is_empty()
+    }
+
+    /// Whether a field was read under this name.
+    #[must_use]
+    pub fn was_read(&self, name: &str) -> bool {
+        let read = &self.config.notes.borrow().read;
+        read.iter().any(|read| {
+            let path = self.path.iter().copied().filter(|part| !part.is_empty());
+            read.names.iter().any(|known| known == name)
+                && read
+                    .object
+                    .split('.')
+                    .filter(|part| !part.is_empty())
+                    .eq(path)
+        })
+    }
+
+    /// All fields of this object. That they were seen is not noted.
+    pub fn entries(&self) -> impl Iterator<Item = (&'c str, &'c Value)> {
+        self.map.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// The names of all fields of this object.

@@ -409,6 +409,8 @@ pub fn refuse_foreign(fields: &Fields<'_>, own: &[&str]) -> Result<()> {
             .iter()
             .any(|names| names.split('|').any(|own| own == name))
         {
+            // It is known, and need not be read again.
+            fields.value(name);
             continue;
         }
         let asks = match fields.value(name) {

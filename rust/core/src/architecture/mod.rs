@@ -44,6 +44,7 @@ mod qformer;
 mod sharing;
 mod short_convolution;
 mod sparse;
+mod unread;
 mod vision;
 mod what_if;
 
@@ -137,6 +138,7 @@ impl Architecture {
         let mut builder = Builder::default();
         (family.lower)(&mut builder, &fields)?;
         let (templates, layers) = builder.finish()?;
+        unread::refuse(&config)?;
         let stated = Facts::read(&fields);
         let class = place::class(&fields)?.map(str::to_owned);
         let (assumptions, fields) = config.into_notes();

@@ -20,6 +20,10 @@ pub enum Tied {
     OuterOrInner,
     /// The outer config says so; if it does not or denies it, the inner one or its own family decides.
     OuterOrElse,
+    /// It is stored, whatever the config says.
+    Never,
+    /// It is not stored with the language model: the family adds it, if there is one.
+    Apart,
 }
 
 /// The language model of a larger one.
@@ -105,6 +109,8 @@ impl Language<'_> {
             Tied::Inner => None,
             Tied::OuterOrInner => outer,
             Tied::OuterOrElse => outer.filter(|&tied| tied),
+            Tied::Never => Some(false),
+            Tied::Apart => Some(true),
         })
     }
 }

@@ -30,6 +30,9 @@ const TASKS: &[&str] = &[
     "Model",
 ];
 
+/// What the names of the classes end in that write text, and so have a head for it.
+const WRITERS: &[&str] = &["ForCausalLM", "ForConditionalGeneration", "LMHeadModel"];
+
 /// Where a text model lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place<'p> {
@@ -65,6 +68,21 @@ pub fn saved_by(fields: &Fields<'_>) -> Result<Option<u64>> {
     Ok(version.and_then(|version| version.split('.').next()?.parse().ok()))
 }
 
+/// Whether the config says that a version of transformers before `major.minor` wrote it. Where it names no version, it
+/// is from before they were written down (4.0 or so), or was written by hand, and counts as older.
+///
+/// # Errors
+/// If the field is not a text.
+pub fn saved_before(fields: &Fields<'_>, major: u64, minor: u64) -> Result<bool> {
+    let version = fields.outermost().opt_text("transformers_version")?;
+    let mut parts = version
+        .unwrap_or_default()
+        .split('.')
+        .map_while(|part| part.parse::<u64>().ok());
+    let written = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    Ok(written < (major, minor))
+}
+
 impl Top {
     /// What the named class puts on top; a language model's head if no class is named.
     ///
@@ -86,10 +104,18 @@ impl Top {
                 Self::TokenClassifier
             } else if class.ends_with("ForQuestionAnswering") {
                 Self::QuestionAnswering
-            } else if class.ends_with("Model") && !class.ends_with("LMHeadModel") {
+            } else if WRITERS.iter().any(|end| class.ends_with(end)) {
+                Self::LanguageModel
+            } else if class.ends_with("Model") {
                 Self::None
             } else {
-                Self::LanguageModel
+                return Err(fields.error(
+                    "architectures",
+                    format!(
+                        "what the class {class:?} puts on top of the model is not known, so nothing was derived; \
+                         if it is a language model, state a class that ends in ForCausalLM"
+                    ),
+                ));
             },
         )
     }

@@ -10,7 +10,10 @@ use super::parameters::count_parameters;
 use super::problem::{Code, Problem, Problems};
 use super::role::{Role, assign, is_buffer, layer_stack, mtp_marker};
 use super::shard::Shard;
+use crate::parallel::Control;
 use crate::quantization::config::QuantizationConfig;
+use crate::regular_file;
+use crate::wording::{counted, grouped};
 use foldhash::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -27,9 +30,9 @@ pub struct Gathered {
     pub indexes: BTreeMap<usize, Index>,
 }
 
-/// Makes the checkpoint.
+/// Makes the checkpoint; `None` if the scan was asked to stop.
 #[must_use]
-pub fn assemble(gathered: Gathered, roles: &mut Roles) -> Checkpoint {
+pub fn assemble(gathered: Gathered, roles: &mut Roles, control: &Control) -> Option<Checkpoint> {
     let Gathered {
         candidate,
         shards,
@@ -38,6 +41,9 @@ pub fn assemble(gathered: Gathered, roles: &mut Roles) -> Checkpoint {
     let mut problems = candidate.problems;
     let mut shards = shards;
     for (ordinal, component) in candidate.components.iter().enumerate() {
+        if control.is_cancelled() {
+            return None;
+        }
         if let (Some(path), Some(index)) = (&component.index, indexes.get(&ordinal)) {
             drop_unlisted(path, index, ordinal, &mut shards, &mut problems);
         }
@@ -84,6 +90,9 @@ pub fn assemble(gathered: Gathered, roles: &mut Roles) -> Checkpoint {
     }
     let mut quantization = None;
     for (ordinal, component) in candidate.components.iter().enumerate() {
+        if control.is_cancelled() {
+            return None;
+        }
         let config = match QuantizationConfig::read(&component.folder, &component.configs) {
             Ok(config) => config,
             Err((file, error)) => {
@@ -110,7 +119,7 @@ pub fn assemble(gathered: Gathered, roles: &mut Roles) -> Checkpoint {
     problems.sort_by(|a, b| {
         (std::cmp::Reverse(a.severity()), &a.path).cmp(&(std::cmp::Reverse(b.severity()), &b.path))
     });
-    Checkpoint {
+    Some(Checkpoint {
         path: candidate.path,
         kind: candidate.kind,
         quantization,
@@ -119,7 +128,7 @@ pub fn assemble(gathered: Gathered, roles: &mut Roles) -> Checkpoint {
         files,
         metadata,
         problems,
-    }
+    })
 }
 
 /// Brings the shards' own lists of forms into one list of groups.
@@ -402,6 +411,9 @@ fn drop_unlisted(
     problems.extend(notes.into_vec());
 }
 
+/// An index that does not agree is read whole, up to this length. The longest real ones have some 20 MB.
+const INDEX_LIMIT: u64 = 512 << 20;
+
 /// Holds an index against the shards it names; true if they agree.
 fn check_index(
     path: &Path,
@@ -420,7 +432,7 @@ fn check_index(
         .into_iter()
         .partition(|(_, shard)| shard.header_bytes > 0);
     let broken: Vec<&str> = broken.into_keys().collect();
-    match std::fs::read(path) {
+    match regular_file::read(path, INDEX_LIMIT) {
         Ok(text) => problems.extend(differences(
             &Arc::new(path.to_owned()),
             &text,
@@ -460,7 +472,11 @@ fn check_total(
     {
         let mut notes = Problems::new(Arc::new(path.to_owned()));
         notes.push(Code::TotalSizeWrong, None, || {
-            format!("the index states total_size {stated}, its tensors have {stored} bytes")
+            format!(
+                "the index states total_size {}, its tensors have {}",
+                grouped(stated),
+                counted(stored, "byte")
+            )
         });
         problems.extend(notes.into_vec());
     }

@@ -53,6 +53,7 @@ impl Group {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardFile {
     /// Where it is.
+    #[serde(with = "crate::os_path")]
     pub path: Arc<PathBuf>,
     /// Length of the file.
     pub file_bytes: u64,
@@ -72,8 +73,10 @@ pub struct ShardFile {
 
 /// The body of a model: every tensor on disk, tallied by role, dtype and layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Restored")]
 pub struct Checkpoint {
     /// The folder or file it was read from.
+    #[serde(with = "crate::os_path")]
     pub path: PathBuf,
     /// What it is.
     pub kind: Kind,
@@ -89,6 +92,69 @@ pub struct Checkpoint {
     pub metadata: Metadata,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
+}
+
+/// A checkpoint as it comes out of bytes that anyone may have written: every index in it is checked before it is used.
+#[derive(Deserialize)]
+struct Restored {
+    #[serde(with = "crate::os_path")]
+    path: PathBuf,
+    kind: Kind,
+    quantization: Option<String>,
+    components: Vec<String>,
+    groups: Vec<Group>,
+    files: Vec<ShardFile>,
+    metadata: Metadata,
+    problems: Vec<Problem>,
+}
+
+impl TryFrom<Restored> for Checkpoint {
+    type Error = &'static str;
+
+    fn try_from(restored: Restored) -> Result<Self, Self::Error> {
+        if !restored.is_sound() {
+            return Err("the parts of the checkpoint do not belong together");
+        }
+        Ok(Self {
+            path: restored.path,
+            kind: restored.kind,
+            quantization: restored.quantization,
+            components: restored.components,
+            groups: restored.groups,
+            files: restored.files,
+            metadata: restored.metadata,
+            problems: restored.problems,
+        })
+    }
+}
+
+impl Restored {
+    fn is_sound(&self) -> bool {
+        let has_component = |ordinal: u32| (ordinal as usize) < self.components.len();
+        let mut counts = vec![0_u64; self.groups.len()];
+        for file in &self.files {
+            let known = |&id: &u32| (id as usize) < self.groups.len();
+            // A file may list a group that splitting has emptied, of which no tensor is left.
+            if !has_component(file.component) {
+                return false;
+            }
+            for tensor in &file.tensors {
+                let Some(id) = file.groups.get(tensor.form as usize).filter(|id| known(id)) else {
+                    return false;
+                };
+                let form = &self.groups[*id as usize].form;
+                let end = (tensor.numbers as usize).checked_add(form.pattern.arity());
+                if end.is_none_or(|end| end > file.numbers.len()) {
+                    return false;
+                }
+                counts[*id as usize] += 1;
+            }
+        }
+        self.groups
+            .iter()
+            .zip(counts)
+            .all(|(group, count)| has_component(group.component) && group.count == count)
+    }
 }
 
 /// A layer: the stack it belongs to and its number there.

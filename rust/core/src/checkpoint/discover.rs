@@ -12,13 +12,16 @@
 
 use super::file_name::{FileKind, WeightName};
 use super::folder::{Folder, walk};
-use super::index::{Index, IndexReader};
+use super::index::Index;
 use super::name::NameHasher;
 use super::problem::{Code, Problem, Problems};
+use super::sets::{Looking, sets};
 use crate::json_file;
 use crate::parallel::{self, Control};
 use crate::quantization::config;
+use crate::wording::{counted, grouped};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,25 +90,29 @@ pub struct Found {
 
 /// A set of weight files of one folder.
 #[derive(Debug)]
-struct Set {
-    name: WeightName,
-    files: Vec<(String, WeightName)>,
-    index: Option<String>,
-    known_index: Option<Result<Index, String>>,
+pub struct Set {
+    /// What its files have in common.
+    pub name: WeightName,
+    /// Its files, sorted by name.
+    pub files: Vec<(OsString, WeightName)>,
+    /// Its index, if it has one.
+    pub index: Option<OsString>,
+    /// The index, or what is wrong with it, if it was read already.
+    pub known_index: Option<Result<Index, String>>,
 }
 
 /// Finds every checkpoint at or below a folder. Indexes that are read for that are read with this hasher.
 #[must_use]
 pub fn discover(root: &Path, hasher: &NameHasher, threads: usize, control: &Control) -> Found {
     let folders = walk(root, threads, control);
-    let mut indexes = IndexReader::new(hasher.clone());
+    let mut looking = Looking::new(hasher, control);
     let mut found = Found::default();
     // Folders whose weights a pipeline above them has taken.
     let mut taken = BTreeSet::new();
     for (path, folder) in &folders {
         // Outer folders come first: a component that describes itself as a pipeline is not counted again.
-        if !taken.contains(path) {
-            pipeline(path, folder, &folders, &mut indexes, &mut taken, &mut found);
+        if !taken.contains(path) && !control.is_cancelled() {
+            pipeline(path, folder, &folders, &mut looking, &mut taken, &mut found);
         }
     }
     let left: Vec<(&PathBuf, &Folder)> = folders
@@ -116,8 +123,8 @@ pub fn discover(root: &Path, hasher: &NameHasher, threads: usize, control: &Cont
         &left,
         threads,
         control,
-        || IndexReader::new(hasher.clone()),
-        |indexes, (path, folder)| models(path, folder, indexes),
+        || Looking::new(hasher, control),
+        |looking, (path, folder)| models(path, folder, looking),
     );
     for here in models.into_iter().flatten() {
         found.candidates.extend(here.candidates);
@@ -132,8 +139,9 @@ pub fn discover(root: &Path, hasher: &NameHasher, threads: usize, control: &Cont
 ///
 /// `None` if the file is neither.
 #[must_use]
-pub fn single_file(path: &Path, hasher: &NameHasher) -> Option<Candidate> {
-    let name = path.file_name()?.to_str()?;
+pub fn single_file(path: &Path, hasher: &NameHasher, control: &Control) -> Option<Candidate> {
+    let name = path.file_name()?;
+    let text = name.to_string_lossy();
     // The parent of a bare file name is an empty path, which cannot be listed.
     let folder = path
         .parent()
@@ -141,9 +149,9 @@ pub fn single_file(path: &Path, hasher: &NameHasher) -> Option<Candidate> {
         .unwrap_or_else(|| Path::new("."));
     let listed = Folder::list(folder);
     let mut notes = Problems::new(Arc::new(folder.to_owned()));
-    let set = if let FileKind::Index(index) = FileKind::of(name) {
-        let mut indexes = IndexReader::new(hasher.clone());
-        let found = sets(folder, &listed, &mut indexes, &mut notes)
+    let set = if let FileKind::Index(index) = FileKind::of(&text) {
+        let mut looking = Looking::new(hasher, control);
+        let found = sets(folder, &listed, &mut looking, &mut notes)
             .into_iter()
             .find(|set| set.index.as_deref() == Some(name));
         found.unwrap_or_else(|| {
@@ -158,11 +166,22 @@ pub fn single_file(path: &Path, hasher: &NameHasher) -> Option<Candidate> {
             }
         })
     } else {
-        let (stem, extension) = name.rsplit_once('.')?;
+        let (stem, extension) = text.rsplit_once('.')?;
         if !extension.eq_ignore_ascii_case("safetensors") {
             return None;
         }
         let parsed = WeightName::parse(stem);
+        if let Some((part, total)) = parsed.part
+            && total > 1
+        {
+            notes.push(Code::PartAlone, None, || {
+                format!(
+                    "{text} is part {} of {}; the others are not counted: name the folder, or the index",
+                    grouped(part),
+                    grouped(total)
+                )
+            });
+        }
         Set {
             name: parsed.clone(),
             files: vec![(name.to_owned(), parsed)],
@@ -207,17 +226,18 @@ impl Set {
     }
 
     /// The file by which the set is known where its folder holds several checkpoints.
-    fn file(&self) -> &str {
+    fn file(&self) -> &OsStr {
         self.index
             .as_deref()
-            .or_else(|| self.files.first().map(|(name, _)| name.as_str()))
+            .or_else(|| self.files.first().map(|(name, _)| name.as_os_str()))
             .unwrap_or_default()
     }
 
     fn describe(&self) -> String {
+        let file = self.file().display();
         match self.files.len() {
-            1 => self.file().to_owned(),
-            files => format!("{} ({files} files)", self.file()),
+            1 => file.to_string(),
+            files => format!("{file} ({})", counted(files as u64, "file")),
         }
     }
 
@@ -264,7 +284,9 @@ impl Set {
                 .collect();
             notes.push(Code::ShardMissing, None, || {
                 format!(
-                    "{missing} of {total} parts of {:?} are not there (part {}{})",
+                    "{} of {} parts of {:?} are not there (part {}{})",
+                    grouped(missing),
+                    grouped(total),
                     self.name.stem,
                     sample.join(", "),
                     if missing > 5 { ", ..." } else { "" }
@@ -272,71 +294,6 @@ impl Set {
             });
         }
     }
-}
-
-/// The sets of one folder. What an index leaves over is reported.
-fn sets(path: &Path, folder: &Folder, indexes: &mut IndexReader, notes: &mut Problems) -> Vec<Set> {
-    let mut groups: BTreeMap<_, Vec<(String, WeightName)>> = BTreeMap::new();
-    for (file, name) in &folder.weights {
-        let key = (
-            name.stem.clone(),
-            name.variant.clone(),
-            name.part.map(|(_, total)| total),
-        );
-        groups
-            .entry(key)
-            .or_default()
-            .push((file.clone(), name.clone()));
-    }
-    let mut sets: Vec<Set> = groups
-        .into_values()
-        .map(|files| Set {
-            name: files[0].1.clone(),
-            files,
-            index: None,
-            known_index: None,
-        })
-        .collect();
-    for (index, name) in &folder.indexes {
-        let same = |set: &Set| {
-            let stem = set.name.stem.strip_suffix(".safetensors");
-            stem.unwrap_or(&set.name.stem) == name.stem && set.name.variant == name.variant
-        };
-        let foreign =
-            |set: &Set| !same(set) && !set.name.is_consolidated() && !set.name.is_standard();
-        let matching: Vec<usize> = (0..sets.len()).filter(|&i| same(&sets[i])).collect();
-        let mut known = None;
-        if let &[only] = &matching[..]
-            && sets[only].name.part.is_some()
-            && !sets.iter().any(foreign)
-            && let Ok(glance) = indexes.glance(&path.join(index))
-        {
-            known = glance.index;
-            if names_one_of(glance.begin, &sets[only].files) {
-                // The usual case: the index must mean these files. The scan will hold them against it.
-                sets[only].index = Some(index.clone());
-                sets[only].known_index = known;
-                continue;
-            }
-        }
-        let known = known.unwrap_or_else(|| indexes.open(&path.join(index)));
-        claim(folder, (index, name), known, &mut sets, notes);
-    }
-    sets
-}
-
-/// Whether an index names one of these files near its beginning: then it is not the left-over of another numbering. To
-/// read it whole is the business of the scan.
-fn names_one_of(index: &[u8], files: &[(String, WeightName)]) -> bool {
-    const LOOK: usize = 16 << 10;
-    let named = |piece: &[u8]| {
-        files
-            .binary_search_by(|(name, _)| name.as_bytes().cmp(piece))
-            .is_ok()
-    };
-    index[..index.len().min(LOOK)]
-        .split(|&byte| byte == b'"')
-        .any(named)
 }
 
 /// Reports a shard that its index does not name.
@@ -348,67 +305,6 @@ pub fn shard_unlisted(file: &Path, index: &Path, notes: &mut Problems) {
             name(file),
             name(index)
         )
-    });
-}
-
-/// Makes the files that an index means one set.
-fn claim(
-    folder: &Folder,
-    (index, name): (&str, &WeightName),
-    known: Result<Index, String>,
-    sets: &mut Vec<Set>,
-    notes: &mut Problems,
-) {
-    let named: BTreeSet<&String> = match &known {
-        Ok(index) => index.files.iter().map(|(file, _)| file).collect(),
-        Err(error) => {
-            notes.push(Code::IndexInvalid, None, || format!("{index}: {error}"));
-            return;
-        }
-    };
-    let is_here = |file: &String| {
-        folder
-            .weights
-            .binary_search_by(|(other, _)| other.cmp(file))
-            .is_ok()
-    };
-    // An adapter is no copy of the model whose shards are missing.
-    if !named.iter().copied().any(is_here) && sets.iter().any(|set| !set.name.is_adapter()) {
-        notes.push(Code::CopyNotCounted, None, || {
-            format!(
-                "{index} names {} shards, none of which is here; it is not used",
-                named.len()
-            )
-        });
-        return;
-    }
-    let mut files = Vec::new();
-    for set in sets.iter_mut() {
-        set.files.retain(|(file, parsed)| {
-            let ours = named.contains(file);
-            if ours {
-                files.push((file.clone(), parsed.clone()));
-            } else if set.name.stem == name.stem
-                && set.name.variant == name.variant
-                && parsed.part.is_some()
-            {
-                shard_unlisted(Path::new(file), Path::new(index), notes);
-            }
-            !ours
-        });
-    }
-    // What is left of the same stem was just reported; a single file of that stem is a copy and stays a set.
-    sets.retain(|set| {
-        let same = set.name.stem == name.stem && set.name.variant == name.variant;
-        let left_over = same && set.name.part.is_some();
-        !(left_over || set.files.is_empty())
-    });
-    files.sort_unstable();
-    sets.push(Set {
-        name: name.clone(),
-        files,
-        index: Some(index.to_owned()),
-        known_index: Some(known),
     });
 }
 
@@ -425,12 +321,12 @@ fn divide(mut sets: Vec<Set>, notes: &mut Problems) -> (Option<Set>, Vec<Set>) {
         let counted = if folder_model {
             main.as_ref()
         } else {
-            known.get(&set.name.stem).map(|&place| &others[place])
+            known.get(set.name.series()).map(|&place| &others[place])
         };
         if let Some(counted) = counted {
             notes.push(Code::CopyNotCounted, None, || {
                 format!(
-                    "{} holds the same weights as {}, which is counted",
+                    "{} is taken for another copy of {} by its name; it is not counted",
                     set.describe(),
                     counted.describe()
                 )
@@ -438,7 +334,7 @@ fn divide(mut sets: Vec<Set>, notes: &mut Problems) -> (Option<Set>, Vec<Set>) {
         } else if folder_model {
             main = Some(set);
         } else {
-            known.insert(set.name.stem.clone(), others.len());
+            known.insert(set.name.series().to_owned(), others.len());
             others.push(set);
         }
     }
@@ -449,10 +345,10 @@ fn divide(mut sets: Vec<Set>, notes: &mut Problems) -> (Option<Set>, Vec<Set>) {
 }
 
 /// The checkpoints that lie directly in one folder.
-fn models(path: &Path, folder: &Folder, indexes: &mut IndexReader) -> Found {
+fn models(path: &Path, folder: &Folder, looking: &mut Looking<'_>) -> Found {
     let mut found = Found::default();
     let mut notes = Problems::new(Arc::new(path.to_owned()));
-    let (main, others) = divide(sets(path, folder, indexes, &mut notes), &mut notes);
+    let (main, others) = divide(sets(path, folder, looking, &mut notes), &mut notes);
     if let Some(set) = main {
         set.check_parts(&mut notes);
         found.candidates.push(Candidate {
@@ -487,7 +383,7 @@ fn pipeline(
     path: &Path,
     folder: &Folder,
     folders: &BTreeMap<PathBuf, Folder>,
-    indexes: &mut IndexReader,
+    looking: &mut Looking<'_>,
     taken: &mut BTreeSet<PathBuf>,
     found: &mut Found,
 ) {
@@ -502,7 +398,8 @@ fn pipeline(
         notes.push(Code::ConfigInvalid, None, || format!("{file}: {error}"));
         Vec::new()
     });
-    let mut components = Vec::new();
+    let mut components: Vec<Component> = Vec::new();
+    let mut kinds: Vec<Kind> = Vec::new();
     let mut inner_notes = Vec::new();
     for PipelinePart {
         name,
@@ -519,7 +416,11 @@ fn pipeline(
             continue;
         }
         let Some(part) = folders.get(&place) else {
-            if folder.links.binary_search(&name).is_ok() {
+            let is_link = folder
+                .links
+                .binary_search_by(|link| link.as_os_str().cmp(OsStr::new(&name)))
+                .is_ok();
+            if is_link {
                 notes.push(Code::CopyNotCounted, None, || {
                     format!("component {name:?} is a link to a folder that is counted elsewhere")
                 });
@@ -531,10 +432,19 @@ fn pipeline(
             continue;
         };
         let mut inner = Problems::new(Arc::new(place.clone()));
-        let (main, others) = divide(sets(&place, part, indexes, &mut inner), &mut inner);
+        let (main, mut others) = divide(sets(&place, part, looking, &mut inner), &mut inner);
         if let Some(set) = main {
-            set.check_parts(&mut inner);
-            components.push(set.into_component(&name, &place, part));
+            if set.kind() == Kind::Adapter && !name.is_empty() {
+                // It modifies a component and is none.
+                others.push(set);
+                notes.push(Code::ComponentMissing, None, || {
+                    format!("component {name:?} has only an adapter of its own")
+                });
+            } else {
+                set.check_parts(&mut inner);
+                kinds.push(set.kind());
+                components.push(set.into_component(&name, &place, part));
+            }
             inner_notes.extend(inner.into_vec());
             enter_others(&place, part, others, found);
             taken.insert(place);
@@ -550,16 +460,23 @@ fn pipeline(
     }
     if taken.insert(path.to_owned()) {
         // One file with the whole pipeline often lies beside the component folders.
-        for (weights, _) in &folder.weights {
+        let here = sets(path, folder, looking, &mut notes);
+        let (adapters, copies): (Vec<Set>, Vec<Set>) = here
+            .into_iter()
+            .partition(|set| set.kind() == Kind::Adapter);
+        enter_others(path, folder, adapters, found);
+        for set in copies {
             notes.push(Code::CopyNotCounted, None, || {
-                format!("{weights} lies beside the components, which are counted")
+                format!(
+                    "{} lies beside the components, which are counted; it is taken for a copy of them",
+                    set.describe()
+                )
             });
         }
     }
-    let kind = if components.len() == 1 && components[0].name.is_empty() {
-        Kind::Model
-    } else {
-        Kind::Pipeline
+    let kind = match (&components[..], &kinds[..]) {
+        ([only], &[kind]) if only.name.is_empty() => kind,
+        _ => Kind::Pipeline,
     };
     let mut problems = notes.into_vec();
     problems.extend(inner_notes);
@@ -651,20 +568,8 @@ fn attach_notes(folders: &BTreeMap<PathBuf, Folder>, found: &mut Found) {
             owners.entry(component.folder.clone()).or_insert(ordinal);
         }
     }
-    // In the hub's cache layout the parts of a download lie beside the snapshots, not inside one.
-    let revisions: BTreeMap<PathBuf, usize> = owners
-        .iter()
-        .filter_map(|(path, &owner)| {
-            let snapshots = path
-                .parent()
-                .filter(|parent| parent.ends_with("snapshots"))?;
-            Some((snapshots.parent()?.to_owned(), owner))
-        })
-        .collect();
     for (path, notes) in notes {
-        let owner = path
-            .ancestors()
-            .find_map(|ancestor| owners.get(ancestor).or_else(|| revisions.get(ancestor)));
+        let owner = path.ancestors().find_map(|ancestor| owners.get(ancestor));
         match owner {
             Some(&owner) => found.candidates[owner].problems.extend(notes),
             None => found.problems.extend(notes),
@@ -689,7 +594,7 @@ fn notes_of(path: &Path, folder: &Folder) -> Vec<Problem> {
             let mut notes = Problems::new(Arc::new(file));
             notes.push(code, None, || {
                 let size =
-                    size.map_or_else(|error| error.to_string(), |bytes| format!("{bytes} bytes"));
+                    size.map_or_else(|error| error.to_string(), |bytes| counted(bytes, "byte"));
                 match code {
                     Code::NotRead => format!("{size} in a format that is not read"),
                     _ => format!("{size} of an unfinished, hidden or locked download"),

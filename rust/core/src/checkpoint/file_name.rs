@@ -8,8 +8,10 @@ pub enum FileKind {
     Weights(WeightName),
     /// `NAME.safetensors.index.json` or `NAME.safetensors.index.VARIANT.json`; the name of the set it indexes.
     Index(WeightName),
-    /// A partial, hidden or lock file of a download.
+    /// A partial or hidden file of a download.
     Unfinished,
+    /// The lock of a weight file.
+    Lock,
     /// Weights in another format.
     NotRead,
     /// Anything else.
@@ -41,31 +43,16 @@ const STANDARD_STEMS: &[&str] = &[
 
 /// Endings of files in formats that hold weights and are not read.
 const OTHER_FORMATS: &[&str] = &[
-    "bin",
-    "pt",
-    "pth",
-    "ckpt",
-    "gguf",
-    "ggml",
-    "onnx",
-    "onnx_data",
-    "h5",
-    "keras",
-    "msgpack",
-    "npz",
-    "tflite",
-    "pdparams",
-    "mlmodel",
-    "ot",
-    "nemo",
-    "engine",
-    "marlin",
+    "bin", "pt", "pth", "ckpt", "gguf", "ggml", "onnx", "h5", "keras", "msgpack", "npz", "tflite",
+    "pdparams", "mlmodel", "ot", "nemo", "engine", "marlin",
 ];
 
-/// Endings of files that a download has not finished, or locks while it runs.
+/// What ONNX calls the files that hold the weights of a model over 2 GB; a number may follow.
+const ONNX_DATA: &[&str] = &[".onnx_data", ".onnx.data"];
+
+/// Endings of files that a download has not finished.
 const UNFINISHED: &[&str] = &[
     "incomplete",
-    "lock",
     "part",
     "partial",
     "tmp",
@@ -88,6 +75,13 @@ impl FileKind {
         if UNFINISHED.contains(&&*extension_lower) {
             return Self::Unfinished;
         }
+        if extension_lower == "lock" {
+            // Package managers lock too: `uv.lock`, `poetry.lock`.
+            return match Self::of(stem) {
+                Self::Weights(_) | Self::Index(_) | Self::NotRead => Self::Lock,
+                _ => Self::Other,
+            };
+        }
         // `.model.safetensors.Xy12` and `.model.safetensors` alike: rsync and editors write hidden files.
         if name.starts_with('.') && name.contains(".safetensors") {
             return Self::Unfinished;
@@ -106,7 +100,7 @@ impl FileKind {
         if extension_lower == "safetensors" {
             return Self::Weights(WeightName::parse(stem));
         }
-        if OTHER_FORMATS.contains(&&*extension_lower)
+        if (OTHER_FORMATS.contains(&&*extension_lower) || is_onnx_data(name))
             && !name.starts_with('.')
             && !NOT_WEIGHTS.contains(&name)
         {
@@ -114,6 +108,17 @@ impl FileKind {
         }
         Self::Other
     }
+}
+
+fn is_onnx_data(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ONNX_DATA.iter().any(|ending| {
+        name.split_once(ending).is_some_and(|(_, rest)| {
+            let number = rest.strip_prefix('_').unwrap_or("0");
+            (rest.is_empty() || rest.starts_with('_'))
+                && number.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    })
 }
 
 impl WeightName {
@@ -164,6 +169,18 @@ impl WeightName {
     #[must_use]
     pub fn is_consolidated(&self) -> bool {
         self.stem == "consolidated" || self.stem.starts_with("consolidated.")
+    }
+
+    /// What the parts of one set have in common: the stem, but `consolidated.00` for each of the `consolidated.00`,
+    /// `consolidated.01`, ... that the original code of Llama and Mistral writes.
+    #[must_use]
+    pub fn series(&self) -> &str {
+        match self.stem.split_once('.') {
+            Some(("consolidated", part)) if part.bytes().all(|byte| byte.is_ascii_digit()) => {
+                "consolidated.00"
+            }
+            _ => &self.stem,
+        }
     }
 
     /// Whether the name marks an adapter.
@@ -283,6 +300,7 @@ mod tests {
             FileKind::Weights(_) => "weights",
             FileKind::Index(_) => "index",
             FileKind::Unfinished => "unfinished",
+            FileKind::Lock => "lock",
             FileKind::NotRead => "not read",
             FileKind::Other => "other",
         };
@@ -294,7 +312,15 @@ mod tests {
             ("model.safetensors.index.json.bak", "other"),
             ("model.safetensors.index.", "other"),
             ("4f1c.incomplete", "unfinished"),
-            ("model.safetensors.lock", "unfinished"),
+            ("model.safetensors.lock", "lock"),
+            ("pytorch_model.bin.lock", "lock"),
+            ("uv.lock", "other"),
+            ("config.json.lock", "other"),
+            (".lock", "other"),
+            ("model.onnx.data", "not read"),
+            ("model.onnx_data", "not read"),
+            ("model.onnx_data_1", "not read"),
+            ("model.onnx_database", "other"),
             (".model.safetensors.aB3dE9", "unfinished"),
             (".model.safetensors", "unfinished"),
             ("._model.safetensors.index.json", "unfinished"),

@@ -5,6 +5,7 @@ use super::file_name::{FileKind, WeightName};
 use super::shard::FileId;
 use crate::parallel::{self, Control};
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,19 +14,19 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Default)]
 pub struct Folder {
     /// Safetensors files.
-    pub weights: Vec<(String, WeightName)>,
+    pub weights: Vec<(OsString, WeightName)>,
     /// Index files.
-    pub indexes: Vec<(String, WeightName)>,
+    pub indexes: Vec<(OsString, WeightName)>,
     /// Weight files in other formats.
-    pub not_read: Vec<String>,
+    pub not_read: Vec<OsString>,
     /// Parts of unfinished downloads.
-    pub unfinished: Vec<String>,
+    pub unfinished: Vec<OsString>,
     /// Names of the small JSON files.
     pub configs: Vec<String>,
     /// Sub-folders.
-    pub folders: Vec<String>,
+    pub folders: Vec<OsString>,
     /// Links to folders.
-    pub links: Vec<String>,
+    pub links: Vec<OsString>,
     /// Why the folder could not be listed.
     pub error: Option<String>,
 }
@@ -40,10 +41,10 @@ impl Folder {
         }
         folder.weights.sort_unstable();
         folder.indexes.sort_unstable();
+        folder.configs.sort_unstable();
         for names in [
             &mut folder.not_read,
             &mut folder.unfinished,
-            &mut folder.configs,
             &mut folder.folders,
             &mut folder.links,
         ] {
@@ -53,34 +54,37 @@ impl Folder {
     }
 
     fn fill(&mut self, path: &Path) -> io::Result<()> {
+        let of_hub = is_of_hub(path);
         for entry in fs::read_dir(path)? {
             let entry = entry?;
-            // A name that is not Unicode is kept readable; opening it by that name then fails and is reported.
-            let name = entry.file_name().to_string_lossy().into_owned();
+            let name = entry.file_name();
             let kind = entry.file_type()?;
             if kind.is_dir() {
                 self.folders.push(name);
             } else if kind.is_symlink() && entry.path().is_dir() {
                 self.links.push(name);
             } else {
-                self.add_file(name);
+                self.add_file(name, of_hub);
             }
         }
         Ok(())
     }
 
-    fn add_file(&mut self, name: String) {
-        match FileKind::of(&name) {
+    fn add_file(&mut self, name: OsString, of_hub: bool) {
+        // A name that is not Unicode is still known by its ending.
+        let text = name.to_string_lossy();
+        match FileKind::of(&text) {
             FileKind::Weights(parsed) => self.weights.push((name, parsed)),
             FileKind::Index(parsed) => self.indexes.push((name, parsed)),
             FileKind::Unfinished => self.unfinished.push(name),
+            FileKind::Lock if !of_hub => self.unfinished.push(name),
             FileKind::NotRead => self.not_read.push(name),
-            FileKind::Other => {
+            FileKind::Lock | FileKind::Other => {
                 if Path::new(&name)
                     .extension()
                     .is_some_and(|end| end == "json")
                 {
-                    self.configs.push(name);
+                    self.configs.push(text.into_owned());
                 }
             }
         }
@@ -99,6 +103,13 @@ impl Folder {
             .binary_search_by(|config| config.as_str().cmp(name))
             .is_ok()
     }
+}
+
+/// Whether a folder is `huggingface_hub`'s own, where the lock of a finished download stays for ever.
+fn is_of_hub(path: &Path) -> bool {
+    let mut parts = path.iter();
+    parts.any(|part| part == OsStr::new(".cache"))
+        && parts.next() == Some(OsStr::new("huggingface"))
 }
 
 /// Folders that hold no models and may be huge.
@@ -138,7 +149,7 @@ pub fn walk(root: &Path, threads: usize, control: &Control) -> BTreeMap<PathBuf,
             let Some(folder) = listed else {
                 continue;
             };
-            let below = |names: &[String]| -> Vec<PathBuf> {
+            let below = |names: &[OsString]| -> Vec<PathBuf> {
                 names.iter().map(|name| path.join(name)).collect()
             };
             next.extend(

@@ -9,11 +9,12 @@ use super::problem::{Code, Problem, Problems};
 use super::shard::Shard;
 use super::template::{TEMPLATES, Templates, strip};
 use crate::regular_file;
+use crate::wording::counted;
 use foldhash::HashMap;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// What an index says, summed up.
@@ -555,6 +556,12 @@ fn read_total_size(cursor: &mut Cursor<'_>) -> Result<Option<u64>, JsonError> {
     Ok(total)
 }
 
+/// Whether a shard's name is that of a file beside the index.
+fn is_plain(file: &str) -> bool {
+    let mut parts = Path::new(file).components();
+    matches!(parts.next(), Some(Component::Normal(_))) && parts.next().is_none()
+}
+
 /// Whether the shards hold exactly what the index says, by fingerprint; `shards` go by file name.
 #[must_use]
 pub fn agrees(index: &Index, shards: &BTreeMap<&str, &Shard>) -> bool {
@@ -612,7 +619,14 @@ pub fn differences(
     }
     for (file, tensors) in missing_files {
         problems.push(Code::ShardMissing, None, || {
-            format!("shard {file:?}, which should hold {tensors} tensors, is not there")
+            let held = counted(tensors, "tensor");
+            if is_plain(&file) {
+                format!("shard {file:?}, which should hold {held}, is not there")
+            } else {
+                format!(
+                    "shard {file:?}, which should hold {held}, is not a file of this folder; names that lead elsewhere are not followed"
+                )
+            }
         });
     }
     let mut unlisted: Vec<_> = holders

@@ -16,11 +16,34 @@ pub const NUMBER_LIMIT: u32 = 999_999_999;
 
 /// A name whose number segments are open.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "RestoredPattern")]
 pub struct Pattern {
     /// The name with `*` for every number. A `*` that the name itself holds is told apart by `holes`.
     text: Box<str>,
     /// Byte positions in `text` of the `*` that stand for numbers.
     holes: Box<[u32]>,
+}
+
+/// A pattern as it comes out of bytes that anyone may have written.
+#[derive(Deserialize)]
+struct RestoredPattern {
+    text: Box<str>,
+    holes: Box<[u32]>,
+}
+
+impl TryFrom<RestoredPattern> for Pattern {
+    type Error = &'static str;
+
+    fn try_from(RestoredPattern { text, holes }: RestoredPattern) -> Result<Self, Self::Error> {
+        let ascending = holes.is_sorted_by(|hole, next| hole < next);
+        let stars = holes
+            .iter()
+            .all(|&hole| text.as_bytes().get(hole as usize) == Some(&b'*'));
+        if !(ascending && stars) {
+            return Err("the numbers of a name pattern are not where its stars are");
+        }
+        Ok(Self { text, holes })
+    }
 }
 
 impl Pattern {

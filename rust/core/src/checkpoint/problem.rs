@@ -2,6 +2,7 @@
 //!
 //! A code is stable: scripts may test for it. `docs/problems.md` is generated from this table.
 
+use crate::wording::grouped;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -85,15 +86,18 @@ codes! {
     TensorTwice "tensor-twice" Error "Two shards of one model hold a tensor of the same name; the first is counted.",
     TensorUnlisted "tensor-unlisted" Warning "A shard holds a tensor that the index does not name.",
     ShardUnlisted "shard-unlisted" Warning "A shard file beside the index is not named by it; it is not counted.",
+    IndexStale "index-stale" Warning "The index names shards none of which is here, though other weights are; these are counted without it.",
     TotalSizeWrong "total-size-wrong" Warning "The index states another `total_size` than its tensors have.",
     DtypeUnknown "dtype-unknown" Warning "A dtype this version does not know; it is sized by its data offsets.",
     ConfigInvalid "config-invalid" Warning "A configuration file beside the weights could not be read; the scan went on without it.",
     ComponentMissing "component-missing" Warning "The pipeline names a component whose folder holds no safetensors.",
-    UnfinishedDownload "unfinished-download" Warning "A partial, hidden or lock file of a download is lying here.",
+    UnfinishedDownload "unfinished-download" Warning "A partial, hidden or lock file of a download lies here: finish the download, or remove the file.",
     FolderUnreadable "folder-unreadable" Warning "A folder could not be listed; what is below it was not scanned.",
     LinkBroken "link-broken" Error "A symbolic link to a weight file points to nothing.",
-    CopyNotCounted "copy-not-counted" Info "A second copy of the same model (another layout or precision); it is not counted.",
-    MoreBelow "more-below" Info "The folder is a model and has others below it; those are not counted.",
+    PathNotScanned "path-not-scanned" Error "A path of the command line gave nothing: it is not there, cannot be read or holds no safetensors. Only in the JSON of several paths.",
+    CopyNotCounted "copy-not-counted" Info "By its name another copy of a model that is counted (another layout or precision); it is not read and not counted.",
+    MoreBelow "more-below" Info "`scan` was asked for one model, and the folder is one; others beside or below it are not counted. `scan_tree` and the command line count each as a model of its own.",
+    PartAlone "part-alone" Info "The file that was asked for is one part of a model; the others are not counted.",
     NotRead "not-read" Info "A weight file in another format than safetensors; it is listed with its size and not read.",
     PackingUnknown "packing-unknown" Warning "Weights that are packed, or seem to be, in a layout that this version does not know; each stored element counts as one parameter, and there may be more.",
     PackingAssumed "packing-assumed" Info "Packed weights whose bits per weight are not stated anywhere; the count rests on the assumption named.",
@@ -106,6 +110,7 @@ pub struct Problem {
     /// What kind it is; the severity follows from it.
     pub code: Code,
     /// The file or folder it was found in.
+    #[serde(with = "crate::os_path")]
     pub path: Arc<PathBuf>,
     /// The tensor it concerns, if it concerns one.
     pub tensor: Option<String>,
@@ -194,7 +199,11 @@ impl Problems {
                     code: Code::MoreOfSame,
                     path: Arc::clone(&self.path),
                     tensor: None,
-                    message: format!("{} more of code {}", seen - LISTED_PER_CODE, code.name()),
+                    message: format!(
+                        "{} more of code {}",
+                        grouped(seen - LISTED_PER_CODE),
+                        code.name()
+                    ),
                 });
             }
         }

@@ -61,90 +61,54 @@ use std::sync::LazyLock;
 use glob::{Index, Segments, wildcard};
 use rules::{BUFFERS, MTP_MARKERS, RULES, STACKS};
 
-/// What a tensor is for. The order is the order of display.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
-#[repr(u8)]
-pub enum Role {
-    /// Token, type, patch and time embeddings, and the projections that belong to them.
-    Embedding,
-    /// Learned positions, relative position biases, rotary tables.
-    Position,
-    /// Everything of a softmax-attention mixer but its norms.
-    Attention,
-    /// Everything of a recurrent mixer (Mamba, linear attention, short convolution) but its norms.
-    State,
-    /// Dense feed-forward.
-    Mlp,
-    /// What decides which experts a token visits.
-    Router,
-    /// Routed experts.
-    Expert,
-    /// Experts that every token visits.
-    SharedExpert,
-    /// Norms, modulation, and scales or mixing of the residual stream.
-    Norm,
-    /// What turns hidden states into logits, scores or the denoised output.
-    Head,
-    /// A whole vision tower or image autoencoder.
-    Vision,
-    /// A whole audio tower or codec.
-    Audio,
-    /// What carries one modality into the width of another.
-    Projector,
-    /// Multi-token prediction and other draft heads.
-    Mtp,
-    /// A parameter-efficient fine-tuning method's tensors.
-    Adapter,
-    /// No rule matched.
-    Other,
+macro_rules! roles {
+    ($($variant:ident $name:literal $meaning:literal),+ $(,)?) => {
+        /// What a tensor is for. The order is the order of display.
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+        )]
+        #[repr(u8)]
+        pub enum Role { $(#[doc = $meaning] $variant,)+ }
+
+        impl Role {
+            /// Every role, in the order of display.
+            pub const ALL: [Self; 16] = [$(Self::$variant),+];
+
+            /// The name as written in reports and columns.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// One sentence on what has this role.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning),+ }
+            }
+        }
+    };
+}
+
+roles! {
+    Embedding "embedding" "Token, type, patch and time embeddings, and the projections that belong to them.",
+    Position "position" "Learned positions, relative position biases, rotary tables.",
+    Attention "attention" "Everything of a softmax-attention mixer but its norms.",
+    State "state" "Everything of a recurrent mixer (Mamba, linear attention, short convolution) but its norms.",
+    Mlp "mlp" "Dense feed-forward.",
+    Router "router" "What decides which experts a token visits.",
+    Expert "expert" "Routed experts.",
+    SharedExpert "shared_expert" "Experts that every token visits.",
+    Norm "norm" "Norms, modulation, and scales or mixing of the residual stream.",
+    Head "head" "What turns hidden states into logits, scores or the denoised output.",
+    Vision "vision" "A whole vision tower or image autoencoder.",
+    Audio "audio" "A whole audio tower or codec.",
+    Projector "projector" "What carries one modality into the width of another.",
+    Mtp "mtp" "Multi-token prediction and other draft heads.",
+    Adapter "adapter" "A parameter-efficient fine-tuning method's tensors.",
+    Other "other" "No rule matched.",
 }
 
 impl Role {
-    /// Every role, in the order of display.
-    pub const ALL: [Self; 16] = [
-        Self::Embedding,
-        Self::Position,
-        Self::Attention,
-        Self::State,
-        Self::Mlp,
-        Self::Router,
-        Self::Expert,
-        Self::SharedExpert,
-        Self::Norm,
-        Self::Head,
-        Self::Vision,
-        Self::Audio,
-        Self::Projector,
-        Self::Mtp,
-        Self::Adapter,
-        Self::Other,
-    ];
-
-    /// The name as written in reports and columns.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Embedding => "embedding",
-            Self::Position => "position",
-            Self::Attention => "attention",
-            Self::State => "state",
-            Self::Mlp => "mlp",
-            Self::Router => "router",
-            Self::Expert => "expert",
-            Self::SharedExpert => "shared_expert",
-            Self::Norm => "norm",
-            Self::Head => "head",
-            Self::Vision => "vision",
-            Self::Audio => "audio",
-            Self::Projector => "projector",
-            Self::Mtp => "mtp",
-            Self::Adapter => "adapter",
-            Self::Other => "other",
-        }
-    }
-
     /// The place in [`Role::ALL`], for tallies kept in arrays.
     #[must_use]
     pub fn index(self) -> usize {

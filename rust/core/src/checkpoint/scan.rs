@@ -9,8 +9,9 @@ use super::problem::{Code, Problem, Problems};
 use super::shard::{Shard, ShardReader};
 use super::tally::Tally;
 use crate::parallel::{self, Control};
+use crate::wording::counted;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ pub enum ScanError {
     /// There is nothing at the path.
     NotFound(PathBuf),
     /// The path cannot be looked at.
-    Unreadable(PathBuf, String),
+    Unreadable(PathBuf, std::io::Error),
     /// The file is not one that can be scanned.
     NotAModelFile(PathBuf),
     /// The folder holds no safetensors; what else was found.
@@ -84,6 +85,7 @@ impl std::error::Error for ScanError {}
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tree {
     /// The folder.
+    #[serde(with = "crate::os_path")]
     pub path: PathBuf,
     /// Checkpoints in path order.
     pub checkpoints: Vec<Arc<Checkpoint>>,
@@ -101,14 +103,72 @@ impl Tree {
     /// Bytes that the weight files take on disk: a file that several checkpoints link to counts once.
     #[must_use]
     pub fn disk_bytes(&self) -> u128 {
-        let mut seen = HashSet::new();
-        self.checkpoints
-            .iter()
-            .flat_map(|checkpoint| &checkpoint.files)
-            .filter(|file| file.id.is_none_or(|id| seen.insert(id)))
-            .map(|file| u128::from(file.file_bytes))
-            .sum()
+        disk_bytes([self])
     }
+}
+
+/// Bytes that the weight files of several scans take on disk together, each file counted once.
+#[must_use]
+pub fn disk_bytes<'t>(trees: impl IntoIterator<Item = &'t Tree>) -> u128 {
+    let mut seen = HashSet::new();
+    trees
+        .into_iter()
+        .flat_map(|tree| &tree.checkpoints)
+        .flat_map(|checkpoint| &checkpoint.files)
+        .filter(|file| file.id.is_none_or(|id| seen.insert(id)))
+        .map(|file| u128::from(file.file_bytes))
+        .sum()
+}
+
+/// Several scans without the checkpoints that an earlier one has: paths may overlap. A checkpoint is the same if its
+/// files are, by whatever path their folders were reached.
+#[must_use]
+pub fn distinct(trees: &[Arc<Tree>]) -> Vec<Arc<Tree>> {
+    let mut folders: HashMap<PathBuf, PathBuf> = HashMap::new();
+    let mut real = |path: &Path| {
+        // A file may be a link to one that other checkpoints have too; its folder may not.
+        let folder = path.parent().unwrap_or(path);
+        let real = folders.entry(folder.to_owned()).or_insert_with(|| {
+            let folder = if folder.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                folder
+            };
+            fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned())
+        });
+        real.join(path.file_name().unwrap_or_default())
+    };
+    let mut seen: HashSet<Vec<PathBuf>> = HashSet::new();
+    let mut left = Vec::with_capacity(trees.len());
+    for tree in trees {
+        let mut own: Vec<Vec<PathBuf>> = Vec::new();
+        let mut checkpoints = Vec::new();
+        for checkpoint in &tree.checkpoints {
+            let files: Vec<PathBuf> = if checkpoint.files.is_empty() {
+                vec![real(&checkpoint.path)]
+            } else {
+                checkpoint
+                    .files
+                    .iter()
+                    .map(|file| real(&file.path))
+                    .collect()
+            };
+            if !seen.contains(&files) {
+                checkpoints.push(Arc::clone(checkpoint));
+                own.push(files);
+            }
+        }
+        if checkpoints.len() == tree.checkpoints.len() {
+            left.push(Arc::clone(tree));
+        } else {
+            left.push(Arc::new(Tree {
+                checkpoints,
+                ..(**tree).clone()
+            }));
+        }
+        seen.extend(own);
+    }
+    left
 }
 
 /// Scans one model: a folder, a safetensors file or an index file.
@@ -122,11 +182,17 @@ pub fn scan(path: &Path, threads: usize, control: &Control) -> Result<Checkpoint
         && let Some(own) = found.candidates.iter().position(|c| c.path == path)
     {
         // The folder is a model; others below it (training checkpoints, say) are not part of it.
-        let others = found.candidates.len() - 1;
+        let others = found.candidates.len() as u64 - 1;
         let mut own = found.candidates.swap_remove(own);
         let mut notes = Problems::new(Arc::new(path.to_owned()));
         notes.push(Code::MoreBelow, None, || {
-            format!("{others} more checkpoints lie beside or below this one; they are not counted")
+            let (verb, pronoun) = if others == 1 {
+                ("lies", "it is")
+            } else {
+                ("lie", "they are")
+            };
+            let more = counted(others, "more checkpoint");
+            format!("{more} {verb} beside or below this one; {pronoun} not counted")
         });
         own.problems.extend(notes.into_vec());
         found = Found {
@@ -174,28 +240,25 @@ fn find(
 ) -> Result<Found, ScanError> {
     let metadata = fs::metadata(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => ScanError::NotFound(path.to_owned()),
-        _ => ScanError::Unreadable(path.to_owned(), error.to_string()),
+        _ => ScanError::Unreadable(path.to_owned(), error),
     })?;
     if metadata.is_dir() {
         let found = discover(path, hasher, threads, control);
         if control.is_cancelled() {
             return Err(ScanError::Cancelled);
         }
+        let is_itself =
+            |problem: &Problem| problem.code == Code::FolderUnreadable && *problem.path == path;
         if found.candidates.is_empty()
-            && let Some(unreadable) = found
-                .problems
-                .iter()
-                .find(|problem| problem.code == Code::FolderUnreadable && *problem.path == path)
+            && found.problems.iter().any(is_itself)
+            && let Err(error) = fs::read_dir(path)
         {
-            return Err(ScanError::Unreadable(
-                path.to_owned(),
-                unreadable.message.clone(),
-            ));
+            return Err(ScanError::Unreadable(path.to_owned(), error));
         }
         return Ok(found);
     }
-    let candidate =
-        single_file(path, hasher).ok_or_else(|| ScanError::NotAModelFile(path.to_owned()))?;
+    let candidate = single_file(path, hasher, control)
+        .ok_or_else(|| ScanError::NotAModelFile(path.to_owned()))?;
     Ok(Found {
         candidates: vec![candidate],
         problems: Vec::new(),
@@ -281,7 +344,7 @@ fn read(
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .take();
-            gathered.map(|gathered| assemble(gathered, roles))
+            gathered.and_then(|gathered| assemble(gathered, roles, control))
         },
     );
     if control.is_cancelled() {

@@ -7,6 +7,7 @@ use super::header::{HeaderReader, Metadata};
 use super::name::{Fingerprint, NameHasher};
 use super::problem::{Code, Problem, Problems};
 use crate::regular_file;
+use crate::wording::{counted, grouped};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::io::{self, Read as _};
@@ -170,8 +171,8 @@ impl ShardReader {
         let Some(room) = shard.file_bytes.checked_sub(LENGTH_FIELD as u64) else {
             problems.push(Code::FileTooShort, None, || {
                 format!(
-                    "the file has {} bytes; a safetensors file begins with 8 that hold the header length",
-                    shard.file_bytes
+                    "the file has {}; a safetensors file begins with 8 that hold the header length",
+                    counted(shard.file_bytes, "byte")
                 )
             });
             return Ok(None);
@@ -188,14 +189,20 @@ impl ShardReader {
         if length > HEADER_LIMIT {
             problems.push(Code::HeaderTooLarge, None, || {
                 format!(
-                    "the length field says {length} bytes of header; the limit is {HEADER_LIMIT}"
+                    "the length field says {} of header; the limit is {}",
+                    counted(length, "byte"),
+                    grouped(HEADER_LIMIT)
                 )
             });
             return Ok(None);
         }
         if length > room {
             problems.push(Code::HeaderTruncated, None, || {
-                format!("the header should take {length} bytes, the file has only {room} after the length field")
+                format!(
+                    "the header should take {}, the file has only {} after the length field",
+                    counted(length, "byte"),
+                    grouped(room)
+                )
             });
             return Ok(None);
         }
@@ -226,8 +233,9 @@ impl ShardReader {
         if let Some(code) = code {
             problems.push(code, None, || {
                 format!(
-                    "the file has {} bytes, its header and tensors need {needed}",
-                    shard.file_bytes
+                    "the file has {}, its header and tensors need {}",
+                    counted(shard.file_bytes, "byte"),
+                    grouped(needed)
                 )
             });
         }

@@ -6,4 +6,5 @@ pub mod granite;
 pub mod qwen3;
 pub mod rotary;
 pub mod san_m;
+pub mod wav2vec2;
 pub mod whisper;

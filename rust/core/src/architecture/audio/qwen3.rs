@@ -15,11 +15,24 @@ use crate::checkpoint::Role;
 /// # Errors
 /// If a field is wrong.
 pub fn qwen3(b: &mut Builder, fields: &Fields<'_>) -> Result<u64> {
-    let hidden = fields.size_or("d_model|hidden_size", 1024)?;
     let side = Side {
-        layers: fields.repeats_or("encoder_layers|num_hidden_layers", 24)?,
-        heads: fields.size_or("encoder_attention_heads|num_attention_heads", 16)?,
-        width: fields.size_or("encoder_ffn_dim|intermediate_size", 4096)?,
+        layers: 24,
+        heads: 16,
+        width: 4096,
+    };
+    qwen3_with(b, fields, 1024, &side)
+}
+
+/// As [`qwen3`], with the width and the layers that hold where the config does not say.
+///
+/// # Errors
+/// If a field is wrong.
+pub fn qwen3_with(b: &mut Builder, fields: &Fields<'_>, hidden: u64, side: &Side) -> Result<u64> {
+    let hidden = fields.size_or("d_model|hidden_size", hidden)?;
+    let side = Side {
+        layers: fields.repeats_or("encoder_layers|num_hidden_layers", side.layers)?,
+        heads: fields.size_or("encoder_attention_heads|num_attention_heads", side.heads)?,
+        width: fields.size_or("encoder_ffn_dim|intermediate_size", side.width)?,
     };
     let channels = fields.size_or("downsample_hidden_size", 480)?;
     let bins = fields.size_or("num_mel_bins", 128)?;

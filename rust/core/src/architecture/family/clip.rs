@@ -56,6 +56,8 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
         Kind::Clip
     };
     let parts = parts(fields, model_type)?;
+    // A class of one tower takes it out of a whole config.
+    fields.has("vision_config");
     match parts {
         Parts::Both => both(b, fields, kind),
         Parts::Text { projected } => {
@@ -122,6 +124,8 @@ fn parts(fields: &Fields<'_>, model_type: &str) -> Result<Parts> {
 /// The fields of a tower: the whole config where the tower stands alone. Old configs of CLIP give it twice, and the
 /// object ending in `_dict` wins.
 fn part<'c>(fields: &Fields<'c>, name: &'c str, dict: &'c str) -> Result<Fields<'c>> {
+    // What the other says is of no account.
+    fields.has(name);
     for name in [dict, name] {
         if let Some(object) = fields.opt_object(name)? {
             return Ok(object);

@@ -123,6 +123,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
         tied: fields.flag_or("tie_word_embeddings", false)?,
     };
     place.top(b, fields, &head)?;
+    let count = prediction::count(fields)?;
     if saved || place.top != Top::LanguageModel {
         return Ok(());
     }
@@ -130,7 +131,6 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
         let message = "the prediction layers of a draft model of this kind are not known";
         return Err(fields.error("dspark_block_size", message));
     }
-    let count = prediction::count(fields)?;
     b.all_as(Role::Mtp, |b| {
         let numbers = Numbers::Below(u32::try_from(count).unwrap_or(u32::MAX));
         b.layers(Stack::Prediction, "mtp", &numbers, |b| {

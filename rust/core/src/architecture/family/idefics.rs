@@ -11,8 +11,7 @@ use crate::architecture::heads::Multihead;
 use crate::architecture::layer::{FeedForward, Mixer, Reach, Stack};
 use crate::architecture::multimodal::known_class;
 use crate::architecture::template::Numbers;
-use crate::architecture::vision::Patches;
-use crate::architecture::vision::clip::Encoder;
+use crate::architecture::vision::clip::{Encoder, clip_like};
 use crate::checkpoint::Role;
 
 /// The first Idefics.
@@ -21,6 +20,13 @@ pub const FAMILY: Family = Family {
     model_types: &["idefics"],
     lower,
     text: None,
+};
+
+const TOWER: Encoder = Encoder {
+    hidden: 768,
+    width: 5120,
+    layers: 32,
+    heads: 16,
 };
 
 const PROJECTIONS: [&str; 4] = ["q_proj", "k_proj", "v_proj", "o_proj"];
@@ -52,7 +58,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
             let name = "embed_tokens.additional_embedding";
             b.embedding(name, Role::Embedding, added, hidden);
         }
-        let seen = b.scope("vision_model.", |b| tower(b, &vision))?;
+        let seen = b.scope("vision_model.", |b| clip_like(b, &vision, TOWER, 14))?;
         if fields.flag_or("use_resampler", false)? {
             b.scope("perceiver_resampler.", |b| {
                 b.all_as(Role::Projector, |b| resampler(b, fields, seen))
@@ -112,30 +118,6 @@ fn rest(b: &mut Builder, hidden: u64, width: u64) {
     b.scope("mlp.", |b| gated(b, GATED, Role::Mlp, hidden, width, false));
     b.norm("input_layernorm", hidden, false);
     b.norm("post_attention_layernorm", hidden, false);
-}
-
-/// Adds the tower, which is CLIP's, and returns its width.
-fn tower(b: &mut Builder, fields: &Fields<'_>) -> Result<u64> {
-    let encoder = Encoder {
-        hidden: fields.size_or("embed_dim|hidden_size", 768)?,
-        width: fields.size_or("intermediate_size", 5120)?,
-        layers: fields.repeats_or("num_hidden_layers", 32)?,
-        heads: fields.size_or("num_attention_heads", 16)?,
-    };
-    let hidden = encoder.hidden;
-    let patches = Patches::read(fields, 224, 14)?;
-    b.all_as(Role::Vision, |b| {
-        b.scope("embeddings.", |b| {
-            b.tensor("class_embedding", Role::Vision, &[hidden]);
-            patches.convolution(b, "patch_embedding", hidden, false);
-            let positions = patches.count + 1;
-            b.embedding("position_embedding", Role::Vision, positions, hidden);
-        });
-        b.norm("pre_layrnorm", hidden, true);
-        encoder.add(b, fields, Stack::Vision)?;
-        b.norm("post_layernorm", hidden, true);
-        Ok(hidden)
-    })
 }
 
 /// Adds the resampler, as wide as the tower: learned queries that attend to the patches and to themselves.

@@ -20,6 +20,7 @@ pub const FAMILY: Family = Family {
         "cohere2_vision",
         "gemma3",
         "lfm2_vl",
+        "lighton_ocr",
         "llava",
         "llava_next",
         "llava_next_video",
@@ -121,6 +122,18 @@ const KIN: &[Kin] = &[
         tied: Tied::OuterOrInner,
         tower: "siglip2_vision_model",
         projector: projector::lfm2,
+        prefixes: NEW,
+        ..LLAVA
+    },
+    Kin {
+        model_type: "lighton_ocr",
+        classes: &["LightOnOcrForConditionalGeneration"],
+        text: "qwen3",
+        tied: Tied::Outer(true),
+        tower: "pixtral",
+        towers: &["vision_encoder."],
+        projector: projector::light_on_ocr,
+        projector_name: "vision_projection.",
         prefixes: NEW,
         ..LLAVA
     },

@@ -14,6 +14,7 @@ mod albert;
 mod apertus;
 mod arctic;
 mod aria;
+mod ast;
 mod audio_language;
 mod axk2;
 mod baichuan;
@@ -25,11 +26,13 @@ mod bert;
 mod bert_kin;
 mod bitnet;
 mod blip;
+mod blip2;
 mod bloom;
 mod canary;
 mod canine;
 mod chatglm;
 mod chinese_clip;
+mod clap;
 mod clip;
 mod cohere;
 mod cohere_moe;
@@ -56,10 +59,12 @@ mod flint;
 mod fnet;
 mod fsmt;
 mod funnel;
+mod fuyu;
 mod gemma;
 mod gemma3n;
 mod gemma4;
 mod gemma4_multimodal;
+mod git;
 mod glm;
 mod glm5_next;
 mod glm_moe;
@@ -82,12 +87,14 @@ mod idefics2;
 mod inkling;
 mod inkling2;
 mod internlm2;
+mod internvl;
 mod jamba;
 mod jetmoe;
 mod kimi_linear;
+mod kimi_vl;
+mod kosmos;
 mod laguna;
 mod lfm;
-mod lighton_ocr;
 mod llama;
 mod llama4;
 mod llava;
@@ -115,6 +122,7 @@ mod olmo;
 mod olmo_hybrid;
 mod olmo_moe;
 mod opt;
+mod ovis;
 mod paddleocr_vl;
 mod persimmon;
 mod phi;
@@ -124,6 +132,8 @@ mod qwen;
 mod qwen4;
 mod qwen_moe;
 mod qwen_next;
+mod qwen_omni;
+mod qwen_omni_talker;
 mod qwen_tower;
 mod qwen_vl;
 mod recurrent_gemma;
@@ -140,8 +150,10 @@ mod t5gemma;
 mod trocr;
 mod vbert;
 mod video_llama;
+mod vision_encoder;
 mod vit;
 mod voxtral_realtime;
+mod wav2vec2;
 mod whisper;
 mod xlm;
 mod xlnet;
@@ -170,6 +182,7 @@ pub static FAMILIES: &[Family] = &[
     apertus::FAMILY,
     arctic::FAMILY,
     aria::FAMILY,
+    ast::FAMILY,
     audio_language::FAMILY,
     axk2::FAMILY,
     baichuan::FAMILY,
@@ -179,12 +192,14 @@ pub static FAMILIES: &[Family] = &[
     bart::FAMILY,
     bert::FAMILY,
     bitnet::FAMILY,
+    blip2::FAMILY,
     blip::FAMILY,
     bloom::FAMILY,
     canary::FAMILY,
     canine::FAMILY,
     chatglm::FAMILY,
     chinese_clip::FAMILY,
+    clap::FAMILY,
     clip::FAMILY,
     cohere::FAMILY,
     cohere_moe::FAMILY,
@@ -211,10 +226,12 @@ pub static FAMILIES: &[Family] = &[
     fnet::FAMILY,
     fsmt::FAMILY,
     funnel::FAMILY,
+    fuyu::FAMILY,
     gemma3n::FAMILY,
     gemma4::FAMILY,
     gemma4_multimodal::FAMILY,
     gemma::FAMILY,
+    git::FAMILY,
     glm5_next::FAMILY,
     glm::FAMILY,
     glm_moe::FAMILY,
@@ -237,12 +254,14 @@ pub static FAMILIES: &[Family] = &[
     inkling2::FAMILY,
     inkling::FAMILY,
     internlm2::FAMILY,
+    internvl::FAMILY,
     jamba::FAMILY,
     jetmoe::FAMILY,
     kimi_linear::FAMILY,
+    kimi_vl::FAMILY,
+    kosmos::FAMILY,
     laguna::FAMILY,
     lfm::FAMILY,
-    lighton_ocr::FAMILY,
     llama4::FAMILY,
     llama::FAMILY,
     llava::FAMILY,
@@ -270,6 +289,7 @@ pub static FAMILIES: &[Family] = &[
     olmo_hybrid::FAMILY,
     olmo_moe::FAMILY,
     opt::FAMILY,
+    ovis::FAMILY,
     paddleocr_vl::FAMILY,
     persimmon::FAMILY,
     phi::FAMILY,
@@ -279,6 +299,7 @@ pub static FAMILIES: &[Family] = &[
     qwen::FAMILY,
     qwen_moe::FAMILY,
     qwen_next::FAMILY,
+    qwen_omni::FAMILY,
     qwen_tower::FAMILY,
     qwen_vl::FAMILY,
     recurrent_gemma::FAMILY,
@@ -295,8 +316,10 @@ pub static FAMILIES: &[Family] = &[
     trocr::FAMILY,
     vbert::FAMILY,
     video_llama::FAMILY,
+    vision_encoder::FAMILY,
     vit::FAMILY,
     voxtral_realtime::FAMILY,
+    wav2vec2::FAMILY,
     whisper::FAMILY,
     xlm::FAMILY,
     xlnet::FAMILY,

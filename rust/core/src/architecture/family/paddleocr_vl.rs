@@ -29,7 +29,11 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     let vision = fields.object("vision_config")?;
     let language = Language {
         flat: true,
-        tied: Tied::Either,
+        tied: if fields.has("tie_word_embeddings") {
+            Tied::Either
+        } else {
+            Tied::Outer(true)
+        },
         ..Language::new("paddleocr_vl_text", "model.", true)
     };
     let text = language.add(b, fields)?;

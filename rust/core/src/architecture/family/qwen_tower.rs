@@ -6,6 +6,7 @@ use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::multimodal::{Language, known_class};
+use crate::architecture::place::saved_by;
 use crate::architecture::vision::qwen::{EXAONE, SECOND_HALF, qwen};
 use crate::checkpoint::Role;
 
@@ -28,7 +29,17 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
         return Ok(());
     }
     known_class(fields, &["HyperCLOVAXVisionV2ForConditionalGeneration"])?;
-    let text = Language::new("hyperclovax", LANGUAGE, true).add(b, fields)?;
+    // transformers 5 saves the text model without the `model.` in the middle, but the head where it was.
+    let language = Language {
+        model: if saved_by(fields)?.is_some_and(|major| major >= 5) {
+            LANGUAGE
+        } else {
+            "model.language_model.model."
+        },
+        head: LANGUAGE,
+        ..Language::new("hyperclovax", LANGUAGE, true)
+    };
+    let text = language.add(b, fields)?;
     let hidden = text.size("hidden_size")?;
     b.scope("model.", |b| {
         let seen = b.scope("vision_model.", |b| qwen(b, &vision, &SECOND_HALF))?;

@@ -47,6 +47,15 @@ pub(super) fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> R
     let gated = fields.opt_flag("use_head_wise_attn_gate")?.unwrap_or(true);
     let mlp_bias = fields.flag_or("mlp_bias", false)?;
     let corrected = fields.opt_flag("use_moe_router_bias")?.unwrap_or(true);
+    if fields
+        .opt_count("n_shared_experts")?
+        .is_some_and(|count| count != 1)
+    {
+        return Err(fields.error(
+            "n_shared_experts",
+            "this model type is known with one shared expert only",
+        ));
+    }
     let experts = Experts {
         router: "moe.gate",
         correction: corrected.then_some("moe.router_bias"),
@@ -59,7 +68,10 @@ pub(super) fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> R
         shared_bias: mlp_bias,
         ..Experts::new(
             hidden,
-            fields.repeats_or("n_routed_experts|moe_num_experts|num_local_experts", 288)?,
+            fields.repeats_or(
+                "n_routed_experts|moe_num_experts|num_local_experts|num_experts",
+                288,
+            )?,
             fields.size_or("num_experts_per_tok|moe_top_k", 8)?,
             fields.size_or("moe_intermediate_size", 1280)?,
         )

@@ -31,7 +31,7 @@ impl Encoder {
     /// If one of them is wrong.
     pub fn read(fields: &Fields<'_>, default: Self) -> Result<Self> {
         Ok(Self {
-            hidden: fields.size_or("hidden_size", default.hidden)?,
+            hidden: fields.size_or("hidden_size|embed_dim", default.hidden)?,
             width: fields.size_or("intermediate_size", default.width)?,
             layers: fields.repeats_or("num_hidden_layers", default.layers)?,
             heads: fields.size_or("num_attention_heads", default.heads)?,
@@ -69,7 +69,7 @@ impl Encoder {
 }
 
 /// What a missing field means in the vision towers of all three.
-const TOWER: Encoder = Encoder {
+pub const TOWER: Encoder = Encoder {
     hidden: 768,
     width: 3072,
     layers: 12,
@@ -81,9 +81,22 @@ const TOWER: Encoder = Encoder {
 /// # Errors
 /// If a field is wrong.
 pub fn clip(b: &mut Builder, fields: &Fields<'_>) -> Result<u64> {
-    let encoder = Encoder::read(fields, TOWER)?;
+    clip_like(b, fields, TOWER, 32)
+}
+
+/// As [`clip`], for a class that takes other sizes and another side of a patch where the config gives none.
+///
+/// # Errors
+/// If a field is wrong.
+pub fn clip_like(
+    b: &mut Builder,
+    fields: &Fields<'_>,
+    default: Encoder,
+    patch: u64,
+) -> Result<u64> {
+    let encoder = Encoder::read(fields, default)?;
     let hidden = encoder.hidden;
-    let patches = Patches::read(fields, 224, 32)?;
+    let patches = Patches::read(fields, 224, patch)?;
     b.all_as(Role::Vision, |b| {
         b.scope("embeddings.", |b| {
             b.tensor("class_embedding", Role::Vision, &[hidden]);

@@ -2,16 +2,22 @@
 //! has the role of vision. Its fields are those of the `vision_config`; what they leave out is the default of the
 //! tower's own class.
 
+pub mod beit;
 pub mod blip;
 pub mod clip;
+pub mod convnext;
 pub mod dinov2;
+pub mod dinov3;
 pub mod donut;
 pub mod glm;
 pub mod idefics;
+pub mod intern;
 pub mod llama;
+pub mod moon;
 pub mod pixtral;
 pub mod qwen;
 pub mod sam;
+pub mod swin;
 pub mod tower;
 pub mod vit;
 

@@ -47,15 +47,14 @@ pub fn vit(b: &mut Builder, fields: &Fields<'_>, parts: Parts) -> Result<u64> {
             b.tensor("position_embeddings", Role::Vision, &[1, tokens, hidden]);
             patches.convolution(b, "patch_embeddings.projection", hidden, true);
         });
-        let numbers = Numbers::Below(u32::try_from(layers).unwrap_or(u32::MAX));
-        b.layers(Stack::Vision, "encoder.layer", &numbers, |b| {
-            attention(b, hidden, heads, head_dim, bias);
-            b.linear("intermediate.dense", Role::Mlp, width, hidden, true);
-            b.linear("output.dense", Role::Mlp, hidden, width, true);
-            b.feed_forward(FeedForward::Dense { width });
-            b.norm("layernorm_before", hidden, true);
-            b.norm("layernorm_after", hidden, true);
-        });
+        let layer = Layer {
+            hidden,
+            width,
+            heads,
+            head_dim,
+            bias,
+        };
+        layer.add(b, Stack::Vision, "encoder.layer", layers);
         b.norm("layernorm", hidden, true);
     });
     // A pooler makes the answer of a whole model, and is a head unless the model is a tower in a larger one.
@@ -68,6 +67,44 @@ pub fn vit(b: &mut Builder, fields: &Fields<'_>, parts: Parts) -> Result<u64> {
         b.linear("pooler.dense", Role::Head, pooled, hidden, true);
     }
     Ok(hidden)
+}
+
+/// The measures of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Width of the residual stream.
+    pub hidden: u64,
+    /// Inner width of the network.
+    pub width: u64,
+    /// Heads of the attention.
+    pub heads: u64,
+    /// Numbers per head.
+    pub head_dim: u64,
+    /// Whether queries, keys and values have biases.
+    pub bias: bool,
+}
+
+impl Layer {
+    /// Adds so many of them as `prefix.N`.
+    pub fn add(&self, b: &mut Builder, stack: Stack, prefix: &str, layers: u64) {
+        let Self {
+            hidden,
+            width,
+            heads,
+            head_dim,
+            bias,
+        } = *self;
+        // `repeats` bounds their number.
+        let numbers = Numbers::Below(u32::try_from(layers).unwrap_or(u32::MAX));
+        b.layers(stack, prefix, &numbers, |b| {
+            attention(b, hidden, heads, head_dim, bias);
+            b.linear("intermediate.dense", Role::Mlp, width, hidden, true);
+            b.linear("output.dense", Role::Mlp, hidden, width, true);
+            b.feed_forward(FeedForward::Dense { width });
+            b.norm("layernorm_before", hidden, true);
+            b.norm("layernorm_after", hidden, true);
+        });
+    }
 }
 
 /// Adds the attention of a layer, `attention.attention.query` and so on; only its output always has a bias.

@@ -77,7 +77,7 @@ pub(super) const RULES: &[Rule] = rules! {
     Projector: "view_separator glb_gn sub_gn image_pos_embed visual_temporal_embed";
     Projector: "cross_modal_*_transform text_model.head text_model.transformation ^projection.attn";
     Projector: "^projection.kv_proj ^projection.ln_* ^projection.query ^projection.proj";
-    Projector: "thinker_to_talker_proj hidden_projection encoder_decoder_proj mlp_ar ^mm";
+    Projector: "thinker_to_talker_proj hidden_projection encoder_decoder_proj mlp_ar ^mm.*";
     Projector: "resampler_model perception.proj perception.modality_adapter";
     // The robot state and actions of pi0.
     Projector: "action_in_proj state_proj action_time_mlp_*";
@@ -87,7 +87,7 @@ pub(super) const RULES: &[Rule] = rules! {
     Vision: "vision_trunk video_encoder video_model visual visual_model visual_tokenizer";
     Vision: "visual_encoder vision vison vit vit_* vpm siglip* sam_model img_processor";
     Vision: "image_encoder image_tower image_model image_vit img_encoder high_res_vision*";
-    Vision: "face_encoder motion_encoder gen_vision_model vqmodel first_stage_model ^vae ^v";
+    Vision: "face_encoder motion_encoder gen_vision_model vqmodel first_stage_model ^vae ^v.*";
     Vision: "image_codebook vision_embedder encoder.neck decoder_pred";
     // The vision tower of DeepSeek-OCR 2 is a small Qwen2.
     Vision: "model.qwen2_model";
@@ -105,7 +105,7 @@ pub(super) const RULES: &[Rule] = rules! {
     Audio: "audio_tower audio_model audio_encoder audio_embed speech_encoder* speech_model";
     Audio: "whisper* wav2vec2* hubert wavlm unispeech* sew* data2vec_audio";
     Audio: "audio_spectrogram_transformer subsample_conv_projection conformer.# model.audio";
-    Audio: "preprocessor.featurizer apm ^a token2wav code2wav codec_model dac_encoder vocoder tts";
+    Audio: "preprocessor.featurizer apm ^a.* token2wav code2wav codec_model dac_encoder vocoder tts";
     Audio: "speech_decoder_*net prenet.layers prenet.final_layer duration_predictor";
     Audio: "acoustic_tokenizer* semantic_tokenizer* conditioning_encoder pretransform ^project_q";
     Audio: "^project_hid ctc_proj quantizer.codevectors quantizer.weight_proj";
@@ -193,7 +193,7 @@ pub(super) const RULES: &[Rule] = rules! {
     Head: "^out_layer ^spec_out clf diffusion_model.out ^out.# transformer.ff_out";
     Head: "decoder.project_out joint log_softmax answer_class ^decoder.#.weight$";
     Head: "^decoder.#.bias$ ^tdnn ^objective ^feature_extractor.weight$";
-    Head: "^feature_extractor.bias$ ^layer_weights";
+    Head: "^feature_extractor.bias$ ^layer_weights regression_layer ^gating";
 
     // ======== Dense feed-forward ========
     Mlp: "*mlp* *ffn* feed_forward* feedforward ff ff_i ff_t ff_proj ff_out densereludense";
@@ -252,7 +252,9 @@ pub(super) const CONTEXTS: &[Context] = contexts! {
     // A draft model of the EAGLE family: one fused layer behind a linear that joins two states.
     Mtp: when "fc midlayer";
     Mtp: when "fc d2t";
-    Mtp: when "^fc ^layers.#.self_attn";
+    // A model of its own has a final norm, and what it calls `fc` is a head.
+    Mtp: when "^fc ^layers.#.self_attn" unless "^norm";
+    Mtp: when "^fc ^layers.#.self_attn ^hidden_norm";
     // Whisper, Moonshine and the towers made of them: convolutions, then attention layers.
     Audio: when "conv1 conv2 layers.#.self_attn";
     Audio: when "conv1 conv2 blocks.#.attn";
