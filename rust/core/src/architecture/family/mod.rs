@@ -43,6 +43,7 @@ mod ctrl;
 mod dbrx;
 mod deberta;
 mod deepseek;
+mod deepseek_ocr;
 mod deepseek_v4;
 mod deepseek_vl;
 mod dia;
@@ -51,6 +52,7 @@ mod distilbert;
 mod doge;
 mod dots3_note;
 mod ernie_moe;
+mod ernie_vl;
 mod eurobert;
 mod exaone;
 mod exaone_moe;
@@ -102,6 +104,7 @@ mod longcat;
 mod luke;
 mod mamba;
 mod mimo_flash;
+mod minicpm_v;
 mod minimax;
 mod minimax_m3;
 mod mistral_large4;
@@ -109,6 +112,7 @@ mod mixtral;
 mod mllama;
 mod mobilebert;
 mod modernbert;
+mod molmo;
 mod moonshine;
 mod mpnet;
 mod mpt;
@@ -210,6 +214,7 @@ pub static FAMILIES: &[Family] = &[
     dbrx::FAMILY,
     deberta::FAMILY,
     deepseek::FAMILY,
+    deepseek_ocr::FAMILY,
     deepseek_v4::FAMILY,
     deepseek_vl::FAMILY,
     dia::FAMILY,
@@ -218,6 +223,7 @@ pub static FAMILIES: &[Family] = &[
     doge::FAMILY,
     dots3_note::FAMILY,
     ernie_moe::FAMILY,
+    ernie_vl::FAMILY,
     eurobert::FAMILY,
     exaone::FAMILY,
     exaone_moe::FAMILY,
@@ -269,6 +275,7 @@ pub static FAMILIES: &[Family] = &[
     luke::FAMILY,
     mamba::FAMILY,
     mimo_flash::FAMILY,
+    minicpm_v::FAMILY,
     minimax::FAMILY,
     minimax_m3::FAMILY,
     mistral_large4::FAMILY,
@@ -276,6 +283,7 @@ pub static FAMILIES: &[Family] = &[
     mllama::FAMILY,
     mobilebert::FAMILY,
     modernbert::FAMILY,
+    molmo::FAMILY,
     moonshine::FAMILY,
     mpnet::FAMILY,
     mpt::FAMILY,
