@@ -54,6 +54,7 @@ mod dots3_note;
 mod ernie_moe;
 mod ernie_vl;
 mod eurobert;
+mod evolla;
 mod exaone;
 mod exaone_moe;
 mod falcon;
@@ -88,6 +89,7 @@ mod idefics;
 mod idefics2;
 mod inkling;
 mod inkling2;
+mod inkling_mm;
 mod internlm2;
 mod internvl;
 mod jamba;
@@ -107,6 +109,7 @@ mod mimo_flash;
 mod minicpm_v;
 mod minimax;
 mod minimax_m3;
+mod minimax_m3_vl;
 mod mistral_large4;
 mod mixtral;
 mod mllama;
@@ -120,6 +123,7 @@ mod muse;
 mod nanochat;
 mod nemotron_h;
 mod nemotron_nas;
+mod neomme;
 mod nllb_moe;
 mod nomic_bert;
 mod olmo;
@@ -130,6 +134,7 @@ mod ovis;
 mod paddleocr_vl;
 mod persimmon;
 mod phi;
+mod pi0;
 mod pix2struct;
 mod prophetnet;
 mod qwen;
@@ -225,6 +230,7 @@ pub static FAMILIES: &[Family] = &[
     ernie_moe::FAMILY,
     ernie_vl::FAMILY,
     eurobert::FAMILY,
+    evolla::FAMILY,
     exaone::FAMILY,
     exaone_moe::FAMILY,
     falcon::FAMILY,
@@ -259,6 +265,7 @@ pub static FAMILIES: &[Family] = &[
     idefics::FAMILY,
     inkling2::FAMILY,
     inkling::FAMILY,
+    inkling_mm::FAMILY,
     internlm2::FAMILY,
     internvl::FAMILY,
     jamba::FAMILY,
@@ -278,6 +285,7 @@ pub static FAMILIES: &[Family] = &[
     minicpm_v::FAMILY,
     minimax::FAMILY,
     minimax_m3::FAMILY,
+    minimax_m3_vl::FAMILY,
     mistral_large4::FAMILY,
     mixtral::FAMILY,
     mllama::FAMILY,
@@ -291,6 +299,7 @@ pub static FAMILIES: &[Family] = &[
     nanochat::FAMILY,
     nemotron_h::FAMILY,
     nemotron_nas::FAMILY,
+    neomme::FAMILY,
     nllb_moe::FAMILY,
     nomic_bert::FAMILY,
     olmo::FAMILY,
@@ -301,6 +310,7 @@ pub static FAMILIES: &[Family] = &[
     paddleocr_vl::FAMILY,
     persimmon::FAMILY,
     phi::FAMILY,
+    pi0::FAMILY,
     pix2struct::FAMILY,
     prophetnet::FAMILY,
     qwen4::FAMILY,
