@@ -43,6 +43,7 @@ mod ctrl;
 mod dbrx;
 mod deberta;
 mod deepseek;
+mod deepseek_ocr;
 mod deepseek_v4;
 mod deepseek_vl;
 mod dia;
@@ -51,7 +52,9 @@ mod distilbert;
 mod doge;
 mod dots3_note;
 mod ernie_moe;
+mod ernie_vl;
 mod eurobert;
+mod evolla;
 mod exaone;
 mod exaone_moe;
 mod falcon;
@@ -86,6 +89,7 @@ mod idefics;
 mod idefics2;
 mod inkling;
 mod inkling2;
+mod inkling_mm;
 mod internlm2;
 mod internvl;
 mod jamba;
@@ -102,13 +106,16 @@ mod longcat;
 mod luke;
 mod mamba;
 mod mimo_flash;
+mod minicpm_v;
 mod minimax;
 mod minimax_m3;
+mod minimax_m3_vl;
 mod mistral_large4;
 mod mixtral;
 mod mllama;
 mod mobilebert;
 mod modernbert;
+mod molmo;
 mod moonshine;
 mod mpnet;
 mod mpt;
@@ -116,6 +123,7 @@ mod muse;
 mod nanochat;
 mod nemotron_h;
 mod nemotron_nas;
+mod neomme;
 mod nllb_moe;
 mod nomic_bert;
 mod olmo;
@@ -126,6 +134,7 @@ mod ovis;
 mod paddleocr_vl;
 mod persimmon;
 mod phi;
+mod pi0;
 mod pix2struct;
 mod prophetnet;
 mod qwen;
@@ -210,6 +219,7 @@ pub static FAMILIES: &[Family] = &[
     dbrx::FAMILY,
     deberta::FAMILY,
     deepseek::FAMILY,
+    deepseek_ocr::FAMILY,
     deepseek_v4::FAMILY,
     deepseek_vl::FAMILY,
     dia::FAMILY,
@@ -218,7 +228,9 @@ pub static FAMILIES: &[Family] = &[
     doge::FAMILY,
     dots3_note::FAMILY,
     ernie_moe::FAMILY,
+    ernie_vl::FAMILY,
     eurobert::FAMILY,
+    evolla::FAMILY,
     exaone::FAMILY,
     exaone_moe::FAMILY,
     falcon::FAMILY,
@@ -253,6 +265,7 @@ pub static FAMILIES: &[Family] = &[
     idefics::FAMILY,
     inkling2::FAMILY,
     inkling::FAMILY,
+    inkling_mm::FAMILY,
     internlm2::FAMILY,
     internvl::FAMILY,
     jamba::FAMILY,
@@ -269,13 +282,16 @@ pub static FAMILIES: &[Family] = &[
     luke::FAMILY,
     mamba::FAMILY,
     mimo_flash::FAMILY,
+    minicpm_v::FAMILY,
     minimax::FAMILY,
     minimax_m3::FAMILY,
+    minimax_m3_vl::FAMILY,
     mistral_large4::FAMILY,
     mixtral::FAMILY,
     mllama::FAMILY,
     mobilebert::FAMILY,
     modernbert::FAMILY,
+    molmo::FAMILY,
     moonshine::FAMILY,
     mpnet::FAMILY,
     mpt::FAMILY,
@@ -283,6 +299,7 @@ pub static FAMILIES: &[Family] = &[
     nanochat::FAMILY,
     nemotron_h::FAMILY,
     nemotron_nas::FAMILY,
+    neomme::FAMILY,
     nllb_moe::FAMILY,
     nomic_bert::FAMILY,
     olmo::FAMILY,
@@ -293,6 +310,7 @@ pub static FAMILIES: &[Family] = &[
     paddleocr_vl::FAMILY,
     persimmon::FAMILY,
     phi::FAMILY,
+    pi0::FAMILY,
     pix2struct::FAMILY,
     prophetnet::FAMILY,
     qwen4::FAMILY,

@@ -30,9 +30,26 @@ pub const FAMILY: Family = Family {
     text: None,
 };
 
-/// Model type, what stands before the names of the tower, how the names of its classes begin, the tower, and whether
-/// the class for pretraining has a quantizer that is known.
-type Kin = (&'static str, &'static str, &'static str, Tower, bool);
+/// What the class for pretraining compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PreTraining {
+    /// What the layers give with what the stem gives, quantized.
+    Stem,
+    /// The same, and letters (UniSpeech).
+    Letters,
+    /// What layers give with what other layers give, and speakers (UniSpeech-SAT).
+    Speakers,
+}
+
+/// Model type, what stands before the names of the tower, how the names of its classes begin, the tower, and the class
+/// for pretraining, if its tensors are known.
+type Kin = (
+    &'static str,
+    &'static str,
+    &'static str,
+    Tower,
+    Option<PreTraining>,
+);
 
 const KIN: [Kin; 9] = [
     (
@@ -40,34 +57,46 @@ const KIN: [Kin; 9] = [
         "data2vec_audio.",
         "Data2VecAudio",
         DATA2VEC,
-        false,
+        None,
     ),
-    ("hubert", "hubert.", "Hubert", HUBERT, false),
-    ("sew", "sew.", "SEW", SEW, false),
-    ("unispeech", "unispeech.", "UniSpeech", UNISPEECH, false),
+    ("hubert", "hubert.", "Hubert", HUBERT, None),
+    ("sew", "sew.", "SEW", SEW, None),
+    (
+        "unispeech",
+        "unispeech.",
+        "UniSpeech",
+        UNISPEECH,
+        Some(PreTraining::Letters),
+    ),
     (
         "unispeech-sat",
         "unispeech_sat.",
         "UniSpeechSat",
         UNISPEECH,
-        false,
+        Some(PreTraining::Speakers),
     ),
-    ("wav2vec2", "wav2vec2.", "Wav2Vec2", WAV2VEC2, true),
+    (
+        "wav2vec2",
+        "wav2vec2.",
+        "Wav2Vec2",
+        WAV2VEC2,
+        Some(PreTraining::Stem),
+    ),
     (
         "wav2vec2-bert",
         "wav2vec2_bert.",
         "Wav2Vec2Bert",
         BERT,
-        false,
+        None,
     ),
     (
         "wav2vec2-conformer",
         "wav2vec2_conformer.",
         "Wav2Vec2Conformer",
         CONFORMER,
-        true,
+        Some(PreTraining::Stem),
     ),
-    ("wavlm", "wavlm.", "WavLM", WAVLM, false),
+    ("wavlm", "wavlm.", "WavLM", WAVLM, None),
 ];
 
 /// What a class puts on top.
@@ -92,7 +121,7 @@ const TASKS: [(&str, Task); 6] = [
 
 fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     let model_type = fields.opt_text("model_type")?.unwrap_or_default();
-    let &(_, prefix, stem, tower, quantized) = KIN
+    let &(_, prefix, stem, tower, pretraining) = KIN
         .iter()
         .find(|(known, ..)| *known == model_type)
         .ok_or_else(|| fields.error("model_type", "is not one of this family"))?;
@@ -106,7 +135,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
             .strip_prefix(stem)
             .and_then(|end| TASKS.iter().find(|(known, _)| *known == end))
             .map(|&(_, task)| task)
-            .filter(|&task| task != Task::PreTraining || quantized)
+            .filter(|&task| task != Task::PreTraining || pretraining.is_some())
             .ok_or_else(|| {
                 let message =
                     format!("{class:?} is no class of this family whose tensors are known");
@@ -115,19 +144,21 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     };
     let prefix = if task == Task::Bare { "" } else { prefix };
     let measures = b.scope(prefix, |b| tower.add(b, fields))?;
-    top(b, fields, task, &measures)
+    match pretraining {
+        Some(kind) if task == Task::PreTraining => quantizer(b, fields, kind, &measures),
+        Some(_) | None => top(b, fields, task, &measures),
+    }
 }
 
 fn top(b: &mut Builder, fields: &Fields<'_>, task: Task, measures: &Measures) -> Result<()> {
     let hidden = measures.hidden;
     match task {
-        Task::Bare => return Ok(()),
+        Task::Bare | Task::PreTraining => return Ok(()),
         Task::Transcription => {
             let vocabulary = fields.size_or("vocab_size", 32)?;
             b.linear("lm_head", Role::Head, vocabulary, measures.outputs, true);
             return Ok(());
         }
-        Task::PreTraining => return quantizer(b, fields, measures),
         Task::Sequence | Task::Frames | Task::Speaker => {}
     }
     if measures.adapted && task != Task::Speaker {
@@ -150,22 +181,48 @@ fn top(b: &mut Builder, fields: &Fields<'_>, task: Task, measures: &Measures) ->
     Ok(())
 }
 
-/// Adds the quantizer of what the convolutions give, and the two projections that are compared.
-fn quantizer(b: &mut Builder, fields: &Fields<'_>, measures: &Measures) -> Result<()> {
+/// Adds the quantizer, and the projections of what is compared.
+fn quantizer(
+    b: &mut Builder,
+    fields: &Fields<'_>,
+    kind: PreTraining,
+    measures: &Measures,
+) -> Result<()> {
+    let hidden = measures.hidden;
     let groups = fields.size_or("num_codevector_groups", 2)?;
     let vectors = fields.size_or("num_codevectors_per_group", 320)?;
     let numbers = fields.size_or("codevector_dim", 256)?;
     let each = fields.divide("codevector_dim", numbers, "num_codevector_groups", groups)?;
     let shared = fields.size_or("proj_codevector_dim", 256)?;
-    b.all_as(Role::Audio, |b| {
+    b.all_as(Role::Audio, |b| -> Result<()> {
         let entries = groups * vectors;
+        let quantized = match kind {
+            PreTraining::Stem | PreTraining::Letters => measures.extracted,
+            PreTraining::Speakers => hidden,
+        };
         b.tensor("quantizer.codevectors", Role::Audio, &[1, entries, each]);
         let name = "quantizer.weight_proj";
-        b.linear(name, Role::Audio, entries, measures.extracted, true);
-        b.linear("project_hid", Role::Audio, shared, measures.hidden, true);
+        b.linear(name, Role::Audio, entries, quantized, true);
         b.linear("project_q", Role::Audio, shared, numbers, true);
-    });
-    Ok(())
+        match kind {
+            PreTraining::Stem => b.linear("project_hid", Role::Audio, shared, hidden, true),
+            PreTraining::Letters => {
+                // This one leads the other way.
+                b.linear("project_hid", Role::Audio, hidden, shared, true);
+                let letters = fields.size_or("num_ctc_classes", 80)?;
+                b.linear("ctc_proj", Role::Audio, letters, hidden, true);
+            }
+            PreTraining::Speakers => {
+                b.linear("project_hid", Role::Audio, shared, hidden, true);
+                b.linear("speaker_proj", Role::Audio, numbers, hidden, true);
+                let clusters = fields.size_or("num_clusters", 504)?;
+                let shape = [clusters, numbers];
+                b.tensor("label_embeddings_concat", Role::Audio, &shape);
+                b.norm("layer_norm_for_extract", hidden, true);
+            }
+        }
+        Ok(())
+    })
 }
 
 /// Adds the layers that tell speakers apart (x-vectors).
@@ -183,11 +240,11 @@ fn speaker(b: &mut Builder, fields: &Fields<'_>, hidden: u64) -> Result<()> {
     let mut inputs = first;
     for (number, (&outputs, &kernel)) in widths.iter().zip(&kernels).enumerate() {
         let name = format!("tdnn.{number}.kernel");
-        b.linear(&name, Role::Other, outputs, inputs * kernel, true);
+        b.linear(&name, Role::Head, outputs, inputs * kernel, true);
         inputs = outputs;
     }
     let vector = fields.size_or("xvector_output_dim", 512)?;
-    b.linear("feature_extractor", Role::Other, vector, 2 * last, true);
+    b.linear("feature_extractor", Role::Head, vector, 2 * last, true);
     b.linear("classifier", Role::Head, vector, vector, true);
     b.tensor("objective.weight", Role::Head, &[vector, labels(fields)?]);
     Ok(())

@@ -65,7 +65,7 @@ pub(super) const RULES: &[Rule] = rules! {
 
     // ======== Between the modalities ========
     Projector: "*projector* connector connectors *_connector resampler *_resampler *qformer*";
-    Projector: "query_tokens aligner *_aligner merger *merger_list patch_merger mlp1.#";
+    Projector: "query_tokens aligner *_aligner merger *merger_list patch_merger patch_merge_mlp mlp1.#";
     Projector: "vision_adapter vision_language_adapter *abstractor *_adaptor visual_projection";
     Projector: "visn_fc vision_sampler* vision_query llama_proj t5_proj opt_proj vae2llm llm2vae";
     Projector: "text_projection image_projection audio_projection* *language_projection*";
