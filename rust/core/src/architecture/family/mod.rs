@@ -135,6 +135,7 @@ mod paddleocr_vl;
 mod persimmon;
 mod phi;
 mod pi0;
+mod phi4_multimodal;
 mod pix2struct;
 mod prophetnet;
 mod qwen;
@@ -309,6 +310,7 @@ pub static FAMILIES: &[Family] = &[
     ovis::FAMILY,
     paddleocr_vl::FAMILY,
     persimmon::FAMILY,
+    phi4_multimodal::FAMILY,
     phi::FAMILY,
     pi0::FAMILY,
     pix2struct::FAMILY,
