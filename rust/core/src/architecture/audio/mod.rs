@@ -6,5 +6,6 @@ pub mod granite;
 pub mod qwen3;
 pub mod rotary;
 pub mod san_m;
+pub mod vibevoice;
 pub mod wav2vec2;
 pub mod whisper;

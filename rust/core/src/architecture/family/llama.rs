@@ -29,6 +29,7 @@ pub const FAMILY: Family = Family {
         "granite_swa",
         "helium",
         "hunyuan_v1_dense",
+        "hunyuan_vl_text",
         "hyperclovax",
         "internlm",
         "internlm3",
@@ -236,6 +237,15 @@ const KIN: &[Kin] = &[
         model_type: "hunyuan_v1_dense",
         stems: &["HunYuanDenseV1", "HunYuan"],
         defaults: Defaults::new(290_943, 4096, 11_008, 32, 32),
+        bias: [ATTENTION_BIAS, ATTENTION_BIAS, NO],
+        head_norm: Some(["query_layernorm", "key_layernorm"]),
+        head_norm_field: Some("use_qk_norm"),
+        ..BASE
+    },
+    Kin {
+        model_type: "hunyuan_vl_text",
+        stems: &["HunYuanVL"],
+        defaults: Defaults::new(290_943, 4096, 11_008, 32, 32).tied(),
         bias: [ATTENTION_BIAS, ATTENTION_BIAS, NO],
         head_norm: Some(["query_layernorm", "key_layernorm"]),
         head_norm_field: Some("use_qk_norm"),

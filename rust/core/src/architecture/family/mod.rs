@@ -35,6 +35,7 @@ mod chinese_clip;
 mod clap;
 mod clip;
 mod cohere;
+mod cohere_compass;
 mod cohere_moe;
 mod composed;
 mod convbert;
@@ -84,6 +85,7 @@ mod gte;
 mod hrm;
 mod hunyuan_moe;
 mod hunyuan_v4;
+mod hunyuan_vl;
 mod ibert;
 mod idefics;
 mod idefics2;
@@ -159,6 +161,7 @@ mod t5;
 mod t5gemma;
 mod trocr;
 mod vbert;
+mod vibevoice;
 mod video_llama;
 mod vision_encoder;
 mod vit;
@@ -212,6 +215,7 @@ pub static FAMILIES: &[Family] = &[
     clap::FAMILY,
     clip::FAMILY,
     cohere::FAMILY,
+    cohere_compass::FAMILY,
     cohere_moe::FAMILY,
     composed::FAMILY,
     convbert::FAMILY,
@@ -261,6 +265,7 @@ pub static FAMILIES: &[Family] = &[
     hrm::FAMILY,
     hunyuan_moe::FAMILY,
     hunyuan_v4::FAMILY,
+    hunyuan_vl::FAMILY,
     ibert::FAMILY,
     idefics2::FAMILY,
     idefics::FAMILY,
@@ -335,6 +340,7 @@ pub static FAMILIES: &[Family] = &[
     t5gemma::FAMILY,
     trocr::FAMILY,
     vbert::FAMILY,
+    vibevoice::FAMILY,
     video_llama::FAMILY,
     vision_encoder::FAMILY,
     vit::FAMILY,
