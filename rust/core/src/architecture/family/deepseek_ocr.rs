@@ -42,8 +42,9 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
             ));
         }
     };
+    // Its class is that of the language model and reads the outer fields; `language_config` repeats them.
     let language = Language {
-        object: "language_config",
+        flat: true,
         tied: Tied::Never,
         ..Language::new("deepseek_v2", "model.", false)
     };

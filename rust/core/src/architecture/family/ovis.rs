@@ -41,7 +41,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
         b.scope("vision_tower.", |b| tower(b, &vision, words))?;
         // Each patch gives weights for all rows, so that nothing is looked up.
         let shape = [words, hidden];
-        b.tensor("visual_embeddings_table.weight", Role::Projector, &shape);
+        b.tensor("visual_embeddings_table.weight", Role::Embedding, &shape);
         Ok(())
     })
 }

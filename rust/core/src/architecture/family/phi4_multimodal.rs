@@ -135,7 +135,7 @@ fn sounds(b: &mut Builder, fields: &Fields<'_>, hidden: u64) -> Result<()> {
     })?;
     // One pair for sound alone, and one for sound beside images.
     for kind in ["speech", "vision_speech"] {
-        let role = Role::Audio;
+        let role = Role::Projector;
         b.linear(&format!("up_proj_for_{kind}"), role, hidden, joined, true);
         b.linear(&format!("down_proj_for_{kind}"), role, hidden, hidden, true);
     }
@@ -151,8 +151,11 @@ fn stem(b: &mut Builder, fields: &Fields<'_>, bands: u64, heard: u64) -> Result<
     if !reduction.is_power_of_two() || reduction < 2 {
         return Err(fields.error(REDUCTION, "must be a power of 2, from 2 on"));
     }
-    // The class works this out anew and does not look at a stated `nemo_final_size`.
-    let left = bands.div_ceil(reduction);
+    let left = fields.size_from(
+        "nemo_final_size",
+        bands.div_ceil(reduction),
+        "not in the config: each step halves the bands, rounding up",
+    )?;
     b.scope("conv.", |b| {
         let shape = [channels, 1, 3, 3];
         b.weight_and_bias("0", AUDIO, &shape, channels, true);

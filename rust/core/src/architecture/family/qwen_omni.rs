@@ -44,16 +44,26 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
                     "is true, and the parts that speak are not known; its thinker alone is",
                 ));
             }
+            without_speech(fields);
             thinker(b, &fields.object("thinker_config")?, "thinker.", true)
         }
         _ => {
             known_class(fields, &["Qwen2_5OmniForConditionalGeneration"])?;
             thinker(b, &fields.object("thinker_config")?, "thinker.", false)?;
             if fields.flag_or("enable_audio_output", true)? {
-                super::qwen_omni_talker::speaker(b, fields)?;
+                super::qwen_omni_talker::speaker(b, fields)
+            } else {
+                without_speech(fields);
+                Ok(())
             }
-            Ok(())
         }
+    }
+}
+
+/// Notes that the parts that speak were seen, and are left out.
+fn without_speech(fields: &Fields<'_>) {
+    for name in ["talker_config", "token2wav_config", "code2wav_config"] {
+        fields.has(name);
     }
 }
 
