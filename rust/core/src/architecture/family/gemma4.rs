@@ -1,7 +1,7 @@
 //! The text models of Gemma 4: wider heads in full layers, whose keys may serve as values, shared keys and values in
 //! the last layers, inputs for each layer, and experts beside the dense network.
 //!
-//! Source: transformers `models/gemma4` and `models/gemma4_unified`.
+//! Source: transformers `models/gemma4`, `models/gemma4_unified` and `models/diffusion_gemma`.
 
 use super::Family;
 use crate::architecture::attention::{Attention, HeadNorm};
@@ -17,7 +17,7 @@ use crate::checkpoint::Role;
 /// The text models of Gemma 4.
 pub const FAMILY: Family = Family {
     name: "gemma4",
-    model_types: &["gemma4_text", "gemma4_unified_text"],
+    model_types: &["diffusion_gemma_text", "gemma4_text", "gemma4_unified_text"],
     lower,
     text: Some(text),
 };
@@ -37,7 +37,10 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
 }
 
 fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
-    let unified = fields.opt_text("model_type")? == Some("gemma4_unified_text");
+    let model_type = fields.opt_text("model_type")?;
+    let unified = model_type == Some("gemma4_unified_text");
+    // There the flags for experts and for keys that are values are not asked.
+    let diffuses = model_type == Some("diffusion_gemma_text");
     let frame = Frame {
         tied: true,
         ..Frame::llama(fields)?
@@ -48,9 +51,9 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     let bias = fields.flag_or("attention_bias", false)?;
     (attention.bias, attention.output_bias) = (bias, bias);
     attention.norm = HeadNorm::PerHead;
-    let keys_are_values = fields.flag_or("attention_k_eq_v", false)?;
+    let keys_are_values = diffuses || fields.flag_or("attention_k_eq_v", false)?;
     let plans = plans(fields, layers, &attention, keys_are_values, unified)?;
-    let inputs = if unified {
+    let inputs = if unified || diffuses {
         0
     } else {
         fields.count_or("hidden_size_per_layer_input", 256)?
@@ -65,7 +68,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     } else {
         None
     };
-    let experts = if !unified && fields.flag_or("enable_moe_block", false)? {
+    let experts = if diffuses || (!unified && fields.flag_or("enable_moe_block", false)?) {
         Some(Beside {
             experts: fields.repeats("num_experts")?,
             chosen: fields.size("top_k_experts")?,

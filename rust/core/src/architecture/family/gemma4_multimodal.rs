@@ -66,7 +66,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
 }
 
 /// Adds the projection into the text model of what a tower gives.
-fn project(b: &mut Builder, name: &str, hidden: u64, width: u64) {
+pub fn project(b: &mut Builder, name: &str, hidden: u64, width: u64) {
     b.scope(name, |b| {
         b.linear(
             ".embedding_projection",
@@ -118,7 +118,11 @@ impl Linears {
     }
 }
 
-fn vision_tower(b: &mut Builder, fields: &Fields<'_>) -> Result<u64> {
+/// Adds the vision tower and returns its width.
+///
+/// # Errors
+/// If a field is wrong.
+pub fn vision_tower(b: &mut Builder, fields: &Fields<'_>) -> Result<u64> {
     // The class has no biases whatever this says.
     fields.opt_flag("attention_bias")?;
     let hidden = fields.size_or("hidden_size", 768)?;

@@ -49,6 +49,7 @@ mod deepseek_v4;
 mod deepseek_vl;
 mod dia;
 mod diffllama;
+mod diffusion_gemma;
 mod distilbert;
 mod doge;
 mod dots3_note;
@@ -101,6 +102,7 @@ mod kimi_vl;
 mod kosmos;
 mod laguna;
 mod lfm;
+mod lfm3_vl;
 mod llama;
 mod llama4;
 mod llava;
@@ -125,6 +127,7 @@ mod muse;
 mod nanochat;
 mod nemotron_h;
 mod nemotron_nas;
+mod nemotron_omni;
 mod neomme;
 mod nllb_moe;
 mod nomic_bert;
@@ -229,6 +232,7 @@ pub static FAMILIES: &[Family] = &[
     deepseek_vl::FAMILY,
     dia::FAMILY,
     diffllama::FAMILY,
+    diffusion_gemma::FAMILY,
     distilbert::FAMILY,
     doge::FAMILY,
     dots3_note::FAMILY,
@@ -280,6 +284,7 @@ pub static FAMILIES: &[Family] = &[
     kimi_vl::FAMILY,
     kosmos::FAMILY,
     laguna::FAMILY,
+    lfm3_vl::FAMILY,
     lfm::FAMILY,
     llama4::FAMILY,
     llama::FAMILY,
@@ -305,6 +310,7 @@ pub static FAMILIES: &[Family] = &[
     nanochat::FAMILY,
     nemotron_h::FAMILY,
     nemotron_nas::FAMILY,
+    nemotron_omni::FAMILY,
     neomme::FAMILY,
     nllb_moe::FAMILY,
     nomic_bert::FAMILY,
