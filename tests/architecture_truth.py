@@ -160,6 +160,8 @@ WORDS = {
 """What explained differences mean."""
 
 
+ANEW = "a tower that transformers 5.6 or later makes anew lacks a level of names that published files have"
+
 EXPLAINED = {
     "tiny/glm4_moe/glm4_moe": (
         "MTP",
@@ -173,6 +175,15 @@ EXPLAINED = {
     "truth/step3p7/stepfun-ai__Step-3.7-Flash": (
         "another",
         "the config is flat, so the class that made the list took its own defaults instead",
+    ),
+    "tiny/lfm2_vl/lfm2_vl": ("sizes", ANEW),
+    "tiny/llava/llava": ("sizes", ANEW),
+    "tiny/paligemma/paligemma": ("sizes", ANEW),
+    "tiny/pi0/pi0": ("sizes", ANEW),
+    "tiny/shieldgemma2/shieldgemma2": ("sizes", ANEW),
+    "truth/qwen3_5_moe/nvidia__Qwen3.5-397B-A17B-NVFP4": (
+        "totals",
+        "quantized files hold the experts one by one, the list holds them as one tensor",
     ),
     "index/qwen/Qwen__Qwen-VL-Chat-Int4": ("biases", "GPTQ adds a bias to every layer it packs"),
 }
