@@ -124,6 +124,7 @@ mod moonshine;
 mod mpnet;
 mod mpt;
 mod muse;
+mod musicgen;
 mod nanochat;
 mod nemotron_h;
 mod nemotron_nas;
@@ -307,6 +308,7 @@ pub static FAMILIES: &[Family] = &[
     mpnet::FAMILY,
     mpt::FAMILY,
     muse::FAMILY,
+    musicgen::FAMILY,
     nanochat::FAMILY,
     nemotron_h::FAMILY,
     nemotron_nas::FAMILY,
