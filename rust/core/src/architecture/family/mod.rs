@@ -30,6 +30,7 @@ mod blip2;
 mod bloom;
 mod canary;
 mod canine;
+mod chameleon;
 mod chatglm;
 mod chinese_clip;
 mod clap;
@@ -61,6 +62,7 @@ mod exaone;
 mod exaone_moe;
 mod falcon;
 mod flint;
+mod florence2;
 mod fnet;
 mod fsmt;
 mod funnel;
@@ -214,6 +216,7 @@ pub static FAMILIES: &[Family] = &[
     bloom::FAMILY,
     canary::FAMILY,
     canine::FAMILY,
+    chameleon::FAMILY,
     chatglm::FAMILY,
     chinese_clip::FAMILY,
     clap::FAMILY,
@@ -245,6 +248,7 @@ pub static FAMILIES: &[Family] = &[
     exaone_moe::FAMILY,
     falcon::FAMILY,
     flint::FAMILY,
+    florence2::FAMILY,
     fnet::FAMILY,
     fsmt::FAMILY,
     funnel::FAMILY,
