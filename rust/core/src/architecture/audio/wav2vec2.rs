@@ -4,12 +4,12 @@
 //! Sources: transformers `models/wav2vec2`, `hubert`, `wavlm`, `data2vec` (audio), `sew`, `unispeech`, `unispeech_sat`,
 //! `wav2vec2_conformer`, `wav2vec2_bert`.
 
+use super::weight_norm;
 use crate::architecture::builder::{Builder, group};
 use crate::architecture::classic::all;
 use crate::architecture::config::{Fields, Result, SIZE_LIMIT};
 use crate::architecture::heads::{Multihead, PROJECTIONS};
 use crate::architecture::layer::{FeedForward, Mixer, Reach, Stack};
-use crate::architecture::place::saved_before;
 use crate::checkpoint::Role;
 
 /// What the layers are.
@@ -301,7 +301,7 @@ impl Tower {
                 b.weight_and_bias("conv", Role::Audio, &shape, hidden, true);
                 batch_norm(b, hidden);
             } else {
-                let [length, direction] = lengths(fields)?;
+                let [length, direction] = weight_norm::names(fields)?;
                 b.scope("conv.", |b| {
                     b.tensor("bias", Role::Audio, &[hidden]);
                     b.tensor(length, Role::Audio, &[1, 1, kernel]);
@@ -505,23 +505,6 @@ impl Relation {
             }
         }
     }
-}
-
-/// The names of length and direction of a weight. PyTorch renamed them, and files are older or newer.
-fn lengths(fields: &Fields<'_>) -> Result<[&'static str; 2]> {
-    Ok(if saved_before(fields, 4, 34)? {
-        fields.assume(
-            "transformers_version",
-            "before 4.34",
-            "the weight that tells positions is stored under its older names weight_g and weight_v",
-        );
-        ["weight_g", "weight_v"]
-    } else {
-        [
-            "parametrizations.weight.original0",
-            "parametrizations.weight.original1",
-        ]
-    })
 }
 
 /// A list of sizes, or what the class has.

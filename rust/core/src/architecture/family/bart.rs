@@ -192,6 +192,15 @@ pub fn decoder(b: &mut Builder, fields: &Fields<'_>, source: Source) -> Result<(
     Model::read(fields, kin, Form::Causal)?.causal(b, fields, source)
 }
 
+/// Adds both stacks and nothing on top, as they stand behind a tower.
+///
+/// # Errors
+/// If a field is wrong.
+pub fn both(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
+    let (_, kin) = kin(fields)?;
+    Model::read(fields, kin, Form::Bare)?.both(b, fields)
+}
+
 struct Model {
     kin: Kin,
     sizes: Sizes,

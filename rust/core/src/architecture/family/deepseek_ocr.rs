@@ -137,7 +137,7 @@ fn clip(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
             b.scope("self_attn.", |b| attention.add(b));
             b.norm("layer_norm2", hidden, true);
             b.scope("mlp.", |b| {
-                plain(b, ["fc1", "fc2"], VISION, hidden, width, true)
+                plain(b, ["fc1", "fc2"], VISION, hidden, width, true);
             });
             b.feed_forward(FeedForward::Dense { width });
         });

@@ -179,7 +179,7 @@ fn tower(b: &mut Builder, fields: &Fields<'_>) -> Result<u64> {
             b.scope("attn.", |b| attention.add(b));
             b.norm("norm2", hidden, true);
             b.scope("mlp.", |b| {
-                plain(b, ["fc1", "fc2"], role, hidden, width, true)
+                plain(b, ["fc1", "fc2"], role, hidden, width, true);
             });
             b.feed_forward(FeedForward::Dense { width });
         });

@@ -95,8 +95,8 @@ fn merger(b: &mut Builder, fields: &Fields<'_>, seen: u64, hidden: u64) -> Resul
 
 /// MiniCPM-V 2.6.
 fn resampled(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
-    known_class(fields, &["MiniCPMV"])?;
     const VERSION: &str = "version";
+    known_class(fields, &["MiniCPMV"])?;
     if fields.opt_ratio(VERSION)? != Some(2.6) {
         return Err(fields.error(
             VERSION,

@@ -30,6 +30,7 @@ mod blip2;
 mod bloom;
 mod canary;
 mod canine;
+mod chameleon;
 mod chatglm;
 mod chinese_clip;
 mod clap;
@@ -61,6 +62,7 @@ mod exaone;
 mod exaone_moe;
 mod falcon;
 mod flint;
+mod florence2;
 mod fnet;
 mod fsmt;
 mod funnel;
@@ -124,6 +126,7 @@ mod moonshine;
 mod mpnet;
 mod mpt;
 mod muse;
+mod musicgen;
 mod nanochat;
 mod nemotron_h;
 mod nemotron_nas;
@@ -213,6 +216,7 @@ pub static FAMILIES: &[Family] = &[
     bloom::FAMILY,
     canary::FAMILY,
     canine::FAMILY,
+    chameleon::FAMILY,
     chatglm::FAMILY,
     chinese_clip::FAMILY,
     clap::FAMILY,
@@ -244,6 +248,7 @@ pub static FAMILIES: &[Family] = &[
     exaone_moe::FAMILY,
     falcon::FAMILY,
     flint::FAMILY,
+    florence2::FAMILY,
     fnet::FAMILY,
     fsmt::FAMILY,
     funnel::FAMILY,
@@ -307,6 +312,7 @@ pub static FAMILIES: &[Family] = &[
     mpnet::FAMILY,
     mpt::FAMILY,
     muse::FAMILY,
+    musicgen::FAMILY,
     nanochat::FAMILY,
     nemotron_h::FAMILY,
     nemotron_nas::FAMILY,

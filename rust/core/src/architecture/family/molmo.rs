@@ -273,6 +273,7 @@ fn second(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
 }
 
 fn eyes(fields: &Fields<'_>) -> Result<Eyes> {
+    const LAYERS: &str = "vision_feature_layer|vit_layers";
     let vision = fields.object("vision_config")?;
     let adapter = fields.object("adapter_config")?;
     let heads = |fields: &Fields<'_>, hidden: u64, source: u64| -> Result<Multihead<'static>> {
@@ -287,8 +288,8 @@ fn eyes(fields: &Fields<'_>) -> Result<Eyes> {
         let head_dim = fields.size_or("head_dim", 72)?;
         let bias = fields.flag_or("attention_bias", true)?;
         Ok(Multihead {
-            kv_heads,
             source,
+            kv_heads,
             ..Multihead::new(NAMES, hidden, heads, head_dim, bias)
         })
     };
@@ -308,17 +309,12 @@ fn eyes(fields: &Fields<'_>) -> Result<Eyes> {
         (side.0 / patch).saturating_mul(side.1 / patch),
         "not in the config: as many patches as an image has",
     )?;
-    const LAYERS: &str = "vision_feature_layer|vit_layers";
-    let looked_at = match adapter.opt_list(LAYERS)? {
-        Some(layers) => layers.len() as u64,
-        None => {
-            adapter.assume(
-                LAYERS,
-                "two layers",
-                "not in the config; the default of its model class",
-            );
-            2
-        }
+    let looked_at = if let Some(layers) = adapter.opt_list(LAYERS)? {
+        layers.len() as u64
+    } else {
+        let reason = "not in the config; the default of its model class";
+        adapter.assume(LAYERS, "two layers", reason);
+        2
     };
     let pooled = adapter.size_or("hidden_size", 1152)?;
     Ok(Eyes {

@@ -65,11 +65,9 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
             b.linear("embedding_projection", Role::Embedding, hidden, rank, false);
         });
         b.scope("patch_embeddings.", |b| {
-            b.all_as(Role::Embedding, |b| {
-                b.norm("norm", pixels, true);
-                b.linear("up_proj", Role::Embedding, 2 * hidden, pixels, false);
-                b.linear("down_proj", Role::Embedding, hidden, 2 * hidden, true);
-            });
+            b.norm("norm", pixels, true);
+            b.linear("up_proj", Role::Embedding, 2 * hidden, pixels, false);
+            b.linear("down_proj", Role::Embedding, hidden, 2 * hidden, true);
         });
         let values = kv_heads * head_dim;
         b.embedding("value_embeddings", Role::Embedding, vocabulary, values);

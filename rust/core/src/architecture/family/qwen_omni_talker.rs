@@ -113,16 +113,12 @@ fn diffusion(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
 
 /// A list of sizes, or this if it is missing.
 fn sizes(fields: &Fields<'_>, name: &str, default: &[u64]) -> Result<Vec<u64>> {
-    let sizes = match fields.opt_counts(name)? {
-        Some(sizes) => sizes,
-        None => {
-            fields.assume(
-                name,
-                format!("{default:?}"),
-                "not in the config; the default of its model class",
-            );
-            default.to_vec()
-        }
+    let sizes = if let Some(sizes) = fields.opt_counts(name)? {
+        sizes
+    } else {
+        let reason = "not in the config; the default of its model class";
+        fields.assume(name, format!("{default:?}"), reason);
+        default.to_vec()
     };
     if sizes.iter().any(|&size| size == 0 || size > 1 << 21) || sizes.len() > 64 {
         return Err(fields.error(name, "has a size of 0, or is larger than any model's"));

@@ -188,6 +188,18 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Adds the encoder of T5 alone to the scope that is open, as a part of a larger model, and returns its width.
+///
+/// # Errors
+/// If a field is wrong.
+pub fn encoder(b: &mut Builder, fields: &Fields<'_>) -> Result<u64> {
+    let model = Model::read(fields, T5, "t5")?;
+    let hidden = model.heads.hidden;
+    b.embedding("shared", Role::Embedding, model.vocabulary, hidden);
+    b.scope("encoder.", |b| model.encoder(b));
+    Ok(hidden)
+}
+
 impl Model {
     fn read(fields: &Fields<'_>, kin: Kin, model_type: &str) -> Result<Self> {
         let hidden = fields.size_or("d_model|hidden_size", kin.hidden)?;

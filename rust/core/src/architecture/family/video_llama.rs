@@ -33,7 +33,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
             bias: true,
         };
         b.scope("projector.", |b| {
-            projector.add(b, ["readout.0", "readout.2"])
+            projector.add(b, ["readout.0", "readout.2"]);
         });
         Ok(())
     })

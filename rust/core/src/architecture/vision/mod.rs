@@ -20,6 +20,7 @@ pub mod sam;
 pub mod swin;
 pub mod tower;
 pub mod vit;
+pub mod vqgan;
 
 use super::builder::Builder;
 use super::config::{Fields, Result, SIZE_LIMIT};

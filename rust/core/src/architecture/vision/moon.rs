@@ -53,7 +53,7 @@ pub fn moon(b: &mut Builder, fields: &Fields<'_>) -> Result<Seen> {
                 attention.add(b);
                 b.norm("norm1", hidden, true);
                 b.scope("mlp.", |b| {
-                    plain(b, ["fc0", "fc1"], role, hidden, width, true)
+                    plain(b, ["fc0", "fc1"], role, hidden, width, true);
                 });
                 b.feed_forward(FeedForward::Dense { width });
             });

@@ -203,16 +203,12 @@ pub fn qwen(b: &mut Builder, fields: &Fields<'_>, kin: &Kin) -> Result<u64> {
 
 fn deep(fields: &Fields<'_>) -> Result<Numbers> {
     const NAME: &str = "deepstack_visual_indexes";
-    let count = match fields.opt_list(NAME)? {
-        Some(layers) => layers.len() as u64,
-        None => {
-            fields.assume(
-                NAME,
-                "[8, 16, 24]",
-                "not in the config; the default of its model class",
-            );
-            DEEP
-        }
+    let count = if let Some(layers) = fields.opt_list(NAME)? {
+        layers.len() as u64
+    } else {
+        let reason = "not in the config; the default of its model class";
+        fields.assume(NAME, "[8, 16, 24]", reason);
+        DEEP
     };
     Ok(Numbers::Below(u32::try_from(count).unwrap_or(u32::MAX)))
 }

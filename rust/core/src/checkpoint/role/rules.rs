@@ -180,7 +180,8 @@ pub(super) const RULES: &[Rule] = rules! {
     // ======== Embedders that hold a feed-forward or a pooler ========
     Embedding: "*embedder.mlp *embedder.linear_* *embedder.in_layer *embedder.out_layer *_in.mlp";
     Embedding: "*_embed.mlp *_embed.time_mlp time_embed.pooler controlnet_cond_embedding";
-    Embedding: "time_extra_emb.pooler *embedder.y_proj";
+    Embedding: "time_extra_emb.pooler *embedder.y_proj patch_embeddings.up_proj";
+    Embedding: "patch_embeddings.down_proj";
 
     // ======== Heads ========
     Head: "*lm_head* *_head *_heads score *classifier* *pooler cls predictions *_predictions";
