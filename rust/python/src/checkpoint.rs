@@ -339,7 +339,7 @@ impl ShardFile {
     fn __repr__(&self) -> String {
         format!(
             "ShardFile({:?}, tensors={}, file_bytes={})",
-            self.path(),
+            self.path().to_string_lossy(),
             self.tensors(),
             self.file_bytes()
         )
@@ -518,7 +518,7 @@ impl Checkpoint {
         let total = self.0.total();
         format!(
             "Checkpoint({:?}, parameters={}, stored_bytes={}, tensors={}, shards={}, problems={})",
-            self.path(),
+            self.path().to_string_lossy(),
             total.parameters,
             total.bytes,
             total.tensors,
@@ -644,7 +644,7 @@ impl Tree {
         let total = self.0.total();
         format!(
             "Tree({:?}, checkpoints={}, parameters={}, stored_bytes={})",
-            self.path(),
+            self.path().to_string_lossy(),
             self.0.checkpoints.len(),
             total.parameters,
             total.bytes

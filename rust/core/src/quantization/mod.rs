@@ -1,6 +1,6 @@
 //! Quantized and packed weights.
 //!
-//! [`config`] reads what a publisher states, [`format`] knows the size of each block, [`packing`] knows how each scheme
+//! [`config`] reads what a publisher states, [`mod@format`] knows the size of each block, [`packing`] knows how each scheme
 //! lays its weights out in tensors, and `count` how many there are.
 
 pub mod config;

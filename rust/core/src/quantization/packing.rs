@@ -8,7 +8,7 @@
 //! Shapes decide before the configuration does, and the configuration before an assumption; an assumption is
 //! always reported. Layouts are those of the writing libraries: `AutoGPTQ`, `AutoAWQ`, bitsandbytes, compressed-tensors
 //! up to 0.20, `ModelOpt`, mlx-lm 0.32, `ExLlama` 2 and 3, HQQ, AQLM, `BitNet` of transformers 5, torchao 0.14. How each
-//! counts is in [`super::count`].
+//! counts is in `count.rs` beside.
 
 use super::config::Stated;
 use super::count;
