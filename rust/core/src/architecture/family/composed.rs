@@ -1,9 +1,11 @@
-//! Encoder-decoders put together from two models: any encoder of text or images, and a decoder with cross attention.
+//! Encoder-decoders put together from two models: an encoder of text, images or sound, and a decoder with cross
+//! attention.
 //!
-//! Sources: transformers `models/encoder_decoder`, `models/vision_encoder_decoder`. A projection stands between the
+//! Sources: transformers `models/encoder_decoder`, `models/speech_encoder_decoder`,
+//! `models/vision_encoder_decoder`. A projection stands between the
 //! two if their widths differ.
 
-use super::{Family, bart, text, trocr};
+use super::{Family, bart, text, trocr, wav2vec2};
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::encoder_decoder::unknown_class;
@@ -16,7 +18,11 @@ use crate::checkpoint::Role;
 /// Models put together.
 pub const FAMILY: Family = Family {
     name: "encoder-decoder",
-    model_types: &["encoder-decoder", "vision-encoder-decoder"],
+    model_types: &[
+        "encoder-decoder",
+        "speech-encoder-decoder",
+        "vision-encoder-decoder",
+    ],
     lower,
     text: None,
 };
@@ -41,10 +47,14 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     let encoder_fields = fields.object("encoder")?;
     let decoder_fields = fields.object("decoder")?;
     let encoder_width = encoder(b, &encoder_fields)?;
+    // An encoder of sound may say that it gives another width; the projection takes the usual one all the same.
+    let given = encoder_fields
+        .opt_size("output_hidden_size")?
+        .unwrap_or(encoder_width);
     let width = decoder_fields.size("hidden_size|d_model|n_embd")?;
     let stated = decoder_fields.opt_size("cross_attention_hidden_size")?;
     // The decoder either takes what the encoder gives or gets it in its own width.
-    let source = if encoder_width != width && stated.is_none() {
+    let source = if given != width && stated.is_none() {
         b.linear(
             "enc_to_dec_proj",
             Role::Projector,
@@ -80,6 +90,9 @@ fn encoder(b: &mut Builder, fields: &Fields<'_>) -> Result<u64> {
             b.scope("encoder.", |b| {
                 b.all_as(Role::Vision, |b| vit(b, fields, parts))
             })
+        }
+        Some(sound) if wav2vec2::tower(sound).is_some() => {
+            b.scope("encoder.", |b| wav2vec2::encoder(b, fields, sound))
         }
         Some("donut-swin") => b.scope("encoder.", |b| donut(b, fields)),
         Some(_) => {

@@ -51,7 +51,7 @@ type Kin = (
     Option<PreTraining>,
 );
 
-const KIN: [Kin; 9] = [
+static KIN: [Kin; 9] = [
     (
         "data2vec-audio",
         "data2vec_audio.",
@@ -148,6 +148,24 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
         Some(kind) if task == Task::PreTraining => quantizer(b, fields, kind, &measures),
         Some(_) | None => top(b, fields, task, &measures),
     }
+}
+
+/// The tower of a model type, if it is one of this family.
+pub fn tower(model_type: &str) -> Option<&'static Tower> {
+    KIN.iter()
+        .find(|(known, ..)| *known == model_type)
+        .map(|(_, _, _, tower, _)| tower)
+}
+
+/// Adds the bare encoder of this model type to the scope that is open, as a part of a larger model, and returns its
+/// width.
+///
+/// # Errors
+/// If the model type is not one of this family, or a field is wrong.
+pub fn encoder(b: &mut Builder, fields: &Fields<'_>, model_type: &str) -> Result<u64> {
+    let tower =
+        tower(model_type).ok_or_else(|| fields.error("model_type", "is not one of this family"))?;
+    Ok(tower.add(b, fields)?.hidden)
 }
 
 fn top(b: &mut Builder, fields: &Fields<'_>, task: Task, measures: &Measures) -> Result<()> {
