@@ -59,6 +59,104 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The sizes of a Q-Former.
+#[derive(Clone, Copy, Debug)]
+pub struct Former {
+    /// Width of the residual stream.
+    pub hidden: u64,
+    /// Inner width of its networks.
+    pub width: u64,
+    /// How many layers.
+    pub layers: u64,
+    /// Heads of the attention.
+    pub heads: u64,
+    /// Every so-many-th layer looks at what the tower gives, beginning with the first.
+    pub period: u64,
+    /// Whether it has a second network, for text beside the queries.
+    pub text: bool,
+}
+
+impl Former {
+    /// Reads the usual fields.
+    ///
+    /// # Errors
+    /// If one of them is wrong.
+    pub fn read(fields: &Fields<'_>) -> Result<Self> {
+        Ok(Self {
+            hidden: fields.size_or("hidden_size", 768)?,
+            width: fields.size_or("intermediate_size", 3072)?,
+            layers: fields.repeats_or("num_hidden_layers", 12)?,
+            heads: fields.size_or("num_attention_heads", 12)?,
+            period: fields.size_or("cross_attention_frequency", 2)?,
+            text: fields.opt_flag("use_qformer_text_input")?.unwrap_or(false),
+        })
+    }
+
+    /// Adds its layers, which look at so many tokens of this width.
+    ///
+    /// # Errors
+    /// If the heads do not divide the width.
+    pub fn add(&self, b: &mut Builder, fields: &Fields<'_>, seen: u64, tokens: u64) -> Result<()> {
+        let Self {
+            hidden,
+            width,
+            layers,
+            heads,
+            period,
+            text,
+        } = *self;
+        let head_dim = fields.divide("hidden_size", hidden, "num_attention_heads", heads)?;
+        let role = Role::Projector;
+        let names = [
+            "attention.query",
+            "attention.key",
+            "attention.value",
+            "output.dense",
+        ];
+        let attention = Multihead::new(names, hidden, heads, head_dim, true);
+        let cross = Multihead {
+            source: seen,
+            ..attention
+        };
+        let plans = (0..layers).map(|layer| layer.is_multiple_of(period));
+        for (looks, numbers) in group(plans) {
+            b.layers(Stack::Other, "encoder.layer", &numbers, |b| {
+                b.scope("attention.", |b| {
+                    attention.attend(b);
+                    b.norm("output.LayerNorm", hidden, true);
+                });
+                if looks {
+                    b.scope("crossattention.", |b| {
+                        cross.tensors(b);
+                        b.norm("output.LayerNorm", hidden, true);
+                    });
+                    b.mixer(Mixer::Cross {
+                        heads,
+                        kv_heads: heads,
+                        head_dim,
+                        tokens: Some(tokens),
+                    });
+                }
+                let ways: &[[&str; 2]] = if text {
+                    &[
+                        ["intermediate_query", "output_query"],
+                        ["intermediate", "output"],
+                    ]
+                } else {
+                    &[["intermediate_query", "output_query"]]
+                };
+                for [inner, outer] in ways {
+                    b.linear(&format!("{inner}.dense"), role, width, hidden, true);
+                    b.linear(&format!("{outer}.dense"), role, hidden, width, true);
+                    b.norm(&format!("{outer}.LayerNorm"), hidden, true);
+                }
+                b.feed_forward(FeedForward::Dense { width });
+            });
+        }
+        Ok(())
+    }
+}
+
 /// Adds the Q-Former and returns its width. With `reads` it takes a text beside the queries.
 fn former(
     b: &mut Builder,
@@ -67,14 +165,9 @@ fn former(
     tokens: u64,
     reads: bool,
 ) -> Result<u64> {
-    let hidden = fields.size_or("hidden_size", 768)?;
-    let width = fields.size_or("intermediate_size", 3072)?;
-    let layers = fields.repeats_or("num_hidden_layers", 12)?;
-    let heads = fields.size_or("num_attention_heads", 12)?;
-    let head_dim = fields.divide("hidden_size", hidden, "num_attention_heads", heads)?;
-    let period = fields.size_or("cross_attention_frequency", 2)?;
+    let former = Former::read(fields)?;
+    let hidden = former.hidden;
     let role = Role::Projector;
-    let both = reads || fields.opt_flag("use_qformer_text_input")?.unwrap_or(false);
     if reads {
         let vocabulary = fields.size_or("vocab_size", 30_522)?;
         let positions = fields.size_or("max_position_embeddings", 512)?;
@@ -86,51 +179,10 @@ fn former(
     } else {
         b.norm("layernorm", hidden, true);
     }
-    let names = [
-        "attention.query",
-        "attention.key",
-        "attention.value",
-        "output.dense",
-    ];
-    let attention = Multihead::new(names, hidden, heads, head_dim, true);
-    let cross = Multihead {
-        source: seen,
-        ..attention
+    let former = Former {
+        text: reads || former.text,
+        ..former
     };
-    let plans = (0..layers).map(|layer| layer.is_multiple_of(period));
-    for (looks, numbers) in group(plans) {
-        b.layers(Stack::Other, "encoder.layer", &numbers, |b| {
-            b.scope("attention.", |b| {
-                attention.attend(b);
-                b.norm("output.LayerNorm", hidden, true);
-            });
-            if looks {
-                b.scope("crossattention.", |b| {
-                    cross.tensors(b);
-                    b.norm("output.LayerNorm", hidden, true);
-                });
-                b.mixer(Mixer::Cross {
-                    heads,
-                    kv_heads: heads,
-                    head_dim,
-                    tokens: Some(tokens),
-                });
-            }
-            let ways: &[[&str; 2]] = if both {
-                &[
-                    ["intermediate_query", "output_query"],
-                    ["intermediate", "output"],
-                ]
-            } else {
-                &[["intermediate_query", "output_query"]]
-            };
-            for [inner, outer] in ways {
-                b.linear(&format!("{inner}.dense"), role, width, hidden, true);
-                b.linear(&format!("{outer}.dense"), role, hidden, width, true);
-                b.norm(&format!("{outer}.LayerNorm"), hidden, true);
-            }
-            b.feed_forward(FeedForward::Dense { width });
-        });
-    }
+    former.add(b, fields, seen, tokens)?;
     Ok(hidden)
 }

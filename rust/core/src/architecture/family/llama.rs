@@ -25,6 +25,7 @@ pub const FAMILY: Family = Family {
         "cwm",
         "ernie4_5",
         "granite",
+        "granite4_vision_text",
         "granite_docling_text",
         "granite_swa",
         "helium",
@@ -208,6 +209,11 @@ const KIN: &[Kin] = &[
     Kin {
         model_type: "granite",
         stems: &["Granite"],
+        ..BASE
+    },
+    Kin {
+        model_type: "granite4_vision_text",
+        stems: &["Granite4VisionText"],
         ..BASE
     },
     Kin {

@@ -83,6 +83,7 @@ mod gpt_neox;
 mod gpt_oss;
 mod gptj;
 mod granite_moe;
+mod granite_vision;
 mod grok;
 mod gte;
 mod hrm;
@@ -142,6 +143,7 @@ mod ovis;
 mod paddleocr_vl;
 mod persimmon;
 mod phi;
+mod phi3_vision;
 mod phi4_multimodal;
 mod pi0;
 mod pix2struct;
@@ -269,6 +271,7 @@ pub static FAMILIES: &[Family] = &[
     gpt_oss::FAMILY,
     gptj::FAMILY,
     granite_moe::FAMILY,
+    granite_vision::FAMILY,
     grok::FAMILY,
     gte::FAMILY,
     hrm::FAMILY,
@@ -327,6 +330,7 @@ pub static FAMILIES: &[Family] = &[
     ovis::FAMILY,
     paddleocr_vl::FAMILY,
     persimmon::FAMILY,
+    phi3_vision::FAMILY,
     phi4_multimodal::FAMILY,
     phi::FAMILY,
     pi0::FAMILY,
