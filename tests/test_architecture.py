@@ -241,3 +241,56 @@ def test_a_path_and_a_name_are_configs_too(tmp_path):
 def test_bare_words_of_python_are_no_obstacle():
     limit = {**LLAMA, "time_step_limit": [0.0, float("inf")]}
     assert pondera.Architecture.from_config(limit).parameters == 8_030_261_248
+
+
+def test_what_if_says_of_a_field_that_nothing_reads_that_nothing_reads_it():
+    llama = pondera.Architecture.from_config(LLAMA)
+    (typo,) = llama.what_if(num_hidden_layer=3).changes
+    assert typo["class"] == "inert"
+    assert "nothing" in typo["note"]
+    assert llama.what_if(num_hidden_layers=33).changes[0]["note"] is None
+    with pytest.raises(pondera.PonderaError, match="no name of a field"):
+        llama.what_if({"": 1})
+
+
+def test_what_if_of_other_packing_needs_other_weights():
+    packed = {"quant_method": "gptq", "bits": 4, "group_size": 128}
+    assert not pondera.Architecture.from_config(LLAMA).what_if(quantization_config=packed).same_body
+
+
+def test_fields_that_were_assumed_have_a_class_and_a_cost():
+    config = {name: value for name, value in LLAMA.items() if name != "num_hidden_layers"}
+    llama = pondera.Architecture.from_config(config)
+    assert llama.fields["num_hidden_layers"] == "structural"
+    answer = pondera.explain("num_hidden_layers", llama)
+    assert answer["value"] == 32
+    assert answer["cost"]["note"] == "was not in the config; 32 was assumed"
+
+
+def test_no_number_of_tokens_is_too_large_to_answer():
+    mistral = {
+        **LLAMA,
+        "model_type": "mistral",
+        "architectures": ["MistralForCausalLM"],
+        "sliding_window": 16,
+    }
+    windowed = pondera.Architecture.from_config(mistral)
+    assert windowed.bytes_per_token(2**64 - 2) == 0
+    with pytest.raises(pondera.PonderaError, match="64 bits"):
+        windowed.bytes_per_token(2**64 - 1)
+
+
+def test_a_class_without_a_head_multiplies_with_none():
+    bare = pondera.Architecture.from_config({**LLAMA, "architectures": ["LlamaModel"]})
+    assert bare.flops_per_token() == 2 * bare.non_embedding_parameters
+
+
+def test_what_ifs_and_models_can_be_pickled():
+    for one in (
+        pondera.Architecture.from_config(LLAMA).what_if(num_hidden_layers=2),
+        pondera.Model.open("llama-3.1-8b"),
+    ):
+        again = pickle.loads(pickle.dumps(one))
+        assert again == one
+        assert hash(again) == hash(one)
+        assert again.architecture == one.architecture

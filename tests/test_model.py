@@ -225,3 +225,28 @@ def test_models_and_explain(run):
     assert code == 0
     assert "8 -> 16" in out
     assert run("explain", "num_unicorns")[0] == 2
+
+
+def test_a_file_that_cannot_be_read_is_no_other_model(make, tmp_path):
+    make(weights(CONFIG))
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    model = pondera.Model.open(tmp_path)
+    assert model.disagreements
+    assert all("model.safetensors" in one.cause for one in model.disagreements)
+
+
+def test_a_config_without_layers_is_not_that_of_these_weights(make):
+    model = make(weights(CONFIG), {**CONFIG, "num_hidden_layers": 0})
+    assert {one.severity for one in model.disagreements} == {"error"}
+
+
+def test_a_longer_name_leads_to_the_shorter():
+    with pytest.raises(FileNotFoundError, match=r"did you mean llama-3\.1-8b"):
+        pondera.Model.open("meta-llama/Llama-3.1-8B-Instruct-Extra")
+
+
+def test_a_window_longer_than_the_context_is_never_full():
+    cache = pondera.Model.open("phi-3-mini-128k").to_dict()["cache"]
+    # 32 layers of 32 heads of 96 for keys and values, two bytes each.
+    assert cache["bytes_per_token"] == cache["bytes_per_token_at_start"] == 32 * 32 * 96 * 2 * 2

@@ -417,7 +417,7 @@ class Architecture:
         """What the config does not say and was taken to hold: (field, value, reason)."""
     @property
     def fields(self) -> dict[str, str]:
-        """Every field that was read, with its class: `structural`, `runtime` or `inert`."""
+        """Every field that was read or assumed, with its class: `structural`, `runtime` or `inert`."""
     @property
     def config(self) -> dict[str, Any]:
         """The config."""
@@ -492,6 +492,10 @@ class WhatIf:
         Keys: `field`, `from`, `to`, `class` (`structural`, `runtime`, `inert`), `note`, and the differences
         in `parameters`, `active_parameters`, `bytes_per_token` (16-bit cache), `flops_per_token`.
         """
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    @staticmethod
+    def _from_bytes(bytes: bytes) -> WhatIf: ...
 
 @final
 class Disagreement:
@@ -555,6 +559,10 @@ class Model:
         """The model as JSON text, schema `pondera.show/1`."""
     def to_dict(self) -> dict[str, Any]:
         """The model as a dict, schema `pondera.show/1`."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    @staticmethod
+    def _from_bytes(bytes: bytes) -> Model: ...
 
 def built_in_models() -> list[dict[str, Any]]:
     """Every built-in model.

@@ -1,5 +1,6 @@
 """What a model looks like in a terminal: body and mind in one page."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -63,7 +64,8 @@ def change_lines(screen: Screen, changes: Sequence[Mapping[str, Any]]) -> list[s
             )
             if one[name]
         ]
-        text = f"set {one['field']}: {one['from']} -> {one['to']}: {one['class']}, {words[one['class']]}"
+        before, after = json.dumps(one["from"]), json.dumps(one["to"])
+        text = f"set {one['field']}: {before} -> {after}: {one['class']}, {words[one['class']]}"
         tail = [", ".join(costs), one["note"] or ""]
         lines += screen.prose("; ".join(filter(None, [text, *tail])), "  ", "cyan")
     return lines
@@ -183,9 +185,10 @@ def _tokens(tokens: int) -> str:
 
 
 def _fact(screen: Screen, label: str, text: str) -> list[str]:
-    lines = screen.prose(text, " " * (_LABEL_WIDTH + 2))
-    first, *rest = lines or [""]
-    return [f"  {screen.paint(label.ljust(_LABEL_WIDTH), 'dim')}{first}", *rest]
+    # Wrapped together with its label, so that the first line fits too.
+    begin = f"  {label.ljust(_LABEL_WIDTH)}"
+    first, *rest = screen.prose(begin + text, " " * len(begin))
+    return [f"  {screen.paint(begin[2:], 'dim')}{first[len(begin) :]}", *rest]
 
 
 def _shape(shape: Sequence[int]) -> str:

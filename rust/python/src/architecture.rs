@@ -266,7 +266,7 @@ impl Architecture {
             .map_err(|error| PonderaError::new_err(error.to_string()))
     }
 
-    /// Every field that was read and is there, with its class: `structural` (names or shapes of tensors depend on
+    /// Every field that was read and is there or was assumed, with its class: `structural` (names or shapes of tensors depend on
     /// it), `runtime` (may change on the same weights) or `inert`. Found by trying.
     #[getter]
     fn fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -379,7 +379,7 @@ impl WhatIf {
     /// Whether the same weights can wear the new mind.
     #[getter]
     fn same_body(&self) -> bool {
-        self.core.same_body()
+        self.core.same_body
     }
 
     /// Each field by itself, as a dict: `field`, `from`, `to`, `class` (`structural`, `runtime` or `inert`),
@@ -389,6 +389,51 @@ impl WhatIf {
         let text = serde_json::to_string(&self.core.changes)
             .map_err(|error| PonderaError::new_err(error.to_string()))?;
         loads(py, &text)
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other
+            .cast::<Self>()
+            .is_ok_and(|other| *self.core == *other.get().core)
+    }
+
+    fn __hash__(&self) -> u64 {
+        self.core.architecture.total().parameters
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+        let this = slf.get();
+        let changes = serde_json::to_string(&this.core.changes)
+            .map_err(|error| PonderaError::new_err(error.to_string()))?;
+        let state = (
+            this.core.config.to_string(),
+            changes,
+            this.core.same_body,
+            &this.assume,
+        );
+        reduce(slf.as_any(), &state)
+    }
+
+    #[staticmethod]
+    fn _from_bytes(bytes: &[u8]) -> PyResult<Self> {
+        let (config, changes, same_body, assume): (String, String, bool, Option<String>) =
+            restore(bytes)?;
+        let broken = |error: serde_json::Error| PonderaError::new_err(error.to_string());
+        let config: Value = serde_json::from_str(&config).map_err(broken)?;
+        let changes = serde_json::from_str(&changes).map_err(broken)?;
+        let architecture = core::Architecture::from_config(config.clone(), assume.as_deref())
+            .map_err(|error| PonderaError::new_err(error.to_string()))?;
+        Ok(Self {
+            core: Arc::new(core::WhatIf {
+                architecture,
+                config,
+                changes,
+                same_body,
+            }),
+            assume,
+        })
     }
 
     fn __repr__(&self) -> String {
@@ -408,7 +453,7 @@ impl WhatIf {
             .collect();
         format!(
             "WhatIf(same_body={}, {})",
-            self.core.same_body(),
+            self.core.same_body,
             words.join("; ")
         )
     }
@@ -557,6 +602,51 @@ impl Model {
     /// The model as a dict, schema `pondera.show/1`.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         loads(py, &self.0.to_json())
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other.cast::<Self>().is_ok_and(|other| {
+            let (one, other) = (self, other.get());
+            one.1 == other.1
+                && one.0.name == other.0.name
+                && one.0.config == other.0.config
+                && one.0.checkpoint == other.0.checkpoint
+        })
+    }
+
+    fn __hash__(&self) -> u64 {
+        let mut hasher = std::hash::DefaultHasher::new();
+        std::hash::Hash::hash(&self.0.name, &mut hasher);
+        std::hash::Hasher::finish(&hasher)
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+        let Self(core, assume) = slf.get();
+        let config = core.config.as_ref().map(ToString::to_string);
+        reduce(
+            slf.as_any(),
+            &(&core.name, core.checkpoint.as_deref(), config, assume),
+        )
+    }
+
+    #[staticmethod]
+    fn _from_bytes(bytes: &[u8]) -> PyResult<Self> {
+        type State = (
+            String,
+            Option<pondera::checkpoint::Checkpoint>,
+            Option<String>,
+            Option<String>,
+        );
+        let (name, checkpoint, config, assume): State = restore(bytes)?;
+        let config = config
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(|error| PonderaError::new_err(error.to_string()))?;
+        // What follows from the two halves is worked out again.
+        let core = model::Model::of(name, checkpoint.map(Arc::new), config, assume.as_deref());
+        Ok(Self(Arc::new(core), assume))
     }
 
     fn __repr__(&self) -> String {

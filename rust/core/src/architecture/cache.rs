@@ -15,7 +15,7 @@ pub enum Cache {
     None,
     /// Keys and values: numbers per token, as far back as the layer reaches.
     KeyValue {
-        /// Numbers per token: kv_heads (key_dim + value_dim).
+        /// Numbers per token: `kv_heads` (`key_dim` + `value_dim`).
         width: u64,
         /// How far back.
         reach: Reach,

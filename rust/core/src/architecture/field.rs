@@ -31,7 +31,7 @@ pub struct Explanation {
 }
 
 impl Architecture {
-    /// The class of every field that was read and is there, in the order of reading.
+    /// The class of every field that was read and is there or was assumed, in the order of reading.
     ///
     /// # Errors
     /// If the config cannot be derived.
@@ -39,20 +39,27 @@ impl Architecture {
         let architecture = Self::from_config(config.clone(), assume)?;
         let mut classes = Vec::new();
         for read in &architecture.fields {
-            let Some((field, value)) = present(config, read) else {
+            let Some((field, value)) = architecture.value_of(config, read) else {
                 continue;
             };
             // The model type names the family: with another one everything is another matter.
             let class = if field == "model_type" || field.ends_with(".model_type") {
                 Class::Structural
             } else {
-                step(config, &field, value, assume).map_or(Class::Structural, |change| change.class)
+                architecture
+                    .step(config, &field, &value, assume)
+                    .map_or(Class::Structural, |change| change.class)
             };
-            classes.push(FieldClass {
-                field,
-                value: value.clone(),
-                class,
-            });
+            if !classes
+                .iter()
+                .any(|known: &FieldClass| known.field == field)
+            {
+                classes.push(FieldClass {
+                    field,
+                    value,
+                    class,
+                });
+            }
         }
         Ok(classes)
     }
@@ -65,10 +72,53 @@ impl Architecture {
     pub fn cost(config: &Value, name: &str, assume: Option<&str>) -> Result<Option<Change>> {
         let architecture = Self::from_config(config.clone(), assume)?;
         let found = architecture.fields.iter().find_map(|read| {
-            let here = present(config, read)?;
+            let here = architecture.value_of(config, read)?;
             (read.names.iter().any(|known| known == name) || here.0 == name).then_some(here)
         });
-        Ok(found.and_then(|(field, value)| step(config, &field, value, assume)))
+        Ok(found.and_then(|(field, value)| architecture.step(config, &field, &value, assume)))
+    }
+
+    /// The full name of a field that was read and its value, or what was taken for it.
+    fn value_of(&self, config: &Value, read: &FieldRead) -> Option<(String, Value)> {
+        if let Some((field, value)) = present(config, read) {
+            return Some((field, value.clone()));
+        }
+        let name = read.names.first()?;
+        let field = if read.object.is_empty() {
+            name.clone()
+        } else {
+            format!("{}.{name}", read.object)
+        };
+        let assumed = self
+            .assumptions
+            .iter()
+            .rev()
+            .find(|one| one.field == field)?;
+        // Only numbers and truth values have a next step; a text such as a model type has none.
+        let value: Value = serde_json::from_str(&assumed.value).ok()?;
+        (value.is_number() || value.is_boolean()).then_some((field, value))
+    }
+
+    /// The first of some small changes of a field that gives a model and makes a difference; if none makes one, the
+    /// first that gives a model. (One more may make none where a width is rounded up.)
+    fn step(
+        &self,
+        config: &Value,
+        field: &str,
+        value: &Value,
+        assume: Option<&str>,
+    ) -> Option<Change> {
+        let path: Vec<String> = field.split('.').map(str::to_owned).collect();
+        let changes: Vec<Change> = steps(value)
+            .into_iter()
+            .filter_map(|other| {
+                let what_if = WhatIf::at(self, config, &[(path.clone(), other)], assume).ok()?;
+                what_if.changes.into_iter().next()
+            })
+            .collect();
+        [Class::Structural, Class::Runtime, Class::Inert]
+            .into_iter()
+            .find_map(|class| changes.iter().find(|change| change.class == class).cloned())
     }
 }
 
@@ -91,21 +141,6 @@ fn present<'c>(config: &'c Value, read: &FieldRead) -> Option<(String, &'c Value
         format!("{}.{name}", read.object)
     };
     Some((field, value))
-}
-
-/// The first of some small changes of a field that gives a model and makes a difference; if none makes one, the first that
-/// gives a model. (One more may make none where a width is rounded up.)
-fn step(config: &Value, field: &str, value: &Value, assume: Option<&str>) -> Option<Change> {
-    let changes: Vec<Change> = steps(value)
-        .into_iter()
-        .filter_map(|other| {
-            let what_if = WhatIf::derive(config, &[(field.to_owned(), other)], assume).ok()?;
-            what_if.changes.into_iter().next()
-        })
-        .collect();
-    [Class::Structural, Class::Runtime, Class::Inert]
-        .into_iter()
-        .find_map(|class| changes.iter().find(|change| change.class == class).cloned())
 }
 
 /// Small changes of a value, upward first.

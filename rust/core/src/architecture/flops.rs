@@ -7,6 +7,7 @@
 
 use super::Architecture;
 use super::layer::{Mixer, Stack};
+use super::place;
 use super::template::Routing;
 use crate::checkpoint::Role;
 
@@ -87,12 +88,13 @@ impl Architecture {
                 template.routing != Routing::Lookup && !outside.contains(&template.role)
             })
             .active;
-        // A tied head is no tensor of its own, and is multiplied with all the same.
+        // A tied head is no tensor of its own, and is multiplied with all the same; a class without a head has none.
         let has_head = self
             .templates
             .iter()
             .any(|template| template.role == Role::Head);
-        let head = match (has_head, self.hidden_size, self.vocab_size) {
+        let bare = self.class.as_deref().is_some_and(place::is_bare);
+        let head = match (has_head || bare, self.hidden_size, self.vocab_size) {
             (false, Some(hidden), Some(vocabulary)) => hidden.saturating_mul(vocabulary),
             _ => 0,
         };

@@ -236,8 +236,11 @@ impl Architecture {
             .unwrap_or(1)
             .max(1);
         let begin = tokens / step * step;
+        let end = begin
+            .checked_add(step)
+            .ok_or_else(|| ConfigError::new("", "more tokens than 64 bits count"))?;
         let before = self.cache_bytes(begin, 0, 1, dtype)?;
-        Ok((self.cache_bytes(begin + step, 0, 1, dtype)? - before) / step)
+        Ok((self.cache_bytes(end, 0, 1, dtype)? - before) / step)
     }
 
     /// Bytes that one sequence costs before its first token: recurrent states.

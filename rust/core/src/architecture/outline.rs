@@ -91,6 +91,9 @@ impl Architecture {
             .map(|layer| layer.describe(with_experts))
             .collect();
         let count = words.len();
+        if count == 0 {
+            return "0 layers".to_owned();
+        }
         // The shortest beginning that, repeated, gives the whole; a longer half is no pattern.
         let period = (1..=count / 2)
             .find(|&period| (period..count).all(|at| words[at] == words[at - period]))

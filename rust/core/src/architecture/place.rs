@@ -237,3 +237,9 @@ pub fn labels(fields: &Fields<'_>) -> Result<u64> {
     }
     fields.size_or("num_labels|_num_labels", 2)
 }
+
+/// Whether a class is a model without a head, as `MistralModel` is.
+#[must_use]
+pub fn is_bare(class: &str) -> bool {
+    class.ends_with("Model") && !WRITERS.iter().any(|end| class.ends_with(end))
+}

@@ -4,8 +4,8 @@
 //! field that changes names or shapes is structural. One that only changes what is remembered, how far, or how much
 //! of the weights a token goes through is a runtime matter. One that changes none of this is inert.
 
+use super::Architecture;
 use super::config::{ConfigError, Result};
-use super::{Architecture, rope::Rope};
 use crate::dtype::Dtype;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -66,6 +66,8 @@ pub struct WhatIf {
     pub config: Value,
     /// Each field by itself, in the order given.
     pub changes: Vec<Change>,
+    /// Whether the same weights can wear the new mind, with all fields changed together.
+    pub same_body: bool,
 }
 
 impl WhatIf {
@@ -80,20 +82,40 @@ impl WhatIf {
         assume: Option<&str>,
     ) -> Result<Self> {
         let before = Architecture::from_config(config.clone(), assume)?;
+        let places = fields
+            .iter()
+            .map(|(name, value)| Ok((before.locate(config, name)?, value.clone())))
+            .collect::<Result<Vec<_>>>()?;
+        Self::at(&before, config, &places, assume)
+    }
+
+    /// As [`Self::derive`], with each field named by the objects it lies in, outermost first.
+    pub(super) fn at(
+        before: &Architecture,
+        config: &Value,
+        fields: &[(Vec<String>, Value)],
+        assume: Option<&str>,
+    ) -> Result<Self> {
         let mut all = config.clone();
         let mut changes = Vec::with_capacity(fields.len());
-        for (name, value) in fields {
+        for (path, value) in fields {
             let mut alone = config.clone();
-            let path = before.locate(config, name);
-            let (from, note) = set(&mut alone, &path, value)?;
-            set(&mut all, &path, value)?;
+            let (from, extended) = set(&mut alone, path, value)?;
+            set(&mut all, path, value)?;
+            let mut notes: Vec<String> = extended.into_iter().collect();
             // A field may only make sense together with the others: then it counts as structural.
             let change = match Architecture::from_config(alone, assume) {
-                Ok(after) => before.compare(&after),
-                Err(_) if fields.len() > 1 => Comparison {
-                    class: Class::Structural,
-                    ..Comparison::default()
-                },
+                Ok(after) => {
+                    notes.extend(before.unread(&after, path, &from));
+                    before.compare(&after)
+                }
+                Err(error) if fields.len() > 1 => {
+                    notes.push(format!("no model by itself ({error})"));
+                    Comparison {
+                        class: Class::Structural,
+                        ..Comparison::default()
+                    }
+                }
                 Err(error) => return Err(error),
             };
             changes.push(Change {
@@ -105,22 +127,16 @@ impl WhatIf {
                 active_parameters: change.active,
                 bytes_per_token: change.bytes_per_token,
                 flops_per_token: change.flops_per_token,
-                note,
+                note: (!notes.is_empty()).then(|| notes.join("; ")),
             });
         }
+        let architecture = Architecture::from_config(all.clone(), assume)?;
         Ok(Self {
-            architecture: Architecture::from_config(all.clone(), assume)?,
+            same_body: before.compare(&architecture).class != Class::Structural,
+            architecture,
             config: all,
             changes,
         })
-    }
-
-    /// Whether the same weights can wear the new mind.
-    #[must_use]
-    pub fn same_body(&self) -> bool {
-        self.changes
-            .iter()
-            .all(|change| change.class != Class::Structural)
     }
 }
 
@@ -150,13 +166,16 @@ impl Architecture {
     fn compare(&self, after: &Self) -> Comparison {
         let bytes = |one: &Self| one.bytes_per_token(0, Dtype::Bf16).map_or(0, i128::from);
         let (old, new) = (self.total(), after.total());
-        let class = if self.tensor_shapes() != after.tensor_shapes() {
+        // Weights that are packed otherwise have other tensors, though they stand for the same.
+        let class = if self.tensor_shapes() != after.tensor_shapes()
+            || self.quantization != after.quantization
+        {
             Class::Structural
         } else if old.active != new.active
             || self.layers != after.layers
             || self.context != after.context
             || self.dtype != after.dtype
-            || !same_rope(self.rope.as_ref(), after.rope.as_ref())
+            || self.rope != after.rope
         {
             Class::Runtime
         } else {
@@ -194,9 +213,50 @@ impl Architecture {
         merge_layers(shapes)
     }
 
+    /// What must be said of a field that was not there: that nothing reads it, or what was taken for it.
+    fn unread(&self, after: &Self, path: &[String], from: &Value) -> Option<String> {
+        let (name, parents) = path.split_last()?;
+        let object = parents.join(".");
+        let reads = |one: &Self| {
+            one.fields.iter().any(|read| {
+                let inside = read.object.strip_prefix(&object).map(|rest| {
+                    let rest = rest.strip_prefix('.').unwrap_or(rest);
+                    rest == name || rest.split('.').next() == Some(name)
+                });
+                read.object == object && read.names.contains(name) || inside == Some(true)
+            })
+        };
+        if !reads(self) && !reads(after) {
+            return Some(format!("nothing of size or memory is read from {name}"));
+        }
+        if !from.is_null() {
+            return None;
+        }
+        let full = path.join(".");
+        let assumed = self
+            .assumptions
+            .iter()
+            .rev()
+            .find(|one| one.field == full)?;
+        Some(format!(
+            "was not in the config; {} was assumed",
+            assumed.value
+        ))
+    }
+
     /// Where in a config a field lies that is named with or without the objects around it.
-    fn locate(&self, config: &Value, name: &str) -> Vec<String> {
+    fn locate(&self, config: &Value, name: &str) -> Result<Vec<String>> {
         let parts: Vec<String> = name.split('.').map(str::to_owned).collect();
+        if parts.iter().any(String::is_empty) {
+            return Err(ConfigError::new(
+                "",
+                format!("{name:?} is no name of a field"),
+            ));
+        }
+        Ok(self.place_of(config, name, parts))
+    }
+
+    fn place_of(&self, config: &Value, name: &str, parts: Vec<String>) -> Vec<String> {
         if parts.len() > 1 {
             return parts;
         }
@@ -259,10 +319,6 @@ fn merge_layers<'t>(
         merged.push((pattern, numbers, shape));
     }
     merged
-}
-
-fn same_rope(one: Option<&Rope>, other: Option<&Rope>) -> bool {
-    one == other
 }
 
 /// Sets a field; gives what it was, and what else was changed so that the config stays whole.

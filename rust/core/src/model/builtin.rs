@@ -70,7 +70,16 @@ pub fn close_to(name: &str) -> Vec<String> {
                 .chain(&model.aliases)
                 .map(move |known| (known, model))
         })
-        .map(|(known, model)| (distance(&name, &plain(known)), model.name.as_str()))
+        .map(|(known, model)| {
+            let known = plain(known);
+            // `llama-3.1-8b-instruct` is nearer to `llama-3.1-8b` than letters tell.
+            let tail = name
+                .strip_prefix(&known)
+                .or_else(|| known.strip_prefix(&name));
+            let near = tail.is_some_and(|tail| tail.starts_with('-'));
+            let distance = if near { 1 } else { distance(&name, &known) };
+            (distance, model.name.as_str())
+        })
         .filter(|(distance, known)| *distance <= (name.len().max(known.len()) / 3).max(2))
         .collect();
     close.sort_unstable();

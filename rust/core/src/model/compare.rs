@@ -6,10 +6,11 @@
 use super::disagreement::{Disagreement, Kind, Severity};
 use crate::architecture::Architecture;
 use crate::architecture::template::{Routing, Template};
-use crate::checkpoint::{Checkpoint, Group, Role, is_buffer};
+use crate::checkpoint::{Checkpoint, Code, Group, Kind as CheckpointKind, Role, is_buffer};
 use crate::quantization::packing::{CACHE_SCALES, PACKINGS, SIDES};
 use foldhash::{HashMap, HashSet};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Prefixes that one and the same model may be stored under: what its publisher wrote, what a library writes.
 const PREFIXES: &[(&str, &str)] = &[
@@ -33,6 +34,18 @@ const PREFIXES: &[(&str, &str)] = &[
     ("", "language_model."),
     ("base_model.model.", ""),
     ("module.", ""),
+];
+
+/// Problems by which tensors of a file are not known.
+const UNREAD: &[Code] = &[
+    Code::FileUnreadable,
+    Code::FileTooShort,
+    Code::HeaderTooLarge,
+    Code::HeaderTruncated,
+    Code::HeaderNotUtf8,
+    Code::HeaderNotJson,
+    Code::ShardMissing,
+    Code::LinkBroken,
 ];
 
 /// A tensor that the config asks for.
@@ -281,11 +294,15 @@ struct Facts<'a> {
     another_model: bool,
     /// Whether tensors of an adapter are among the weights.
     adapter: bool,
+    /// Whether there are only those.
+    adapter_alone: bool,
+    /// A weight file that is missing or could not be read.
+    unread: Option<&'a Path>,
 }
 
 impl<'a> Facts<'a> {
     fn new(
-        checkpoint: &Checkpoint,
+        checkpoint: &'a Checkpoint,
         architecture: &'a Architecture,
         expected: &HashMap<String, Expected<'_>>,
         seen: usize,
@@ -321,6 +338,11 @@ impl<'a> Facts<'a> {
             .and_then(|from| u32::try_from(from).ok());
         let reshaped_count: u64 = reshaped.values().map(|entry| entry.count).sum();
         let sound = (seen as u64).saturating_sub(reshaped_count);
+        let unread = checkpoint
+            .problems
+            .iter()
+            .find(|problem| UNREAD.contains(&problem.code))
+            .map(|problem| problem.path.as_path());
         let has_role = |role: Role| checkpoint.groups.iter().any(|group| group.role == role);
         Self {
             architecture,
@@ -333,9 +355,12 @@ impl<'a> Facts<'a> {
             layers,
             // Either most shapes differ, or most tensors are not there and it is not just that layers are missing.
             another_model: reshaped_count * 2 > seen as u64
-                || (sound * 2 < expected.len() as u64
+                || (unread.is_none()
+                    && sound * 2 < expected.len() as u64
                     && first_whole_gone.is_none_or(|from| from == 0)),
             adapter: has_role(Role::Adapter),
+            adapter_alone: checkpoint.kind == CheckpointKind::Adapter,
+            unread,
         }
     }
 
@@ -343,13 +368,29 @@ impl<'a> Facts<'a> {
         match kind {
             Kind::Missing => self.explain_missing(pattern, entry),
             Kind::Unexpected => self.explain_unexpected(pattern, entry),
-            Kind::Shape | Kind::Name => self.explain_shape(pattern, entry),
+            Kind::Shape | Kind::Name => self.explain_shape(entry),
         }
     }
 
     fn explain_missing(&self, pattern: &str, entry: &Entry<'_>) -> (Severity, String) {
         let role = entry.expected.map(|template| template.role);
         let buffer = entry.expected.is_some_and(|template| template.buffer);
+        if self.adapter_alone {
+            return (
+                Severity::Error,
+                "these weights are an adapter alone; the model it was made for is elsewhere"
+                    .to_owned(),
+            );
+        }
+        if let Some(path) = self.unread.filter(|_| !self.another_model) {
+            return (
+                Severity::Error,
+                format!(
+                    "not every weight file is there and sound ({}); a scan says what is wrong",
+                    path.display()
+                ),
+            );
+        }
         match role {
             Some(Role::Head) if !self.head_stored => (
                 Severity::Warning,
@@ -401,9 +442,13 @@ impl<'a> Facts<'a> {
                 "an adapter that was not merged into the weights".to_owned(),
             ),
             _ if self.another_model => (Severity::Error, self.wrong_config()),
+            _ if self.adapter && pattern.contains(".base_layer.") => (
+                Severity::Warning,
+                "the weight that an adapter changes, which was not merged into it".to_owned(),
+            ),
             _ if entry.layers.iter().all(|&layer| layer >= self.layers)
                 && !entry.layers.is_empty()
-                && self.layers > 0 =>
+                && (self.layers > 0 || self.architecture.layers.is_empty()) =>
             {
                 (
                     Severity::Error,
@@ -429,7 +474,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn explain_shape(&self, pattern: &str, entry: &Entry<'_>) -> (Severity, String) {
+    fn explain_shape(&self, entry: &Entry<'_>) -> (Severity, String) {
         let (Some(template), Some(group)) = (entry.expected, entry.found) else {
             return (Severity::Error, "the shapes differ".to_owned());
         };
@@ -458,7 +503,6 @@ impl<'a> Facts<'a> {
         if self.another_model {
             return (Severity::Error, self.wrong_config());
         }
-        let _ = pattern;
         (
             Severity::Error,
             "the config describes another shape than these weights have".to_owned(),

@@ -168,7 +168,11 @@ fn cache(mind: &Architecture) -> Value {
             })
         })
         .collect();
-    let late = longest.max(mind.saturations().last().copied().unwrap_or(0));
+    // The last token of the context, or one for which every window is full. A window longer than the context never is.
+    let late = match longest.checked_sub(1) {
+        Some(last) => last,
+        None => mind.saturations().last().copied().unwrap_or(0),
+    };
     json!({
         "dtype": dtype.name(),
         "bytes_per_token": mind.bytes_per_token(late, dtype).ok(),
