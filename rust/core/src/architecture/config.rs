@@ -7,7 +7,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The largest width, number of heads or vocabulary that is derived. The largest vocabularies have under 2^20 entries
 /// and the widest layers 2^18 columns. The product of three such numbers fits 64 bits.
@@ -77,6 +79,8 @@ struct Notes {
     assumptions: Vec<Assumption>,
     /// Fields in the order of their first reading.
     read: Vec<FieldRead>,
+    /// The hashes of what was read: configs may have an object for each of thousands of layers.
+    seen: HashSet<u64>,
     /// Objects, by the full name of their `model_type`, that are read as another type than they state.
     model_types: Vec<(String, &'static str)>,
 }
@@ -126,12 +130,9 @@ impl Config {
     #[must_use]
     pub fn objects_read(&self) -> Vec<Fields<'_>> {
         let notes = self.notes.borrow();
-        let mut paths: Vec<&str> = Vec::new();
-        for read in &notes.read {
-            if !paths.contains(&read.object.as_str()) {
-                paths.push(&read.object);
-            }
-        }
+        let mut seen = HashSet::new();
+        let all = notes.read.iter().map(|read| read.object.as_str());
+        let paths: Vec<&str> = all.filter(|path| seen.insert(*path)).collect();
         let object = |path: &&str| {
             let mut fields = self.fields();
             for (part, place) in path.split('.').filter(|part| !part.is_empty()).zip(0..) {
@@ -202,27 +203,24 @@ impl<'c> Fields<'c> {
             let value = self.map.get(name).filter(|value| !value.is_null())?;
             Some((name, value))
         });
-        let read = &mut self.config.notes.borrow_mut().read;
-        let same = |known: &FieldRead| {
-            let mut parts = known.object.split('.').filter(|part| !part.is_empty());
-            let mut path = self.path.iter().filter(|part| !part.is_empty());
-            names.split('|').eq(known.names.iter().map(String::as_str))
-                && path.all(|part| parts.next() == Some(part))
-                && parts.next().is_none()
-        };
-        if !read.iter().any(same) {
-            let object: Vec<&str> = self
-                .path
-                .iter()
-                .copied()
-                .filter(|part| !part.is_empty())
-                .collect();
-            read.push(FieldRead {
+        self.note_read(names);
+        found
+    }
+
+    fn note_read(&self, names: &str) {
+        let notes = &mut *self.config.notes.borrow_mut();
+        let mut hasher = DefaultHasher::new();
+        self.path.hash(&mut hasher);
+        names.hash(&mut hasher);
+        // Two fields whose hashes meet would be noted as one: that is one chance in 2^64 for each pair.
+        if notes.seen.insert(hasher.finish()) {
+            let parts = self.path.iter().copied().filter(|part| !part.is_empty());
+            let object: Vec<&str> = parts.collect();
+            notes.read.push(FieldRead {
                 object: object.join("."),
                 names: names.split('|').map(str::to_owned).collect(),
             });
         }
-        found
     }
 
     /// Whether a field is there and null, which a class with another default tells from a missing one.
@@ -613,6 +611,15 @@ impl<'c> Fields<'c> {
     /// All fields of this object. That they were seen is not noted.
     pub fn entries(&self) -> impl Iterator<Item = (&'c str, &'c Value)> {
         self.map.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// The name of the field for this number, which may be written with zeros before it: `02`.
+    #[must_use]
+    pub fn numbered(&self, number: usize) -> Option<&'c str> {
+        (1..=4).find_map(|width| {
+            let (name, _) = self.map.get_key_value(&format!("{number:0width$}"))?;
+            Some(name.as_str())
+        })
     }
 
     /// The names of all fields of this object.

@@ -161,8 +161,7 @@ fn kinds(fields: &Fields<'_>, layers: u64) -> Result<Vec<Kind>> {
 /// The attention of a layer with a window: what `per_layer_config` changes, or the fields that start with `swa_`.
 fn sliding(fields: &Fields<'_>, latent: &Latent<'static>, at: usize) -> Result<Latent<'static>> {
     if let Some(all) = fields.opt_object("per_layer_config")? {
-        let name = all.names().find(|name| name.parse() == Ok(at));
-        let Some(own) = name.map(|name| all.object(name)).transpose()? else {
+        let Some(own) = all.numbered(at).map(|name| all.object(name)).transpose()? else {
             return Ok(latent.clone());
         };
         let or = |name: &str, value: u64| Ok(own.opt_size(name)?.unwrap_or(value));
