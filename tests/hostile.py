@@ -8,7 +8,6 @@ of a scan, and survives one that never ends.
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +38,15 @@ def serve() -> None:
             # This sets the greatest value back to the present one.
             Path("/proc/self/clear_refs").write_text("5")
             before = resident("VmRSS")
-        begin = time.perf_counter()
         answer: dict[str, Any]
         try:
             tree = pondera.scan_tree(json.loads(line), threads=2)
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         else:
-            seconds = time.perf_counter() - begin
             grown = resident("VmHWM") - before if measured else 0
             problems = [*tree.problems, *(problem for checkpoint in tree for problem in checkpoint.problems)]
             answer = {
-                "seconds": seconds,
                 "grown": grown,
                 "checkpoints": len(tree),
                 "tensors": sum(checkpoint.tensors for checkpoint in tree),

@@ -13,9 +13,9 @@ import hostile
 from pondera import _native
 
 SEVERITY = {code: severity for code, severity, _ in _native.problem_codes()}
-SECONDS = 2
 MEMORY = 300_000_000
-# The time until a scan is taken to hang. Longer than it may take, so that a slow machine is told from a hang.
+# The time until a scan is taken to hang. The cases are as large as their file may be, so that work that grows with the
+# square of it takes minutes; a slow machine is told from that.
 PATIENCE = 20
 
 
@@ -101,7 +101,6 @@ def test_scan(case, worker, tmp_path):
     for code, severity, text in found["problems"]:
         assert severity == SEVERITY[code]
         assert str(tmp_path) in text
-    assert found["seconds"] < SECONDS
     assert found["grown"] < MEMORY
 
 
