@@ -69,6 +69,7 @@ mod funnel;
 mod fuyu;
 mod gemma;
 mod gemma3n;
+mod gemma3n_multimodal;
 mod gemma4;
 mod gemma4_multimodal;
 mod git;
@@ -141,6 +142,7 @@ mod olmo_moe;
 mod opt;
 mod ovis;
 mod paddleocr_vl;
+mod perception_lm;
 mod persimmon;
 mod phi;
 mod phi3_vision;
@@ -256,6 +258,7 @@ pub static FAMILIES: &[Family] = &[
     funnel::FAMILY,
     fuyu::FAMILY,
     gemma3n::FAMILY,
+    gemma3n_multimodal::FAMILY,
     gemma4::FAMILY,
     gemma4_multimodal::FAMILY,
     gemma::FAMILY,
@@ -329,6 +332,7 @@ pub static FAMILIES: &[Family] = &[
     opt::FAMILY,
     ovis::FAMILY,
     paddleocr_vl::FAMILY,
+    perception_lm::FAMILY,
     persimmon::FAMILY,
     phi3_vision::FAMILY,
     phi4_multimodal::FAMILY,
