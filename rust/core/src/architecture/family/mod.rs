@@ -194,8 +194,11 @@ pub struct Family {
     /// Lowers a whole config.
     pub lower: fn(&mut Builder, &Fields<'_>) -> Result<()>,
     /// Lowers the config of a text model that lies somewhere inside a larger one; nothing for what never does.
-    pub text: Option<fn(&mut Builder, &Fields<'_>, &Place<'_>) -> Result<()>>,
+    pub text: Option<LowerText>,
 }
+
+/// How a text model inside a larger one is lowered, at its place.
+type LowerText = fn(&mut Builder, &Fields<'_>, &Place<'_>) -> Result<()>;
 
 /// Every family, by name.
 #[rustfmt::skip]
@@ -442,19 +445,18 @@ pub fn find(fields: &Fields<'_>, assume: Option<&str>) -> Result<&'static Family
 /// # Errors
 /// If the model type is unknown or never lies inside another, or a field is wrong.
 pub fn text(b: &mut Builder, fields: &Fields<'_>, default: &str, place: &Place<'_>) -> Result<()> {
-    let model_type = match fields.opt_text("model_type")? {
-        Some(model_type) => model_type,
-        None => {
-            fields.assume(
-                "model_type",
-                default,
-                "not in the config; the default of its model class",
-            );
-            if let Some(known) = known(default) {
-                fields.take_model_type(known);
-            }
-            default
+    let model_type = if let Some(model_type) = fields.opt_text("model_type")? {
+        model_type
+    } else {
+        fields.assume(
+            "model_type",
+            default,
+            "not in the config; the default of its model class",
+        );
+        if let Some(known) = known(default) {
+            fields.take_model_type(known);
         }
+        default
     };
     let lower = of(model_type)
         .and_then(|family| family.text)
