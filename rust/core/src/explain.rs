@@ -87,12 +87,16 @@ pub fn field(
             answer.value = Some(here.value.clone());
             answer.cost = Architecture::cost(config, &here.field, assume)?;
             if known.is_none() {
-                answer.text = match here.class {
-                    Class::Structural => "It decides the names or shapes of tensors: another value needs other weights.",
-                    Class::Runtime => "It changes no tensor, but what is remembered or computed: another value runs on the same weights.",
+                let text = match here.class {
+                    Class::Structural => {
+                        "It decides the names or shapes of tensors: another value needs other weights."
+                    }
+                    Class::Runtime => {
+                        "It changes no tensor, but what is remembered or computed: another value runs on the same weights."
+                    }
                     Class::Inert => "It changes neither size nor memory.",
-                }
-                .to_owned();
+                };
+                text.clone_into(&mut answer.text);
             }
         }
         None if known.is_none() => {

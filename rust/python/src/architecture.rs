@@ -666,7 +666,7 @@ impl Model {
 /// Every built-in model, as a dict: `name`, `aliases`, `source`, `model_type`, `published_total`,
 /// `published_active`, `published_source`.
 #[pyfunction]
-pub fn built_in_models<'py>(py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+pub fn built_in_models(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
     model::builtin::ALL
         .iter()
         .map(|one| {

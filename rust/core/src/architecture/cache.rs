@@ -20,7 +20,7 @@ pub enum Cache {
         /// How far back.
         reach: Reach,
     },
-    /// A compressed vector and a rotary key per token: rank + rope_dim.
+    /// A compressed vector and a rotary key: `rank + rope_dim` numbers per token.
     Latent {
         /// Numbers per token.
         width: u64,

@@ -153,6 +153,9 @@ impl Config {
     }
 }
 
+/// Why a field that is missing has a value.
+const CLASS_DEFAULT: &str = "not in the config; the default of its model class";
+
 /// How deep the objects lie that are read.
 const DEPTH: usize = 4;
 
@@ -254,6 +257,11 @@ impl<'c> Fields<'c> {
         self.value(names).is_some()
     }
 
+    /// Notes that a field is known and changes nothing here, as if it had been read.
+    pub fn pass_over(&self, name: &str) {
+        self.note_read(name);
+    }
+
     /// Notes that something was assumed of a field.
     pub fn assume(&self, names: &str, value: impl fmt::Display, reason: impl Into<String>) {
         let assumption = Assumption {
@@ -281,11 +289,7 @@ impl<'c> Fields<'c> {
     }
 
     fn default<T: fmt::Display>(&self, names: &str, value: T) -> T {
-        self.assume(
-            names,
-            &value,
-            "not in the config; the default of its model class",
-        );
+        self.assume(names, &value, CLASS_DEFAULT);
         value
     }
 
@@ -509,6 +513,19 @@ impl<'c> Fields<'c> {
             })
             .collect::<Result<_>>()
             .map(Some)
+    }
+
+    /// A list of whole numbers, or this if the field is missing.
+    ///
+    /// # Errors
+    /// If the field is something else.
+    pub fn counts_or(&self, names: &str, default: &[u64]) -> Result<Vec<u64>> {
+        Ok(if let Some(counts) = self.opt_counts(names)? {
+            counts
+        } else {
+            self.assume(names, format!("{default:?}"), CLASS_DEFAULT);
+            default.to_vec()
+        })
     }
 
     /// A list of texts, if the field is there.

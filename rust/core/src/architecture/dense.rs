@@ -410,7 +410,7 @@ pub fn refuse_foreign(fields: &Fields<'_>, own: &[&str]) -> Result<()> {
             .any(|names| names.split('|').any(|own| own == name))
         {
             // It is known, and need not be read again.
-            fields.value(name);
+            fields.pass_over(name);
             continue;
         }
         let asks = match fields.value(name) {

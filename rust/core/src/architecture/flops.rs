@@ -1,9 +1,9 @@
 //! Floating-point operations of one token of a decoder.
 //!
 //! Two per parameter a token goes through (one multiplication, one addition), tables of embeddings aside, and those
-//! of attention over what is kept: scores and weighted sum, 2 heads (key_dim + value_dim) per token in reach
+//! of attention over what is kept: scores and weighted sum, 2 heads (`key_dim` + `value_dim`) per token in reach
 //! (Kaplan et al. 2020, appendix; `PaLM`, appendix B). Latent attention is counted as decoding does it, over the
-//! compressed vector: 2 heads (2 rank + rope_dim). A recurrent state is updated and read once: 4 per number.
+//! compressed vector: 2 heads (2 rank + `rope_dim`). A recurrent state is updated and read once: 4 per number.
 
 use super::Architecture;
 use super::layer::{Mixer, Stack};

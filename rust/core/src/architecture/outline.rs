@@ -67,6 +67,9 @@ impl Layer {
     }
 }
 
+/// More runs of equal layers are not listed.
+const SHOWN_RUNS: usize = 12;
+
 impl Architecture {
     /// The layers of a stack in one line: `5 x sliding(1024), 1 x full; 62 layers`.
     ///
@@ -98,7 +101,6 @@ impl Architecture {
         let period = (1..=count / 2)
             .find(|&period| (period..count).all(|at| words[at] == words[at - period]))
             .unwrap_or(count);
-        const SHOWN: usize = 12;
         let mut runs: Vec<(usize, &str)> = Vec::new();
         for word in &words[..period] {
             match runs.last_mut() {
@@ -106,7 +108,7 @@ impl Architecture {
                 _ => runs.push((1, word)),
             }
         }
-        let irregular = runs.len() > SHOWN;
+        let irregular = runs.len() > SHOWN_RUNS;
         if irregular {
             // Too many runs to read: how many layers of each kind there are says more.
             let mut kinds: Vec<(usize, &str)> = Vec::new();

@@ -192,7 +192,7 @@ impl Architecture {
     }
 
     /// Patterns, numbers and shapes of all tensors, in an order of their own.
-    fn tensor_shapes(&self) -> Vec<(&str, Vec<Vec<u32>>, &[u64])> {
+    fn tensor_shapes(&self) -> Vec<Shape<'_>> {
         let mut shapes: Vec<_> = self
             .templates
             .iter()
@@ -300,11 +300,12 @@ impl Architecture {
     }
 }
 
+/// The pattern of tensors, the numbers at each place of it, and their shape.
+type Shape<'t> = (&'t str, Vec<Vec<u32>>, &'t [u64]);
+
 /// Layers of equal tensors may be split over several templates by what they remember: here they are one.
-fn merge_layers<'t>(
-    shapes: Vec<(&'t str, Vec<Vec<u32>>, &'t [u64])>,
-) -> Vec<(&'t str, Vec<Vec<u32>>, &'t [u64])> {
-    let mut merged: Vec<(&str, Vec<Vec<u32>>, &[u64])> = Vec::with_capacity(shapes.len());
+fn merge_layers(shapes: Vec<Shape<'_>>) -> Vec<Shape<'_>> {
+    let mut merged: Vec<Shape<'_>> = Vec::with_capacity(shapes.len());
     for (pattern, mut numbers, shape) in shapes {
         if let Some((last, before, same)) = merged.last_mut()
             && *last == pattern

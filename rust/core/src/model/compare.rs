@@ -279,7 +279,14 @@ fn note<'a>(
     entry.layers.extend(layer);
 }
 
+/// How the names of biases end.
+const BIAS: &str = ".bias";
+
 /// What explains a difference.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one finding, and all of them may hold together"
+)]
 struct Facts<'a> {
     architecture: &'a Architecture,
     /// Whether the head is tied by the config.
@@ -412,7 +419,7 @@ impl<'a> Facts<'a> {
                     format!("layers from {from} on are not there, and the config has {}: layers were pruned, or shards are missing", self.layers),
                 ),
                 _ if self.adapter => (Severity::Error, "an adapter is stored that was not merged into these weights".to_owned()),
-                _ if pattern.ends_with(".bias") => (Severity::Error, "the config asks for biases that these weights do not have".to_owned()),
+                _ if pattern.ends_with(BIAS) => (Severity::Error, "the config asks for biases that these weights do not have".to_owned()),
                 _ => (Severity::Error, "the config asks for it; it was left out, or goes by another name".to_owned()),
             },
         }
@@ -463,7 +470,7 @@ impl<'a> Facts<'a> {
                 "a part the config does not describe: this config is of the text model alone"
                     .to_owned(),
             ),
-            _ if pattern.ends_with(".bias") => (
+            _ if pattern.ends_with(BIAS) => (
                 Severity::Error,
                 "biases that the config does not ask for; libraries would drop them".to_owned(),
             ),

@@ -85,11 +85,8 @@ impl fmt::Display for Disagreement {
             ..
         } = self;
         write!(f, "{} {count} x {pattern}", kind.name())?;
-        match (&self.expected, &self.found) {
-            (Some(expected), Some(found)) => {
-                write!(f, " (the config asks for {expected:?}, there is {found:?})")?
-            }
-            _ => {}
+        if let (Some(expected), Some(found)) = (&self.expected, &self.found) {
+            write!(f, " (the config asks for {expected:?}, there is {found:?})")?;
         }
         write!(f, ": {cause}")
     }

@@ -77,6 +77,10 @@ pub const FORMATS: &[Format] = &[
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::cast_precision_loss,
+        reason = "a block has a few hundred weights and bytes"
+    )]
     use super::FORMATS;
 
     #[test]

@@ -38,6 +38,10 @@ pub enum Positions {
 
 /// What is proper to a model type.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches in the words of the field"
+)]
 pub struct Tower {
     /// The layers.
     pub block: Block,

@@ -43,7 +43,12 @@ const EXPERTS: sparse::Defaults = sparse::Defaults {
 };
 
 fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
-    text(b, fields, &Place::whole(fields, "model.")?)
+    let place = Place {
+        // The class ties nothing, whatever the config says.
+        tied: Some(false),
+        ..Place::whole(fields, "model.")?
+    };
+    text(b, fields, &place)
 }
 
 fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {

@@ -44,15 +44,12 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     })?;
     let queries = fields.size_or("num_query_tokens", 32)?;
     b.tensor("query_tokens", Role::Projector, &[1, queries, former]);
-    let hidden = match text.opt_text("model_type")? {
-        Some("t5") => {
-            b.scope("language_model.", |b| (t5::FAMILY.lower)(b, &text))?;
-            text.size_or("d_model|hidden_size", 512)?
-        }
-        _ => {
-            let language = Language::whole("opt", Tied::Inner);
-            language.add(b, fields)?.size("hidden_size")?
-        }
+    let hidden = if text.opt_text("model_type")? == Some("t5") {
+        b.scope("language_model.", |b| (t5::FAMILY.lower)(b, &text))?;
+        text.size_or("d_model|hidden_size", 512)?
+    } else {
+        let language = Language::whole("opt", Tied::Inner);
+        language.add(b, fields)?.size("hidden_size")?
     };
     let role = Role::Projector;
     b.linear("language_projection", role, hidden, former, true);

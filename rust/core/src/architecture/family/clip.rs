@@ -57,7 +57,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     };
     let parts = parts(fields, model_type)?;
     // A class of one tower takes it out of a whole config.
-    fields.has("vision_config");
+    fields.pass_over("vision_config");
     match parts {
         Parts::Both => both(b, fields, kind),
         Parts::Text { projected } => {
@@ -125,7 +125,7 @@ fn parts(fields: &Fields<'_>, model_type: &str) -> Result<Parts> {
 /// object ending in `_dict` wins.
 fn part<'c>(fields: &Fields<'c>, name: &'c str, dict: &'c str) -> Result<Fields<'c>> {
     // What the other says is of no account.
-    fields.has(name);
+    fields.pass_over(name);
     for name in [dict, name] {
         if let Some(object) = fields.opt_object(name)? {
             return Ok(object);

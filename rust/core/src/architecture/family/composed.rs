@@ -113,7 +113,7 @@ fn decoder(b: &mut Builder, fields: &Fields<'_>, source: u64, width: u64) -> Res
     let model_type = fields.opt_text("model_type")?.unwrap_or_default();
     let encoder = Source::Encoder { tokens: None };
     // Those that only ever are decoders attend to the encoder without being told.
-    fields.opt_flag("add_cross_attention")?;
+    fields.pass_over("add_cross_attention");
     match model_type {
         "trocr" => b.scope("decoder.", |b| {
             trocr::decoder(b, fields, encoder, Some(source))

@@ -11,6 +11,7 @@ use crate::architecture::layer::{FeedForward, Mixer, Reach, Stack};
 use crate::architecture::multimodal::known_class;
 use crate::architecture::template::Numbers;
 use crate::checkpoint::Role;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Florence-2.
@@ -73,17 +74,7 @@ fn projector(b: &mut Builder, fields: &Fields<'_>, seen: u64) -> Result<()> {
 
 /// A list of numbers, one for each stage.
 fn stages(fields: &Fields<'_>, name: &str, default: &[u64]) -> Result<Vec<u64>> {
-    let listed = match fields.opt_counts(name)? {
-        Some(listed) => listed,
-        None => {
-            fields.assume(
-                name,
-                format!("{default:?}"),
-                "not in the config; the default of its model class",
-            );
-            default.to_vec()
-        }
-    };
+    let listed = fields.counts_or(name, default)?;
     if listed
         .iter()
         .any(|&number| number == 0 || number > SIZE_LIMIT)
@@ -101,7 +92,7 @@ fn tower(b: &mut Builder, fields: &Fields<'_>) -> Result<u64> {
     let before = match fields.opt_list("patch_prenorm")? {
         Some(listed) => listed
             .iter()
-            .map(|flag| flag.as_bool())
+            .map(Value::as_bool)
             .collect::<Option<Vec<bool>>>()
             .ok_or_else(|| fields.error("patch_prenorm", "must be a list of true and false"))?,
         None => vec![false, true, true, true],

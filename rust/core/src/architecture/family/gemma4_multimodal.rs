@@ -124,7 +124,7 @@ impl Linears {
 /// If a field is wrong.
 pub fn vision_tower(b: &mut Builder, fields: &Fields<'_>) -> Result<u64> {
     // The class has no biases whatever this says.
-    fields.opt_flag("attention_bias")?;
+    fields.pass_over("attention_bias");
     let hidden = fields.size_or("hidden_size", 768)?;
     let width = fields.size_or("intermediate_size", 3072)?;
     let heads = fields.size_or("num_attention_heads", 12)?;

@@ -1,6 +1,6 @@
-//! GOT-OCR 2: the encoder of Segment Anything, two convolutions, and Qwen2.
+//! GOT-OCR 2 and PP-Chart2Table: the encoder of Segment Anything, two convolutions, and Qwen2.
 //!
-//! Source: transformers `models/got_ocr2`.
+//! Sources: transformers `models/got_ocr2`, `models/pp_chart2table`.
 
 use super::Family;
 use crate::architecture::builder::Builder;
@@ -12,7 +12,7 @@ use crate::checkpoint::Role;
 /// GOT-OCR 2.
 pub const FAMILY: Family = Family {
     name: "got-ocr",
-    model_types: &["got_ocr2"],
+    model_types: &["got_ocr2", "pp_chart2table"],
     lower,
     text: None,
 };

@@ -87,16 +87,13 @@ pub fn merged(fields: &Fields<'_>, name: &str, default: u64, seen: u64) -> Resul
 /// Adds the resampler of Idefics 2: learned queries that attend to the patches and to themselves.
 fn perceiver(b: &mut Builder, fields: &Fields<'_>, hidden: u64) -> Result<()> {
     let own = fields.opt_object("perceiver_config")?;
+    if own.is_none() {
+        let reason = "not in the config; the defaults of its class";
+        fields.assume("perceiver_config", "none", reason);
+    }
     let read = |name: &str, default: u64| match &own {
         Some(own) => own.size_or(name, default),
-        None => {
-            fields.assume(
-                "perceiver_config",
-                "none",
-                "not in the config; the defaults of its class",
-            );
-            Ok(default)
-        }
+        None => Ok(default),
     };
     let queries = read("resampler_n_latents", 64)?;
     let layers = read("resampler_depth", 3)?;

@@ -44,7 +44,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
     let bias = fields.flag_or("attention_bias", false)?;
     (attention.bias, attention.output_bias) = (bias, bias);
     // This norm of heads has no parameters.
-    fields.opt_flag("use_qk_norm")?;
+    fields.pass_over("use_qk_norm");
     let width = fields.size("intermediate_size")?;
     let experts = Experts {
         router: "router",

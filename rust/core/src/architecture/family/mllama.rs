@@ -34,7 +34,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     if causal || fields.opt_text("model_type")? == Some("mllama_text_model") {
         known_class(fields, &["MllamaForCausalLM"])?;
         // The class takes its text model out of a whole config.
-        fields.has("vision_config");
+        fields.pass_over("vision_config");
         let place = Place {
             model: "model.",
             head: "",

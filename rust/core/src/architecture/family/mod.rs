@@ -69,6 +69,7 @@ mod funnel;
 mod fuyu;
 mod gemma;
 mod gemma3n;
+mod gemma3n_multimodal;
 mod gemma4;
 mod gemma4_multimodal;
 mod git;
@@ -141,6 +142,7 @@ mod olmo_moe;
 mod opt;
 mod ovis;
 mod paddleocr_vl;
+mod perception_lm;
 mod persimmon;
 mod phi;
 mod phi3_vision;
@@ -192,8 +194,11 @@ pub struct Family {
     /// Lowers a whole config.
     pub lower: fn(&mut Builder, &Fields<'_>) -> Result<()>,
     /// Lowers the config of a text model that lies somewhere inside a larger one; nothing for what never does.
-    pub text: Option<fn(&mut Builder, &Fields<'_>, &Place<'_>) -> Result<()>>,
+    pub text: Option<LowerText>,
 }
+
+/// How a text model inside a larger one is lowered, at its place.
+type LowerText = fn(&mut Builder, &Fields<'_>, &Place<'_>) -> Result<()>;
 
 /// Every family, by name.
 #[rustfmt::skip]
@@ -256,6 +261,7 @@ pub static FAMILIES: &[Family] = &[
     funnel::FAMILY,
     fuyu::FAMILY,
     gemma3n::FAMILY,
+    gemma3n_multimodal::FAMILY,
     gemma4::FAMILY,
     gemma4_multimodal::FAMILY,
     gemma::FAMILY,
@@ -329,6 +335,7 @@ pub static FAMILIES: &[Family] = &[
     opt::FAMILY,
     ovis::FAMILY,
     paddleocr_vl::FAMILY,
+    perception_lm::FAMILY,
     persimmon::FAMILY,
     phi3_vision::FAMILY,
     phi4_multimodal::FAMILY,
@@ -438,19 +445,18 @@ pub fn find(fields: &Fields<'_>, assume: Option<&str>) -> Result<&'static Family
 /// # Errors
 /// If the model type is unknown or never lies inside another, or a field is wrong.
 pub fn text(b: &mut Builder, fields: &Fields<'_>, default: &str, place: &Place<'_>) -> Result<()> {
-    let model_type = match fields.opt_text("model_type")? {
-        Some(model_type) => model_type,
-        None => {
-            fields.assume(
-                "model_type",
-                default,
-                "not in the config; the default of its model class",
-            );
-            if let Some(known) = known(default) {
-                fields.take_model_type(known);
-            }
-            default
+    let model_type = if let Some(model_type) = fields.opt_text("model_type")? {
+        model_type
+    } else {
+        fields.assume(
+            "model_type",
+            default,
+            "not in the config; the default of its model class",
+        );
+        if let Some(known) = known(default) {
+            fields.take_model_type(known);
         }
+        default
     };
     let lower = of(model_type)
         .and_then(|family| family.text)

@@ -34,7 +34,12 @@ struct Mlstm {
 }
 
 fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
-    text(b, fields, &Place::whole(fields, "backbone.")?)
+    let place = Place {
+        // The class ties nothing, whatever the config says.
+        tied: Some(false),
+        ..Place::whole(fields, "backbone.")?
+    };
+    text(b, fields, &place)
 }
 
 fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {

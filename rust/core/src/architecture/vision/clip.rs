@@ -183,7 +183,7 @@ pub fn pooling_head(b: &mut Builder, hidden: u64, width: u64) {
         b.linear("attention.out_proj", role, hidden, hidden, true);
         b.norm("layernorm", hidden, true);
         b.scope("mlp.", |b| {
-            plain(b, ["fc1", "fc2"], role, hidden, width, true)
+            plain(b, ["fc1", "fc2"], role, hidden, width, true);
         });
     });
 }

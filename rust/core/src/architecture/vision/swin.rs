@@ -128,14 +128,11 @@ impl Stages {
 /// # Errors
 /// If the list is empty, or has absurdly many stages or blocks.
 pub fn depths(fields: &Fields<'_>, default: &[u64]) -> Result<Vec<u64>> {
-    let depths = match fields.opt_counts("depths")? {
-        Some(depths) => depths,
-        None => {
-            let reason = "not in the config; the default of its model class";
-            fields.assume("depths", format!("{default:?}"), reason);
-            default.to_vec()
-        }
-    };
+    let depths = fields.opt_counts("depths")?.unwrap_or_else(|| {
+        let reason = "not in the config; the default of its model class";
+        fields.assume("depths", format!("{default:?}"), reason);
+        default.to_vec()
+    });
     if depths.is_empty() || depths.len() > 8 {
         let message = format!("must be a list of 1 to 8 stages, not {}", depths.len());
         return Err(fields.error("depths", message));

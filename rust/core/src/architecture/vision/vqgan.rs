@@ -271,7 +271,7 @@ impl Autoencoder {
         });
         if attends {
             b.each("attn", Numbers::Below(blocks), |b| {
-                self.attention(b, outputs)
+                self.attention(b, outputs);
             });
             if self.video {
                 b.each("attn_norms", Numbers::Below(blocks), |b| {
