@@ -294,3 +294,26 @@ def test_what_ifs_and_models_can_be_pickled():
         assert again == one
         assert hash(again) == hash(one)
         assert again.architecture == one.architecture
+
+
+def test_what_a_decoder_keeps_of_an_encoder_is_no_state():
+    whisper = pondera.Architecture.from_config("whisper-tiny")
+    # 4 layers of 6 heads of 64, keys and values, 1500 positions, 2 bytes.
+    assert whisper.cache_bytes(0) == 4 * 2 * 6 * 64 * 1500 * 2
+    assert whisper.state_bytes() == 0
+    assert whisper.to_dict()["cache"]["cross_bytes_per_sequence"] == 4 * 2 * 6 * 64 * 1500 * 2
+
+
+def test_layers_that_predict_further_tokens_are_not_active():
+    deepseek = pondera.Architecture.from_config("deepseek-v3")
+    assert deepseek.roles["mtp"].parameters == 13_463_426_304
+    assert deepseek.roles["mtp"].active_parameters == 0
+    # The card says 37 billion.
+    assert 37e9 <= deepseek.active_parameters < 38e9
+
+
+def test_operations_beyond_64_bits_are_an_error(llama):
+    # Two per parameter but those of the embedding.
+    assert llama.flops_per_token() == 2 * llama.non_embedding_parameters
+    with pytest.raises(pondera.PonderaError, match="64 bits"):
+        llama.flops_per_token(2**63)

@@ -250,3 +250,16 @@ def test_a_window_longer_than_the_context_is_never_full():
     cache = pondera.Model.open("phi-3-mini-128k").to_dict()["cache"]
     # 32 layers of 32 heads of 96 for keys and values, two bytes each.
     assert cache["bytes_per_token"] == cache["bytes_per_token_at_start"] == 32 * 32 * 96 * 2 * 2
+
+
+def test_another_mind_is_held_against_the_weights(make, tmp_path, run):
+    model = make(weights(CONFIG))
+    changed, answer = model.what_if(num_attention_heads=4)
+    assert not answer.same_body
+    assert {one.kind for one in changed.disagreements} == {"shape"}
+    same, answer = model.what_if(rope_theta=1e6)
+    assert answer.same_body
+    assert same.disagreements == ()
+    code, out, _ = run("show", tmp_path, "--set", "vocab_size=2000", "--json")
+    assert code == 1
+    assert {one["kind"] for one in json.loads(out)["disagreements"]} == {"shape"}

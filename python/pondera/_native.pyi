@@ -448,7 +448,7 @@ class Architecture:
     def bytes_per_token(self, tokens: int = 0, dtype: str = "bf16") -> int:
         """Bytes that one more token costs after so many, in one sequence."""
     def state_bytes(self, dtype: str = "bf16") -> int:
-        """Bytes that one sequence costs before its first token: recurrent states."""
+        """Bytes of the recurrent states of one sequence."""
     @property
     def saturations(self) -> tuple[int, ...]:
         """The numbers of tokens from which on some layer keeps no more."""
@@ -555,6 +555,16 @@ class Model:
     @property
     def disagreements(self) -> tuple[Disagreement, ...]:
         """Where body and mind disagree, worst first."""
+    def what_if(
+        self,
+        fields: dict[str, Any] | None = None,
+        **changed: Any,  # noqa: ANN401
+    ) -> tuple[Model, WhatIf]:
+        """The same body with another mind: the changed config held against the weights, and what changed.
+
+        Raises:
+            PonderaError: There is no config, or the changed one cannot be derived.
+        """
     def to_json(self) -> str:
         """The model as JSON text, schema `pondera.show/1`."""
     def to_dict(self) -> dict[str, Any]:

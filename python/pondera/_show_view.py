@@ -171,6 +171,10 @@ def _cache(cache: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts = [("cache", f"{per_token} in bf16, one sequence")]
     if cache["state_bytes_per_sequence"]:
         facts.append(("state", f"{both_bytes(cache['state_bytes_per_sequence'])} per sequence"))
+    if cache["cross_bytes_per_sequence"]:
+        facts.append(
+            ("encoder", f"{both_bytes(cache['cross_bytes_per_sequence'])} of keys and values per sequence")
+        )
     sizes = [
         f"{_tokens(int(tokens))} {binary_bytes(size)}"
         for tokens, size in sorted(cache["bytes"].items(), key=lambda item: int(item[0]))

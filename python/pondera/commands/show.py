@@ -61,9 +61,9 @@ def run(options: Namespace) -> int:
     if options.changes:
         if model.architecture is None:
             raise PonderaError(f"{model.name}: {model.unknown}")
-        answer = model.architecture.what_if(dict(options.changes))
+        changed, answer = model.what_if(dict(options.changes))
         changes = answer.changes
-        shown = {**answer.architecture.to_dict(), "name": shown["name"], "changes": changes}
+        shown = {**changed.to_dict(), "changes": changes}
     if options.json:
         sys.stdout.write(json.dumps(shown, separators=(",", ":")) + "\n")
     else:

@@ -65,6 +65,22 @@ fn to_value(object: &Bound<'_, PyAny>) -> PyResult<Value> {
     model::parse_config(&text).map_err(|error| PonderaError::new_err(error.to_string()))
 }
 
+/// The fields of a what-if, given as a dict or as keywords.
+fn changes(
+    fields: Option<&Bound<'_, PyDict>>,
+    changed: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Vec<(String, Value)>> {
+    let mut all = Vec::new();
+    for (name, value) in fields
+        .into_iter()
+        .flatten()
+        .chain(changed.into_iter().flatten())
+    {
+        all.push((name.extract::<String>()?, to_value(&value)?));
+    }
+    Ok(all)
+}
+
 fn dtype(name: &str) -> PyResult<Dtype> {
     Dtype::for_cache(name).ok_or_else(|| {
         PonderaError::new_err(format!(
@@ -227,7 +243,7 @@ impl Architecture {
             .map_err(|error| PonderaError::new_err(error.to_string()))
     }
 
-    /// Bytes that one sequence costs before its first token: recurrent states.
+    /// Bytes of the recurrent states of one sequence.
     #[pyo3(signature = (dtype="bf16"))]
     fn state_bytes(&self, dtype: &str) -> PyResult<u64> {
         self.core
@@ -243,8 +259,10 @@ impl Architecture {
 
     /// Floating-point operations of one token of the text model after so many.
     #[pyo3(signature = (tokens=0))]
-    fn flops_per_token(&self, tokens: u64) -> u64 {
-        self.core.flops_per_token(tokens, 0)
+    fn flops_per_token(&self, tokens: u64) -> PyResult<u64> {
+        self.core.flops_per_token(tokens, 0).ok_or_else(|| {
+            PonderaError::new_err("tokens: so many take more operations than 64 bits count")
+        })
     }
 
     /// Derive the config again with fields changed; the answer says field by field whether the same weights fit.
@@ -254,10 +272,7 @@ impl Architecture {
         fields: Option<Bound<'_, PyDict>>,
         changed: Option<Bound<'_, PyDict>>,
     ) -> PyResult<WhatIf> {
-        let mut all = Vec::new();
-        for (name, value) in fields.iter().flatten().chain(changed.iter().flatten()) {
-            all.push((name.extract::<String>()?, to_value(&value)?));
-        }
+        let all = changes(fields.as_ref(), changed.as_ref())?;
         core::WhatIf::derive(&self.config, &all, self.assume.as_deref())
             .map(|what_if| WhatIf {
                 core: Arc::new(what_if),
@@ -578,6 +593,28 @@ impl Model {
     #[getter]
     fn unknown(&self) -> Option<String> {
         self.0.architecture.as_ref().err().map(ToString::to_string)
+    }
+
+    /// The same body with another mind: derive the config again with fields changed and hold the weights against it.
+    #[pyo3(signature = (fields=None, **changed))]
+    fn what_if(
+        &self,
+        fields: Option<Bound<'_, PyDict>>,
+        changed: Option<Bound<'_, PyDict>>,
+    ) -> PyResult<(Self, WhatIf)> {
+        let all = changes(fields.as_ref(), changed.as_ref())?;
+        let assume = self.1.clone();
+        let (model, what_if) = self
+            .0
+            .what_if(&all, assume.as_deref())
+            .map_err(|error| PonderaError::new_err(error.to_string()))?;
+        Ok((
+            Self(Arc::new(model), assume.clone()),
+            WhatIf {
+                core: Arc::new(what_if),
+                assume,
+            },
+        ))
     }
 
     /// Where body and mind disagree, worst first.

@@ -15,6 +15,7 @@ pub struct Builder {
     prefix: String,
     numbers: Vec<Numbers>,
     in_layer: bool,
+    stack: Option<Stack>,
     routing: Routing,
     /// If set, every tensor has this role whatever its own would be.
     role: Option<Role>,
@@ -43,6 +44,7 @@ impl Builder {
             shape: shape.to_vec(),
             routing: self.routing,
             in_layer: self.in_layer,
+            part: self.stack,
             buffer: false,
         });
     }
@@ -153,8 +155,12 @@ impl Builder {
         let feed_forward = std::mem::take(&mut self.feed_forward);
         // Only outermost numbers are a layer's.
         let in_layer = std::mem::replace(&mut self.in_layer, self.numbers.is_empty());
+        // Layers within layers (a projector's inside a tower's) belong to the outer ones.
+        let outer = self.stack;
+        self.stack = outer.or(Some(stack));
         let result = self.each(prefix, numbers.clone(), inside);
         self.in_layer = in_layer;
+        self.stack = outer;
         let mixers = std::mem::replace(&mut self.mixers, mixers);
         let feed_forward = std::mem::replace(&mut self.feed_forward, feed_forward);
         self.layers.extend(numbers.iter().map(|number| Layer {

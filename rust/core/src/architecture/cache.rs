@@ -148,6 +148,15 @@ impl Cache {
             }
         })
     }
+
+    /// Bytes kept for one sequence after `tokens` tokens. `None` if they do not fit 64 bits.
+    #[must_use]
+    pub fn bytes(&self, tokens: u64, encoder_tokens: u64, dtype: Dtype) -> Option<u64> {
+        let (numbers, floats) = self.numbers(tokens, encoder_tokens)?;
+        // Sub-byte caches round up per layer, as rows are packed.
+        let bits = numbers.checked_mul(dtype.bits())?;
+        bits.div_ceil(8).checked_add(floats.checked_mul(4)?)
+    }
 }
 
 impl Mixer {
@@ -245,11 +254,7 @@ impl Layer {
     #[must_use]
     pub fn cache_bytes(&self, tokens: u64, encoder_tokens: u64, dtype: Dtype) -> Option<u64> {
         self.caches().iter().try_fold(0_u64, |sum, cache| {
-            let (numbers, floats) = cache.numbers(tokens, encoder_tokens)?;
-            // Sub-byte caches round up per layer, as rows are packed.
-            let bits = numbers.checked_mul(dtype.bits())?;
-            sum.checked_add(bits.div_ceil(8))?
-                .checked_add(floats.checked_mul(4)?)
+            sum.checked_add(cache.bytes(tokens, encoder_tokens, dtype)?)
         })
     }
 }

@@ -77,15 +77,20 @@ impl Mixer {
 }
 
 impl Architecture {
-    /// Operations of one token of the text model when `tokens` tokens came before.
+    /// Operations of one token that the text model writes when `tokens` tokens came before; of one that it reads, if it
+    /// writes none. `None` if they are more than 64 bits count.
     ///
-    /// Towers for images and sound, and layers that predict further tokens, are left out.
+    /// Towers for images and sound, encoders beside a decoder, and layers that predict further tokens are left out.
     #[must_use]
-    pub fn flops_per_token(&self, tokens: u64, encoder_tokens: u64) -> u64 {
+    pub fn flops_per_token(&self, tokens: u64, encoder_tokens: u64) -> Option<u64> {
         let outside = [Role::Vision, Role::Audio, Role::Projector, Role::Mtp];
+        let writes = self.decoder().next().is_some();
         let active = self
             .sum(|template| {
-                template.routing != Routing::Lookup && !outside.contains(&template.role)
+                let read_once = writes && template.part.is_some_and(|part| part != Stack::Decoder);
+                template.routing != Routing::Lookup
+                    && !outside.contains(&template.role)
+                    && !read_once
             })
             .active;
         // A tied head is no tensor of its own, and is multiplied with all the same; a class without a head has none.
@@ -106,9 +111,10 @@ impl Architecture {
             .fold(0_u64, |sum, mixer| {
                 sum.saturating_add(mixer.flops(tokens, encoder_tokens))
             });
-        active
+        let all = active
             .saturating_add(head)
             .saturating_mul(2)
-            .saturating_add(attention)
+            .saturating_add(attention);
+        (all < u64::MAX).then_some(all)
     }
 }

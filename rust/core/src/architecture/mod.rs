@@ -51,6 +51,7 @@ mod what_if;
 use crate::checkpoint::Role;
 use crate::dtype::Dtype;
 use builder::Builder;
+use cache::Cache;
 use config::{Assumption, Config, ConfigError, FieldRead, Result};
 use facts::Facts;
 use layer::{Layer, Stack};
@@ -243,12 +244,38 @@ impl Architecture {
         Ok((self.cache_bytes(end, 0, 1, dtype)? - before) / step)
     }
 
-    /// Bytes that one sequence costs before its first token: recurrent states.
+    /// Bytes of the recurrent states of one sequence.
     ///
     /// # Errors
     /// If the sum does not fit 64 bits.
     pub fn state_bytes(&self, dtype: Dtype) -> Result<u64> {
-        self.cache_bytes(0, 0, 1, dtype)
+        self.bytes_of(dtype, 0, |cache| matches!(cache, Cache::State { .. }))
+    }
+
+    /// Bytes of the keys and values of an encoder's output in one sequence. `encoder_tokens` stands for its length where
+    /// the model does not fix it.
+    ///
+    /// # Errors
+    /// If the sum does not fit 64 bits.
+    pub fn cross_bytes(&self, encoder_tokens: u64, dtype: Dtype) -> Result<u64> {
+        self.bytes_of(dtype, encoder_tokens, |cache| {
+            matches!(cache, Cache::Cross { .. })
+        })
+    }
+
+    fn bytes_of(
+        &self,
+        dtype: Dtype,
+        encoder_tokens: u64,
+        of: impl Fn(&Cache) -> bool,
+    ) -> Result<u64> {
+        self.decoder()
+            .flat_map(Layer::caches)
+            .filter(of)
+            .try_fold(0_u64, |sum, cache| {
+                sum.checked_add(cache.bytes(0, encoder_tokens, dtype)?)
+            })
+            .ok_or_else(|| ConfigError::new("", "the cache has more bytes than 64 bits count"))
     }
 
     /// The numbers of tokens from which on some layer keeps no more, ascending.

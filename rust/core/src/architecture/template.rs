@@ -2,6 +2,7 @@
 //!
 //! The list of templates is the single source of every count. Nothing is counted by a second formula.
 
+use super::layer::Stack;
 use crate::checkpoint::Role;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -87,6 +88,8 @@ pub struct Template {
     pub routing: Routing,
     /// Whether it belongs to a layer, so that the first number is the layer's.
     pub in_layer: bool,
+    /// The stack whose layers it belongs to; nothing outside layers.
+    pub part: Option<Stack>,
     /// Whether the model's code registers it as a buffer: it is stored and counted, but no optimizer updates it.
     pub buffer: bool,
 }
@@ -114,12 +117,16 @@ impl Template {
         self.count()?.checked_mul(self.elements()?)
     }
 
-    /// Elements of all tensors that one token goes through, a looked-up table in full.
+    /// Elements of all tensors that one token goes through, a looked-up table in full. Layers that predict further tokens
+    /// are no part of its way.
     ///
     /// Experts of one layer have one shape, so the chosen ones take `chosen / of` of the elements exactly.
     #[must_use]
     pub fn active(&self) -> Option<u64> {
         let total = self.total()?;
+        if self.role == Role::Mtp {
+            return Some(0);
+        }
         match self.routing {
             Routing::Always | Routing::Lookup => Some(total),
             Routing::Routed { of: 0, .. } => Some(0),

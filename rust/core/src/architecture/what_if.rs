@@ -5,7 +5,7 @@
 //! of the weights a token goes through is a runtime matter. One that changes none of this is inert.
 
 use super::Architecture;
-use super::config::{ConfigError, Result};
+use super::config::{Assumption, ConfigError, Result};
 use crate::dtype::Dtype;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -107,6 +107,11 @@ impl WhatIf {
             let change = match Architecture::from_config(alone, assume) {
                 Ok(after) => {
                     notes.extend(before.unread(&after, path, &from));
+                    // What the family now has to assume: that another field wins, say.
+                    let new = |one: &&Assumption| !before.assumptions.contains(one);
+                    notes.extend(after.assumptions.iter().filter(new).map(|one| {
+                        format!("{} = {} is assumed: {}", one.field, one.value, one.reason)
+                    }));
                     before.compare(&after)
                 }
                 Err(error) if fields.len() > 1 => {
@@ -164,6 +169,7 @@ impl Default for Comparison {
 
 impl Architecture {
     fn compare(&self, after: &Self) -> Comparison {
+        let flops = |one: &Self| one.flops_per_token(0, 0).map_or(0, i128::from);
         let bytes = |one: &Self| one.bytes_per_token(0, Dtype::Bf16).map_or(0, i128::from);
         let (old, new) = (self.total(), after.total());
         // Weights that are packed otherwise have other tensors, though they stand for the same.
@@ -186,8 +192,7 @@ impl Architecture {
             parameters: i128::from(new.parameters) - i128::from(old.parameters),
             active: i128::from(new.active) - i128::from(old.active),
             bytes_per_token: bytes(after) - bytes(self),
-            flops_per_token: i128::from(after.flops_per_token(0, 0))
-                - i128::from(self.flops_per_token(0, 0)),
+            flops_per_token: flops(after) - flops(self),
         }
     }
 

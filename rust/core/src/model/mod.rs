@@ -18,8 +18,8 @@ pub mod builtin;
 pub use disagreement::{Disagreement, Kind, Severity};
 pub use report::SCHEMA;
 
-use crate::architecture::Architecture;
 use crate::architecture::config::ConfigError;
+use crate::architecture::{Architecture, WhatIf};
 use crate::checkpoint::{Checkpoint, ScanError, scan};
 use crate::json_file;
 use crate::parallel::Control;
@@ -166,6 +166,30 @@ impl Model {
             Some(known.config.clone()),
             None,
         ))
+    }
+
+    /// The same body with another mind: the config with fields changed, held against the weights.
+    ///
+    /// # Errors
+    /// If there is no config, or it cannot be derived as it is or with the changes.
+    pub fn what_if(
+        &self,
+        fields: &[(String, Value)],
+        assume: Option<&str>,
+    ) -> Result<(Self, WhatIf), ConfigError> {
+        let config = match (&self.config, &self.architecture) {
+            (Some(config), Ok(_)) => config,
+            (_, Err(error)) => return Err(error.clone()),
+            (None, Ok(_)) => return Err(ConfigError::new("", "there is no config to change")),
+        };
+        let what_if = WhatIf::derive(config, fields, assume)?;
+        let model = Self::of(
+            self.name.clone(),
+            self.checkpoint.clone(),
+            Some(what_if.config.clone()),
+            assume,
+        );
+        Ok((model, what_if))
     }
 
     /// Puts a body and a config together, and holds them against each other.

@@ -71,7 +71,7 @@ impl Model {
             context: mind.and_then(|mind| mind.context),
             rope: mind.and_then(|mind| mind.rope.as_ref()),
             cache: mind.map_or(Value::Null, |mind| cache(mind)),
-            flops_per_token: mind.map(|mind| mind.flops_per_token(0, 0)),
+            flops_per_token: mind.and_then(|mind| mind.flops_per_token(0, 0)),
             checkpoint: self.checkpoint.as_ref().map_or(Value::Null, |body| {
                 let total = body.total();
                 json!({
@@ -178,6 +178,7 @@ fn cache(mind: &Architecture) -> Value {
         "bytes_per_token": mind.bytes_per_token(late, dtype).ok(),
         "bytes_per_token_at_start": mind.bytes_per_token(0, dtype).ok(),
         "state_bytes_per_sequence": mind.state_bytes(dtype).ok(),
+        "cross_bytes_per_sequence": mind.cross_bytes(0, dtype).ok(),
         "saturates_at": mind.saturations(),
         "bytes": at,
         "layers": layers,
