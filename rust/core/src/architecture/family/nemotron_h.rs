@@ -195,6 +195,10 @@ impl Blocks {
                 "is true, and it is not known which experts have biases then",
             ));
         }
+        // The class writes these even where no layer has experts.
+        for name in ["n_routed_experts", "n_shared_experts"] {
+            fields.pass_over(name);
+        }
         Ok(Self {
             hidden,
             attention: attention(fields, hidden)?,
