@@ -189,6 +189,12 @@ impl Blocks {
             ));
         }
         let experts = has(Kind::Experts);
+        if !experts {
+            // The class writes its defaults into the configs of models that have none, too.
+            for name in ["n_routed_experts", "n_shared_experts"] {
+                fields.pass_over(name);
+            }
+        }
         if experts && bias {
             return Err(fields.error(
                 "mlp_bias",
