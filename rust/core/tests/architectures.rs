@@ -258,7 +258,7 @@ proptest! {
                 break;
             }
             let path: &Vec<String> = place.get(&paths);
-            apply(&mut config, path, damage);
+            apply(&mut config, path, damage.as_ref());
         }
         if let Ok(architecture) = Architecture::from_config(config, None) {
             // Whatever was derived can be summed and shown.
@@ -315,7 +315,7 @@ fn collect(value: &Value, path: &mut Vec<String>, paths: &mut Vec<Vec<String>>) 
 }
 
 /// Puts a value at a path, or takes away what is there.
-fn apply(config: &mut Value, path: &[String], damage: &Option<Value>) {
+fn apply(config: &mut Value, path: &[String], damage: Option<&Value>) {
     let mut object = config;
     let (last, parents) = path.split_last().unwrap();
     for part in parents {

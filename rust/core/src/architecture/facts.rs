@@ -21,6 +21,7 @@ const TEXT: &[&str] = &[
     "language_model_config",
     "lm_config",
     "thinker_config",
+    "vlm_config",
     "text_cfg",
     "decoder",
     "decoder_config",

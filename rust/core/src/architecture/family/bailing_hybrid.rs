@@ -59,11 +59,6 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
             "only models with Kimi delta attention are known of this type, not those before Ling 3";
         return Err(fields.error("short_conv_kernel_size", message));
     }
-    // The class stores its head whatever the config says of tying.
-    let place = &Place {
-        tied: Some(false),
-        ..*place
-    };
     let frame = Frame {
         embedding: "word_embeddings",
         ..Frame::llama(fields)?

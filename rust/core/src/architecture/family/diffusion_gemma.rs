@@ -30,6 +30,10 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     let text = language.add(b, fields)?;
     let hidden = text.size("hidden_size")?;
     let width = text.size("intermediate_size")?;
+    if text.flag_or("attention_bias", false)? {
+        let message = "is true, and biases are not among what the two stacks have in common";
+        return Err(text.error("attention_bias", message));
+    }
     let layers = text.repeats("num_hidden_layers")?;
     b.scope("model.decoder.self_conditioning.", |b| {
         gated(b, GATED, Role::Mlp, hidden, width, false);

@@ -54,7 +54,8 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
         model: "model.",
         head: "",
         top: Top::LanguageModel,
-        tied: None,
+        // The class ties nothing, whatever the config says.
+        tied: Some(false),
     };
     let plans = (1..=layers).map(|number| number.is_multiple_of(period));
     frame.add(b, fields, &place, plans, |b, &aligned| {

@@ -10,7 +10,7 @@ use crate::architecture::config::{COUNT_LIMIT, Fields, Result, SIZE_LIMIT};
 use crate::architecture::decoder::Frame;
 use crate::architecture::feed_forward::dense;
 use crate::architecture::layer::Reach;
-use crate::architecture::place::Place;
+use crate::architecture::place::{Place, saved_by};
 use crate::architecture::sharing::{LayerInputs, sources};
 use crate::architecture::template::Numbers;
 use crate::checkpoint::Role;
@@ -48,6 +48,9 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
         }
     })?;
     let sources = sources(fields, &reaches, 15)?;
+    // Before version 5, transformers made keys and values also for layers that use those of another, and the published
+    // files store them.
+    let unused = saved_by(fields)?.is_none_or(|major| major < 5);
     let widths = widths(fields, layers)?;
     let inputs = LayerInputs {
         hidden,
@@ -71,6 +74,12 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
                     ..attention.clone()
                 }
                 .add(b);
+                if shared_with.is_some() && unused {
+                    let keys = attention.kv_heads * attention.head_dim;
+                    b.linear("k_proj", Role::Attention, keys, hidden, bias);
+                    b.linear("v_proj", Role::Attention, keys, hidden, bias);
+                    b.norm("k_norm", attention.head_dim, false);
+                }
             });
             dense(b, "mlp.", hidden, width, false);
             for norm in [

@@ -61,8 +61,10 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
                 b.norm("1", hidden, true);
             });
         });
-        if let Some(frames) = fields.opt_count("num_image_with_embedding")? {
-            let numbers = Numbers::Below(u32::try_from(frames.min(1 << 13)).unwrap_or(u32::MAX));
+        if fields.has("num_image_with_embedding") {
+            let frames = fields.repeats("num_image_with_embedding")?;
+            // `COUNT_LIMIT` bounds the frames.
+            let numbers = Numbers::Below(u32::try_from(frames).unwrap_or(u32::MAX));
             b.numbered(
                 "img_temporal_embedding",
                 numbers,

@@ -96,14 +96,17 @@ fn perceiver(b: &mut Builder, fields: &Fields<'_>, hidden: u64) -> Result<()> {
         None => Ok(default),
     };
     let queries = read("resampler_n_latents", 64)?;
-    let layers = read("resampler_depth", 3)?;
+    let layers = own
+        .as_ref()
+        .map_or(Ok(3), |own| own.repeats_or("resampler_depth", 3))?;
     let heads = read("resampler_n_heads", 16)?;
     let head_dim = read("resampler_head_dim", 96)?;
     let kv_heads = read("num_key_value_heads", 4)?;
     fields.divide("resampler_n_heads", heads, "num_key_value_heads", kv_heads)?;
     let role = Role::Projector;
     b.tensor("latents", role, &[queries, hidden]);
-    let numbers = Numbers::Below(u32::try_from(layers.min(1 << 13)).unwrap_or(u32::MAX));
+    // `COUNT_LIMIT` bounds the layers.
+    let numbers = Numbers::Below(u32::try_from(layers).unwrap_or(u32::MAX));
     b.layers(Stack::Other, "layers", &numbers, |b| {
         for norm in [
             "input_latents_norm",

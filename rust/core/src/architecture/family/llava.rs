@@ -18,6 +18,7 @@ pub const FAMILY: Family = Family {
         "aria",
         "aya_vision",
         "cohere2_vision",
+        "fast_vlm",
         "gemma3",
         "lfm2_vl",
         "lighton_ocr",
@@ -112,6 +113,14 @@ const KIN: &[Kin] = &[
         tied: Tied::OuterOrInner,
         tower: SIGLIP,
         projector: projector::cohere,
+        prefixes: NEW,
+        ..LLAVA
+    },
+    Kin {
+        model_type: "fast_vlm",
+        classes: &["FastVlmForConditionalGeneration"],
+        text: "qwen2",
+        tower: "timm_wrapper",
         prefixes: NEW,
         ..LLAVA
     },

@@ -189,11 +189,21 @@ impl Blocks {
             ));
         }
         let experts = has(Kind::Experts);
+        if !experts {
+            // The class writes its defaults into the configs of models that have none, too.
+            for name in ["n_routed_experts", "n_shared_experts"] {
+                fields.pass_over(name);
+            }
+        }
         if experts && bias {
             return Err(fields.error(
                 "mlp_bias",
                 "is true, and it is not known which experts have biases then",
             ));
+        }
+        // The class writes these even where no layer has experts.
+        for name in ["n_routed_experts", "n_shared_experts"] {
+            fields.pass_over(name);
         }
         Ok(Self {
             hidden,

@@ -6,7 +6,7 @@ use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::multimodal::{Language, Projector, Tied, known_class, width};
-use crate::architecture::vision::perception::perception;
+use crate::architecture::vision::tower::tower;
 
 /// `PerceptionLM`.
 pub const FAMILY: Family = Family {
@@ -26,7 +26,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     let text = language.add(b, fields)?;
     let hidden = width(&text, "llama")?;
     b.scope("model.", |b| {
-        let seen = b.scope("vision_tower.timm_model.", |b| perception(b, &vision))?;
+        let seen = b.scope("vision_tower.", |b| tower(b, &vision, "timm_wrapper"))?;
         let projector = Projector {
             inputs: seen,
             inner: hidden,

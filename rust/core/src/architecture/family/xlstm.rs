@@ -43,11 +43,6 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
 }
 
 fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
-    // The class stores its head whatever the config says of tying.
-    let place = &Place {
-        tied: Some(false),
-        ..*place
-    };
     let frame = Frame {
         embedding: "embeddings",
         stack: "blocks",

@@ -9,6 +9,7 @@ pub mod convnext;
 pub mod dinov2;
 pub mod dinov3;
 pub mod donut;
+pub mod fastvit;
 pub mod glm;
 pub mod idefics;
 pub mod intern;

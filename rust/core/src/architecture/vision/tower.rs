@@ -1,7 +1,9 @@
 //! The towers that the config of a larger model names by their model type.
 
 use super::clip::{clip, siglip, siglip2};
+use super::fastvit::fastvit;
 use super::idefics::{THIRD, idefics};
+use super::perception::perception;
 use super::pixtral::pixtral;
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
@@ -21,6 +23,13 @@ pub fn tower(b: &mut Builder, fields: &Fields<'_>, default: &'static str) -> Res
         "siglip2_vision_model" => b.scope("vision_model.", |b| siglip2(b, fields, true)),
         "idefics3_vision" => idefics(b, fields, THIRD, 224, 32),
         "pixtral" => pixtral(b, fields),
+        "timm_wrapper" => b.scope("timm_model.", |b| {
+            if fields.opt_text("architecture")? == Some("fastvit_mci3") {
+                fastvit(b, fields)
+            } else {
+                perception(b, fields)
+            }
+        }),
         other => Err(fields.error(
             "model_type",
             format!("{other:?} is not known as a tower of this model"),

@@ -38,6 +38,8 @@ pub(super) const RULES: &[Rule] = rules! {
     // with the linear behind it.
     Attention: "norm_attn_norm.attn layernorm_qkv.weight layernorm_qkv.bias";
     Mlp: "layernorm_mlp.fc*";
+    // HunyuanOCR's tower marks the ends of rows itself.
+    Vision: "perceive.image_newline";
     // Diffusion transformers keep embedders inside their adaptive norms.
     Embedding: "norm*.emb emb.*_embedder adaln_single.emb adaln_single.*_embedder";
     // The second copy of the weights in original Stable Diffusion files: see the parent module.
@@ -110,7 +112,8 @@ pub(super) const RULES: &[Rule] = rules! {
     Audio: "acoustic_tokenizer* semantic_tokenizer* conditioning_encoder pretransform ^project_q";
     Audio: "^project_hid ctc_proj quantizer.codevectors quantizer.weight_proj";
     Audio: "speech_scaling_factor speech_bias_factor latent_scaling_factor latent_bias_factor";
-    Audio: "perception.encoder perception.preprocessor ctc_timestamp";
+    Audio: "perception.encoder perception.preprocessor ctc_timestamp ^speaker_proj";
+    Audio: "^label_embeddings_concat ^layer_norm_for_extract";
 
     // ======== Norms and the residual stream ========
     Norm: "norm* *_norm* layernorm* *_layernorm* *layrnorm groupnorm* *batchnorm* rmsnorm*";
@@ -297,6 +300,8 @@ pub(super) const CONTEXTS: &[Context] = contexts! {
     Vision: when "^conv1 ^bn1 ^layer1.#";
     Vision: when "^stem.# ^stages.#.blocks";
     Vision: when "encoder.stages.#";
+    // The half of a masked autoencoder that paints.
+    Vision: when "decoder.decoder_pred decoder.decoder_embed" claims "decoder";
     Vision: when "stages.#.layers.#.pointwise_conv1";
     Vision: when "encoder.patch_embeddings.#";
     Vision: when "backbone.conv_encoder";
