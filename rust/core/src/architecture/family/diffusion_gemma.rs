@@ -28,6 +28,12 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
         ..Language::new("diffusion_gemma_text", "model.decoder.", true)
     };
     let text = language.add(b, fields)?;
+    if text.flag_or("attention_bias", false)? {
+        return Err(text.error(
+            "attention_bias",
+            "is true, and biases of what reads the prompt are not known",
+        ));
+    }
     let hidden = text.size("hidden_size")?;
     let width = text.size("intermediate_size")?;
     if text.flag_or("attention_bias", false)? {

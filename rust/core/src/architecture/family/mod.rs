@@ -38,6 +38,7 @@ mod clip;
 mod cohere;
 mod cohere_compass;
 mod cohere_moe;
+mod colpali;
 mod composed;
 mod convbert;
 mod cpmant;
@@ -231,6 +232,7 @@ pub static FAMILIES: &[Family] = &[
     cohere::FAMILY,
     cohere_compass::FAMILY,
     cohere_moe::FAMILY,
+    colpali::FAMILY,
     composed::FAMILY,
     convbert::FAMILY,
     cpmant::FAMILY,

@@ -46,17 +46,11 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
         ..Language::whole("nemotron_h", Tied::Inner)
     };
     let hidden = language.add(b, fields)?.size("hidden_size")?;
-    let seen = b.scope("vision_model.radio_model.", |b| {
+    b.scope("vision_model.radio_model.", |b| {
         b.all_as(Role::Vision, |b| radio(b, fields, &vision))
     })?;
-    if let Some(stated) = fields.opt_size("vision_hidden_size|vit_hidden_size")?
-        && stated != seen
-    {
-        return Err(fields.error(
-            "vision_hidden_size",
-            format!("{stated} is not the width {seen} of the tower"),
-        ));
-    }
+    // The class takes the width of the tower from the outer config.
+    let seen = fields.size_or("vision_hidden_size|vit_hidden_size", 1280)?;
     let ratio = fields.ratio_or("downsample_ratio", 0.5)?;
     #[expect(
         clippy::float_cmp,
@@ -78,8 +72,8 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Adds C-RADIO and returns its width.
-fn radio(b: &mut Builder, outer: &Fields<'_>, fields: &Fields<'_>) -> Result<u64> {
+/// Adds C-RADIO.
+fn radio(b: &mut Builder, outer: &Fields<'_>, fields: &Fields<'_>) -> Result<()> {
     if fields.has("args") && !fields.has("hidden_size") {
         return Err(fields.error(
             "args",
@@ -153,5 +147,5 @@ fn radio(b: &mut Builder, outer: &Fields<'_>, fields: &Fields<'_>) -> Result<u64
             }
         });
     });
-    Ok(hidden)
+    Ok(())
 }
