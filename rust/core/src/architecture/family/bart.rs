@@ -10,7 +10,7 @@ use crate::architecture::config::{Fields, Result};
 use crate::architecture::encoder_decoder::{Block, Form, Side, Sizes, unknown_class};
 use crate::architecture::heads::{Multihead, Source};
 use crate::architecture::layer::Stack;
-use crate::architecture::place::{class, labels};
+use crate::architecture::place::{class, labels, saved_by};
 use crate::checkpoint::Role;
 
 /// BART and its kin.
@@ -41,6 +41,8 @@ enum Positions {
     Table { rows: u64, more: u64 },
     /// LED states the rows of each stack by itself.
     TableEach { encoder: u64, decoder: u64 },
+    /// Sines in a table that the first published files hold and that the class no longer saves.
+    Sines { rows: u64 },
     /// Sines that are computed and not stored.
     None,
 }
@@ -142,7 +144,7 @@ const KIN: &[(&str, Kin)] = &[
         sizes: sizes(512, [8, 16, 2048], [8, 16, 2048]), positions: Positions::Table { rows: 512, more: 0 }, ..BART
     }),
     ("marian", Kin {
-        vocabulary: 58101, positions: Positions::Table { rows: 1024, more: 0 }, embedding_norm: false, ..BART
+        vocabulary: 58101, positions: Positions::Sines { rows: 1024 }, embedding_norm: false, ..BART
     }),
     ("led", Kin {
         model: "led.", positions: Positions::TableEach { encoder: 16384, decoder: 1024 }, seeing: Seeing::Longformer,
@@ -237,6 +239,18 @@ impl Model {
         };
         let positions = match kin.positions {
             Positions::None => None,
+            Positions::Sines { .. } if saved_by(fields)?.is_some_and(|version| version >= 5) => {
+                None
+            }
+            Positions::Sines { rows } => {
+                let rows = fields.size_or("max_position_embeddings", rows)?;
+                fields.assume(
+                    "embed_positions",
+                    "stored",
+                    "the first published files hold the sines of positions; files saved since leave them out",
+                );
+                Some((rows, rows))
+            }
             Positions::Table { rows, more } => {
                 let rows = fields.size_or("max_position_embeddings", rows)? + more;
                 Some((rows, rows))

@@ -130,8 +130,8 @@ impl Beside {
         } = *self;
         b.linear("router.proj", Role::Router, experts, hidden, false);
         b.tensor("router.scale", Role::Router, &[hidden]);
-        b.tensor("router.per_expert_scale", Role::Router, &[experts]);
         b.routed(chosen, experts, |b| {
+            b.tensor("router.per_expert_scale", Role::Router, &[experts]);
             b.tensor(
                 "experts.gate_up_proj",
                 Role::Expert,
