@@ -17,7 +17,7 @@ pub const SIZE_LIMIT: u64 = 1 << 21;
 /// The largest whole number that is read at all: contexts of tokens, sizes of images.
 const NUMBER_LIMIT: u64 = 1 << 40;
 /// The most layers or experts in one stack. Real models have under 2^10.
-pub const COUNT_LIMIT: u64 = 1 << 13;
+pub const COUNT_LIMIT: u64 = 1 << 11;
 
 /// What is wrong with a config, and in which field.
 #[derive(Clone, Debug, PartialEq, Eq)]

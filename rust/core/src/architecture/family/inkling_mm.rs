@@ -145,7 +145,7 @@ fn scales(fields: &Fields<'_>) -> Result<Vec<Scale>> {
         .map(|&(time, side, _)| log(time * side * side))
         .collect();
     let cost = |layer: usize, at: usize| -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "there are at most 2^13 layers")]
+        #[expect(clippy::cast_precision_loss, reason = "there are at most 2^11 layers")]
         let ideal = total * layer as f64 / count.max(1) as f64;
         sizes
             .get(at)
