@@ -43,6 +43,10 @@ fn within_rounding(exact: u64, stated: u64) -> bool {
 /// Models whose publishers state another number than their files hold, and what explains it.
 const STATED_OTHERWISE: &[(&str, &str)] = &[
     (
+        "gemma-7b",
+        "7B by its name; the list that transformers makes of its config holds 8,537,680,896",
+    ),
+    (
         "glm-4.5",
         "355B; the files hold 358,337,791,296 with the prediction layer, 352.8B without",
     ),
