@@ -2,6 +2,7 @@
 //! projection may have a bias of its own, and the heads together may be wider or narrower than the residual stream.
 
 use super::builder::Builder;
+use super::config::{Fields, Result};
 use super::layer::{Mixer, Reach};
 use crate::checkpoint::Role;
 
@@ -22,6 +23,31 @@ pub struct Multihead<'n> {
     pub kv_heads: u64,
     /// Numbers per head.
     pub head_dim: u64,
+}
+
+/// Query heads, heads of keys and values, and numbers per head as the usual fields state them: so many query heads by
+/// default, one head of keys and values for each, and the width divided among them.
+///
+/// # Errors
+/// If a field is wrong, or heads do not divide.
+pub fn read_heads(fields: &Fields<'_>, hidden: u64, default: u64) -> Result<(u64, u64, u64)> {
+    let heads = fields.size_or("num_attention_heads", default)?;
+    let kv_heads = fields.size_from(
+        "num_key_value_heads",
+        heads,
+        "not in the config: every query head has its own keys and values",
+    )?;
+    fields.divide(
+        "num_attention_heads",
+        heads,
+        "num_key_value_heads",
+        kv_heads,
+    )?;
+    let head_dim = match fields.opt_size("head_dim")? {
+        Some(head_dim) => head_dim,
+        None => fields.divide("hidden_size", hidden, "num_attention_heads", heads)?,
+    };
+    Ok((heads, kv_heads, head_dim))
 }
 
 /// The names that most have.

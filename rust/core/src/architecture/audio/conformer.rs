@@ -5,7 +5,7 @@
 
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
-use crate::architecture::heads::Multihead;
+use crate::architecture::heads::{Multihead, read_heads};
 use crate::architecture::layer::{FeedForward, Stack};
 use crate::architecture::template::Numbers;
 use crate::checkpoint::Role;
@@ -51,22 +51,7 @@ pub fn conformer(b: &mut Builder, fields: &Fields<'_>, names: &Names) -> Result<
     let hidden = fields.size_or("hidden_size", 1024)?;
     let width = fields.size_or("intermediate_size", 4096)?;
     let layers = fields.repeats_or("num_hidden_layers", 24)?;
-    let heads = fields.size_or("num_attention_heads", 8)?;
-    let kv_heads = fields.size_from(
-        "num_key_value_heads",
-        heads,
-        "not in the config: every query head has its own keys and values",
-    )?;
-    fields.divide(
-        "num_attention_heads",
-        heads,
-        "num_key_value_heads",
-        kv_heads,
-    )?;
-    let head_dim = match fields.opt_size("head_dim")? {
-        Some(head_dim) => head_dim,
-        None => fields.divide("hidden_size", hidden, "num_attention_heads", heads)?,
-    };
+    let (heads, kv_heads, head_dim) = read_heads(fields, hidden, 8)?;
     let bias = fields.flag_or("attention_bias", true)?;
     let convolution_bias = fields.flag_or("convolution_bias", true)?;
     let kernel = fields.size_or("conv_kernel_size", 9)?;

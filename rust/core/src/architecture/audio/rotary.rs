@@ -8,7 +8,7 @@ use crate::architecture::builder::Builder;
 use crate::architecture::classic::all;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::feed_forward::plain;
-use crate::architecture::heads::Multihead;
+use crate::architecture::heads::{Multihead, read_heads};
 use crate::architecture::layer::{FeedForward, Reach, Stack};
 use crate::checkpoint::Role;
 
@@ -25,22 +25,7 @@ pub fn glm(b: &mut Builder, fields: &Fields<'_>) -> Result<u64> {
     let hidden = fields.size_or("hidden_size", 1280)?;
     let width = fields.size_or("intermediate_size", 5120)?;
     let layers = fields.repeats_or("num_hidden_layers", 32)?;
-    let heads = fields.size_or("num_attention_heads", 20)?;
-    let kv_heads = fields.size_from(
-        "num_key_value_heads",
-        heads,
-        "not in the config: every query head has its own keys and values",
-    )?;
-    fields.divide(
-        "num_attention_heads",
-        heads,
-        "num_key_value_heads",
-        kv_heads,
-    )?;
-    let head_dim = match fields.opt_size("head_dim")? {
-        Some(head_dim) => head_dim,
-        None => fields.divide("hidden_size", hidden, "num_attention_heads", heads)?,
-    };
+    let (heads, kv_heads, head_dim) = read_heads(fields, hidden, 20)?;
     let attention = Multihead {
         bias: BIAS,
         kv_heads,

@@ -7,7 +7,7 @@ use crate::architecture::audio::conformer::{self, conformer};
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::encoder_decoder::{Form, Side, unknown_class};
-use crate::architecture::heads::{Multihead, Source};
+use crate::architecture::heads::{Multihead, Source, read_heads};
 use crate::architecture::layer::{FeedForward, Stack};
 use crate::architecture::place::class;
 use crate::checkpoint::Role;
@@ -123,22 +123,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
 }
 
 fn layers(b: &mut Builder, fields: &Fields<'_>, names: &Names, hidden: u64) -> Result<()> {
-    let heads = fields.size_or("num_attention_heads", 8)?;
-    let kv_heads = fields.size_from(
-        "num_key_value_heads",
-        heads,
-        "not in the config: every query head has its own keys and values",
-    )?;
-    fields.divide(
-        "num_attention_heads",
-        heads,
-        "num_key_value_heads",
-        kv_heads,
-    )?;
-    let head_dim = match fields.opt_size("head_dim")? {
-        Some(head_dim) => head_dim,
-        None => fields.divide("hidden_size", hidden, "num_attention_heads", heads)?,
-    };
+    let (heads, kv_heads, head_dim) = read_heads(fields, hidden, 8)?;
     let side = Side {
         layers: fields.repeats_or("num_hidden_layers", 8)?,
         heads,
