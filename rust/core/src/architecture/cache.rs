@@ -45,7 +45,7 @@ pub enum Cache {
     },
     /// A state of fixed size.
     State {
-        /// Numbers in the dtype of the cache.
+        /// Numbers in the dtype of the cache: the last inputs of a convolution.
         convolution: u64,
         /// Numbers of the recurrent state.
         recurrent: u64,
@@ -220,7 +220,7 @@ impl Mixer {
                 ..
             } => {
                 vec![Cache::State {
-                    convolution,
+                    convolution: convolution.kept(),
                     recurrent,
                     dtype,
                 }]

@@ -5,8 +5,8 @@
 
 use super::builder::Builder;
 use super::config::{Fields, Result};
-use super::layer::{Mixer, Recurrence, StateDtype};
-use super::mamba::{convolution, kept, state_dtype};
+use super::layer::{Convolution, Mixer, Recurrence, StateDtype};
+use super::mamba::{convolution, state_dtype};
 use crate::checkpoint::Role;
 
 /// How the projections into a gated delta net are laid out in tensors.
@@ -113,7 +113,7 @@ impl DeltaNet {
         b.mixer(Mixer::State {
             recurrence: Recurrence::GatedDelta,
             heads,
-            convolution: kept(channels, kernel),
+            convolution: Convolution::new(channels, kernel),
             recurrent: heads * self.key_dim * self.value_dim,
             dtype: self.dtype,
         });
@@ -194,7 +194,7 @@ impl KimiDelta<'_> {
         b.mixer(Mixer::State {
             recurrence: Recurrence::KimiDelta,
             heads: self.heads,
-            convolution: kept(3 * width, self.kernel),
+            convolution: Convolution::new(3 * width, self.kernel),
             recurrent: width * self.head_dim,
             dtype: StateDtype::Float32,
         });

@@ -64,7 +64,7 @@ impl Mixer {
                 ..
             } => recurrent
                 .saturating_mul(4)
-                .saturating_add(convolution.saturating_mul(2)),
+                .saturating_add(convolution.kept().saturating_mul(2)),
             Self::Cross {
                 heads,
                 head_dim,

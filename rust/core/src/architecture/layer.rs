@@ -23,6 +23,39 @@ pub enum StateDtype {
     Float32,
 }
 
+/// A causal convolution along the tokens, whose last inputs are remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Convolution {
+    /// Channels; 0 without a convolution.
+    pub channels: u64,
+    /// How many tokens it spans. Mixing with the token before spans 2.
+    pub width: u64,
+    /// Channels among them that belong to groups which several heads share, and not to a head (Mamba 2: both state
+    /// projections).
+    pub grouped: u64,
+    /// How many such groups there are.
+    pub groups: u64,
+}
+
+impl Convolution {
+    /// One whose channels all belong to heads.
+    #[must_use]
+    pub const fn new(channels: u64, width: u64) -> Self {
+        Self {
+            channels,
+            width,
+            grouped: 0,
+            groups: 0,
+        }
+    }
+
+    /// Numbers that have to be kept: the last inputs, without the one that comes.
+    #[must_use]
+    pub const fn kept(self) -> u64 {
+        self.channels.saturating_mul(self.width.saturating_sub(1))
+    }
+}
+
 /// What recurs in a mixer with a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Recurrence {
@@ -122,8 +155,8 @@ pub enum Mixer {
         recurrence: Recurrence,
         /// Heads of the state, where it has heads.
         heads: u64,
-        /// Numbers that the convolution keeps: channels times (width - 1).
-        convolution: u64,
+        /// The convolution in front of the state.
+        convolution: Convolution,
         /// Numbers of the recurrent state.
         recurrent: u64,
         /// How the recurrent state is kept. The convolution's is kept in the dtype of the cache.

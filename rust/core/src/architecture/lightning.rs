@@ -3,7 +3,7 @@
 //! Source: transformers `models/minimax` and the code published with MiniMax-Text-01.
 
 use super::builder::Builder;
-use super::layer::{Mixer, Recurrence, StateDtype};
+use super::layer::{Convolution, Mixer, Recurrence, StateDtype};
 use crate::checkpoint::Role;
 
 /// Lightning attention.
@@ -43,7 +43,7 @@ impl Lightning {
         b.mixer(Mixer::State {
             recurrence: Recurrence::Lightning,
             heads,
-            convolution: 0,
+            convolution: Convolution::default(),
             recurrent: width * head_dim,
             dtype: StateDtype::Cache,
         });

@@ -5,7 +5,7 @@
 
 use super::builder::Builder;
 use super::config::{Fields, Result};
-use super::layer::{Mixer, Recurrence, StateDtype};
+use super::layer::{Convolution, Mixer, Recurrence, StateDtype};
 use crate::checkpoint::Role;
 
 /// The mixer of Mamba.
@@ -55,7 +55,7 @@ impl Mamba1 {
         Mixer::State {
             recurrence: Recurrence::Mamba1,
             heads: 0,
-            convolution: kept(self.inner, self.kernel),
+            convolution: Convolution::new(self.inner, self.kernel),
             recurrent: self.inner * self.state,
             dtype: StateDtype::Float32,
         }
@@ -161,7 +161,12 @@ impl Mamba2 {
         Mixer::State {
             recurrence: Recurrence::Mamba2,
             heads: self.heads,
-            convolution: kept(self.channels(), self.kernel),
+            convolution: Convolution {
+                channels: self.channels(),
+                width: self.kernel,
+                grouped: 2 * self.groups * self.state,
+                groups: self.groups,
+            },
             recurrent: self.heads * self.head_dim * self.state,
             dtype: self.dtype,
         }
@@ -187,12 +192,6 @@ pub fn time_step_rank(fields: &Fields<'_>, name: &str, hidden: u64) -> Result<u6
 /// Adds a convolution over each channel by itself: `name.weight` of `[channels, 1, kernel]`.
 pub fn convolution(b: &mut Builder, name: &str, channels: u64, kernel: u64, bias: bool) {
     b.weight_and_bias(name, Role::State, &[channels, 1, kernel], channels, bias);
-}
-
-/// What a convolution keeps. Absurd sizes saturate here and fail where the tensors are counted.
-#[must_use]
-pub const fn kept(channels: u64, kernel: u64) -> u64 {
-    channels.saturating_mul(kernel.saturating_sub(1))
 }
 
 /// How the recurrent state is kept: in 32 bits unless the config says that it is as the rest (vLLM's

@@ -7,8 +7,8 @@
 use super::Family;
 use crate::architecture::builder::{Builder, group};
 use crate::architecture::config::{Fields, Result};
-use crate::architecture::layer::{FeedForward, Mixer, Reach, Stack};
-use crate::architecture::mamba::{convolution, kept};
+use crate::architecture::layer::{Convolution, FeedForward, Mixer, Reach, Stack};
+use crate::architecture::mamba::convolution;
 use crate::architecture::place::{Place, Top};
 use crate::architecture::short_convolution;
 use crate::checkpoint::Role;
@@ -280,7 +280,10 @@ impl Geometry {
     /// What the layer is told of its four convolutions: of keys, values and both blocks' outputs.
     #[must_use]
     pub const fn convolutions(&self, hidden: u64, kernel: u64) -> Mixer {
-        short_convolution::mixer(kept(2 * (self.kv_heads * self.head_dim + hidden), kernel))
+        short_convolution::mixer(Convolution::new(
+            2 * (self.kv_heads * self.head_dim + hidden),
+            kernel,
+        ))
     }
 }
 

@@ -12,7 +12,8 @@ use crate::architecture::decoder::Frame;
 use crate::architecture::delta_net::{DeltaNet, Projections};
 use crate::architecture::feed_forward::{Experts, GATED, Layout};
 use crate::architecture::hybrid::{Kind, attends_if};
-use crate::architecture::mamba::{convolution, kept};
+use crate::architecture::layer::Convolution;
+use crate::architecture::mamba::convolution;
 use crate::architecture::place::Place;
 use crate::architecture::short_convolution;
 use crate::architecture::template::Numbers;
@@ -261,9 +262,12 @@ impl Grams {
         }
         convolution(b, "conv1d", streamed, self.kernel, false);
         // The convolution skips as many tokens as an n-gram has.
-        b.mixer(short_convolution::mixer(
-            kept(streamed, self.kernel).saturating_mul(self.size),
-        ));
+        let span = self
+            .kernel
+            .saturating_sub(1)
+            .saturating_mul(self.size)
+            .saturating_add(1);
+        b.mixer(short_convolution::mixer(Convolution::new(streamed, span)));
         Ok(())
     }
 }

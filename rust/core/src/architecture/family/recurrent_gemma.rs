@@ -9,8 +9,8 @@ use crate::architecture::config::{Fields, Result};
 use crate::architecture::decoder::Frame;
 use crate::architecture::feed_forward::dense;
 use crate::architecture::hybrid::{Kind, kind};
-use crate::architecture::layer::{Mixer, Reach, Recurrence, StateDtype};
-use crate::architecture::mamba::{convolution, kept};
+use crate::architecture::layer::{Convolution, Mixer, Reach, Recurrence, StateDtype};
+use crate::architecture::mamba::convolution;
 use crate::architecture::place::Place;
 use crate::checkpoint::Role;
 
@@ -127,7 +127,7 @@ impl Rglru {
         b.mixer(Mixer::State {
             recurrence: Recurrence::Rglru,
             heads,
-            convolution: kept(width, kernel),
+            convolution: Convolution::new(width, kernel),
             recurrent: width,
             dtype: StateDtype::Float32,
         });

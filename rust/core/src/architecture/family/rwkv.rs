@@ -6,7 +6,7 @@ use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::decoder::Frame;
-use crate::architecture::layer::{FeedForward, Mixer, Recurrence, StateDtype};
+use crate::architecture::layer::{Convolution, FeedForward, Mixer, Recurrence, StateDtype};
 use crate::architecture::place::Place;
 use crate::checkpoint::Role;
 
@@ -73,7 +73,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
         b.mixer(Mixer::State {
             recurrence: Recurrence::Rwkv,
             heads: 0,
-            convolution: 2 * hidden,
+            convolution: Convolution::new(2 * hidden, 2),
             recurrent: 3 * inner,
             dtype: StateDtype::Float32,
         });

@@ -7,7 +7,7 @@ use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::decoder::Frame;
-use crate::architecture::layer::{FeedForward, Mixer, Recurrence, StateDtype};
+use crate::architecture::layer::{Convolution, FeedForward, Mixer, Recurrence, StateDtype};
 use crate::architecture::place::{Place, class};
 use crate::checkpoint::Role;
 
@@ -86,7 +86,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
             recurrence: Recurrence::Rwkv,
             heads,
             // Both mixings keep the token before.
-            convolution: 2 * hidden,
+            convolution: Convolution::new(2 * hidden, 2),
             recurrent: inner * head_dim,
             dtype: StateDtype::Float32,
         });

@@ -7,7 +7,7 @@ use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result, SIZE_LIMIT};
 use crate::architecture::decoder::Frame;
-use crate::architecture::layer::{FeedForward, Mixer, Recurrence, StateDtype};
+use crate::architecture::layer::{Convolution, FeedForward, Mixer, Recurrence, StateDtype};
 use crate::architecture::place::Place;
 use crate::checkpoint::Role;
 
@@ -154,7 +154,7 @@ impl TimeMixing {
             recurrence: Recurrence::Rwkv,
             heads,
             // Time mixing and the feed-forward keep the token before.
-            convolution: 2 * hidden,
+            convolution: Convolution::new(2 * hidden, 2),
             recurrent: head_dim * values,
             dtype: StateDtype::Float32,
         });

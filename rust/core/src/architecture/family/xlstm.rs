@@ -7,7 +7,7 @@ use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::decoder::Frame;
 use crate::architecture::feed_forward::gated;
-use crate::architecture::layer::{FeedForward, Mixer, Recurrence, StateDtype};
+use crate::architecture::layer::{Convolution, FeedForward, Mixer, Recurrence, StateDtype};
 use crate::architecture::place::Place;
 use crate::checkpoint::Role;
 
@@ -146,7 +146,7 @@ impl Mlstm {
         b.mixer(Mixer::State {
             recurrence: Recurrence::Xlstm,
             heads,
-            convolution: 0,
+            convolution: Convolution::default(),
             recurrent: keys * values / heads + keys + heads,
             dtype: self.dtype,
         });

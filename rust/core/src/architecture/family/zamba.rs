@@ -9,8 +9,8 @@ use crate::architecture::builder::{Builder, group};
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::decoder::Frame;
 use crate::architecture::feed_forward::{GATED, gated};
-use crate::architecture::layer::{FeedForward, Mixer, Reach, Recurrence, StateDtype};
-use crate::architecture::mamba::{Mamba2, convolution, kept, state_dtype, time_step_rank};
+use crate::architecture::layer::{Convolution, FeedForward, Mixer, Reach, Recurrence, StateDtype};
+use crate::architecture::mamba::{Mamba2, convolution, state_dtype, time_step_rank};
 use crate::architecture::place::Place;
 use crate::architecture::template::Numbers;
 use crate::checkpoint::Role;
@@ -220,7 +220,7 @@ impl MultiHead {
         b.mixer(Mixer::State {
             recurrence: Recurrence::Mamba1,
             heads,
-            convolution: kept(inner, self.kernel),
+            convolution: Convolution::new(inner, self.kernel),
             recurrent: inner * state,
             dtype: StateDtype::Float32,
         });

@@ -6,8 +6,7 @@ use super::Family;
 use crate::architecture::builder::Builder;
 use crate::architecture::config::{Fields, Result};
 use crate::architecture::decoder::Frame;
-use crate::architecture::layer::{FeedForward, Mixer, Reach, Recurrence, StateDtype};
-use crate::architecture::mamba::kept;
+use crate::architecture::layer::{Convolution, FeedForward, Mixer, Reach, Recurrence, StateDtype};
 use crate::architecture::place::Place;
 use crate::checkpoint::Role;
 
@@ -151,7 +150,10 @@ impl Attention {
         b.mixer(Mixer::State {
             recurrence: Recurrence::ShortConvolution,
             heads: 0,
-            convolution: kept(channels, by_channel).saturating_add(kept(channels, by_head)),
+            convolution: Convolution::new(
+                channels,
+                by_channel.saturating_add(by_head).saturating_sub(1),
+            ),
             recurrent: keys / 2,
             dtype: StateDtype::Cache,
         });
