@@ -1,4 +1,4 @@
-//! Numbers as messages have them: with separators, and with a noun in the right number.
+//! Words of messages: numbers with separators and with a noun in the right number, and how close two names are.
 
 /// A whole number with a comma before each three digits.
 #[must_use]
@@ -22,9 +22,28 @@ pub fn counted(number: impl Into<u128>, noun: &str) -> String {
     format!("{} {noun}{ending}", grouped(number))
 }
 
+/// How many letters must be changed, added or taken away to get from one text to the other (Levenshtein 1966).
+#[must_use]
+pub fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, letter) in one.chars().enumerate() {
+        let mut diagonal = i;
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+        for (j, &theirs) in other.iter().enumerate() {
+            let cost = diagonal + usize::from(letter != theirs);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{counted, grouped};
+    use super::{counted, distance, grouped};
 
     #[test]
     fn numbers_have_separators_and_nouns_a_number() {
@@ -40,5 +59,18 @@ mod tests {
         assert_eq!(counted(1_u8, "byte"), "1 byte");
         assert_eq!(counted(0_u8, "byte"), "0 bytes");
         assert_eq!(counted(1200_u64, "tensor"), "1,200 tensors");
+    }
+
+    #[test]
+    fn distances_are_those_of_levenshtein() {
+        for (one, other, expected) in [
+            ("", "", 0),
+            ("kitten", "sitting", 3),
+            ("flaw", "lawn", 2),
+            ("abc", "", 3),
+        ] {
+            assert_eq!(distance(one, other), expected);
+            assert_eq!(distance(other, one), expected);
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! The data are in `data/models.json`, a row per model: names, source, published counts, config. Nothing derived is
 //! stored there.
 
+use crate::wording::distance;
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::LazyLock;
@@ -92,27 +93,9 @@ pub fn close_to(name: &str) -> Vec<String> {
     names
 }
 
-/// How many letters must be changed, added or taken away to get from one text to the other (Levenshtein 1966).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, letter) in one.chars().enumerate() {
-        let mut diagonal = i;
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-        for (j, &theirs) in other.iter().enumerate() {
-            let cost = diagonal + usize::from(letter != theirs);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row.last().copied().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{BuiltIn, distance};
+    use super::BuiltIn;
 
     #[test]
     fn the_data_are_sound_sorted_and_unique() {
@@ -131,18 +114,5 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), count);
-    }
-
-    #[test]
-    fn distances_are_those_of_levenshtein() {
-        for (one, other, expected) in [
-            ("", "", 0),
-            ("kitten", "sitting", 3),
-            ("flaw", "lawn", 2),
-            ("abc", "", 3),
-        ] {
-            assert_eq!(distance(one, other), expected);
-            assert_eq!(distance(other, one), expected);
-        }
     }
 }

@@ -1,0 +1,241 @@
+//! What is known of one GPU, or of another chip that holds a model.
+
+use std::fmt;
+
+/// Who makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Vendor {
+    /// AMD: Instinct and Radeon.
+    Amd,
+    /// Amazon: Inferentia and Trainium.
+    Amazon,
+    /// Anyone: a bare size of memory.
+    Any,
+    /// Apple: the M series.
+    Apple,
+    /// No accelerator: models in the memory of a CPU.
+    Cpu,
+    /// Google: TPUs.
+    Google,
+    /// Intel: Arc, Gaudi and Max.
+    Intel,
+    /// NVIDIA.
+    Nvidia,
+    /// Someone else, in a user's file.
+    Other,
+}
+
+impl Vendor {
+    /// Every vendor that a row may name, sorted by name.
+    pub const ALL: [Vendor; 8] = [
+        Vendor::Amazon,
+        Vendor::Amd,
+        Vendor::Apple,
+        Vendor::Cpu,
+        Vendor::Google,
+        Vendor::Intel,
+        Vendor::Nvidia,
+        Vendor::Other,
+    ];
+
+    /// Its name in data: `nvidia`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Vendor::Amd => "amd",
+            Vendor::Amazon => "amazon",
+            Vendor::Any => "any",
+            Vendor::Apple => "apple",
+            Vendor::Cpu => "cpu",
+            Vendor::Google => "google",
+            Vendor::Intel => "intel",
+            Vendor::Nvidia => "nvidia",
+            Vendor::Other => "other",
+        }
+    }
+
+    /// The vendor of this name in data, in any case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Vendor> {
+        Vendor::ALL
+            .into_iter()
+            .find(|vendor| vendor.name().eq_ignore_ascii_case(name))
+    }
+}
+
+impl fmt::Display for Vendor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The kind of memory, as far as it tells how much of it a program gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Memory {
+    /// Stacked memory beside the chip, with its own correction of errors.
+    Hbm,
+    /// Graphics memory, all of it for data.
+    Gddr,
+    /// Graphics memory that keeps the codes which correct errors among the data, and so has less room.
+    GddrEcc,
+    /// Memory that the GPU shares with the CPU, and with the system that runs there.
+    Shared,
+    /// Memory of a CPU.
+    Ram,
+}
+
+impl Memory {
+    /// Every kind.
+    pub const ALL: [Memory; 5] = [
+        Memory::Hbm,
+        Memory::Gddr,
+        Memory::GddrEcc,
+        Memory::Shared,
+        Memory::Ram,
+    ];
+
+    /// Its name in data: `gddr-ecc`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Memory::Hbm => "hbm",
+            Memory::Gddr => "gddr",
+            Memory::GddrEcc => "gddr-ecc",
+            Memory::Shared => "shared",
+            Memory::Ram => "ram",
+        }
+    }
+}
+
+/// Where the usable bytes come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Usable {
+    /// A runtime reported them.
+    Measured {
+        /// Where the report was read.
+        source: String,
+    },
+    /// They follow from the nominal bytes by a rule.
+    Derived {
+        /// The rule, in words.
+        how: String,
+    },
+    /// They were given as they are, by a user.
+    Given,
+}
+
+/// Dense operations per second by type of number: no sparsity counted. Absent where no source states it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flops {
+    /// 32-bit floats, on the vector units.
+    pub fp32: Option<u64>,
+    /// 32-bit floats of 19 bits, on the matrix units.
+    pub tf32: Option<u64>,
+    /// 16-bit brain floats, on the matrix units where there are any.
+    pub bf16: Option<u64>,
+    /// 16-bit floats, on the matrix units where there are any.
+    pub fp16: Option<u64>,
+    /// 8-bit floats.
+    pub fp8: Option<u64>,
+    /// 8-bit integers.
+    pub int8: Option<u64>,
+    /// 4-bit floats.
+    pub fp4: Option<u64>,
+}
+
+impl Flops {
+    /// Types of numbers and their rates, widest first.
+    #[must_use]
+    pub fn by_name(&self) -> [(&'static str, Option<u64>); 7] {
+        [
+            ("fp32", self.fp32),
+            ("tf32", self.tf32),
+            ("bf16", self.bf16),
+            ("fp16", self.fp16),
+            ("fp8", self.fp8),
+            ("int8", self.int8),
+            ("fp4", self.fp4),
+        ]
+    }
+}
+
+/// The link to the other GPUs of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interconnect {
+    /// Its name, such as `NVLink 4`.
+    pub name: String,
+    /// Bytes per second of one GPU to all others, both directions added, as data sheets state it: half of it flows
+    /// each way.
+    pub bytes_per_second: u64,
+}
+
+/// What is known of one GPU, or of another chip that holds a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gpu {
+    /// Its canonical name, such as `H100-SXM-80GB`.
+    pub name: String,
+    /// Who makes it.
+    pub vendor: Vendor,
+    /// The kind of its memory.
+    pub memory: Memory,
+    /// Bytes of memory on the board. Makers write GB and mean GiB; the data have what the chips have.
+    pub nominal_bytes: u64,
+    /// Bytes that the runtime reports as the total, which is what an engine can divide.
+    pub usable_bytes: u64,
+    /// Where `usable_bytes` come from.
+    pub usable: Usable,
+    /// Bytes per second between memory and chip.
+    pub bandwidth: Option<u64>,
+    /// Dense operations per second.
+    pub flops: Flops,
+    /// The link to the other GPUs of a node.
+    pub interconnect: Option<Interconnect>,
+    /// GPUs in the node that it is usually sold in; 1 where no source states more.
+    pub per_node: u64,
+    /// Whether the memory is shared with the CPU.
+    pub unified: bool,
+    /// Bytes that a process takes before it allocates anything (the CUDA context), where that was measured.
+    pub context_bytes: Option<u64>,
+    /// Where `context_bytes` were measured.
+    pub context_source: Option<String>,
+    /// NVIDIA's compute capability, such as (9, 0).
+    pub compute_capability: Option<(u8, u8)>,
+    /// Other names, such as what the driver reports.
+    pub aliases: Vec<String>,
+    /// Shorter names that mean this one of several, such as `h100`; a look-up says so.
+    pub default_for: Vec<String>,
+    /// Whether it is one of the few that a table shows when nothing is chosen.
+    pub common: bool,
+    /// Where nominal bytes, bandwidth, operations and link were read.
+    pub source: String,
+    /// What a reader of the figures should know, such as that sparse ones were halved.
+    pub note: Option<String>,
+}
+
+impl Gpu {
+    /// A GPU of which only the usable memory is known.
+    #[must_use]
+    pub fn of_size(name: &str, bytes: u64) -> Gpu {
+        Gpu {
+            name: name.to_owned(),
+            vendor: Vendor::Any,
+            memory: Memory::Hbm,
+            nominal_bytes: bytes,
+            usable_bytes: bytes,
+            usable: Usable::Given,
+            bandwidth: None,
+            flops: Flops::default(),
+            interconnect: None,
+            per_node: 1,
+            unified: false,
+            context_bytes: None,
+            context_source: None,
+            compute_capability: None,
+            aliases: Vec::new(),
+            default_for: Vec::new(),
+            common: false,
+            source: "a size of memory as given".to_owned(),
+            note: None,
+        }
+    }
+}
