@@ -10,16 +10,21 @@
 
 pub mod architecture;
 pub mod checkpoint;
+pub mod deployment;
 pub mod dtype;
+pub mod engine;
 pub mod explain;
+pub mod fit;
 pub mod hardware;
 mod json_file;
 mod members;
+pub mod memory;
 pub mod model;
 mod os_path;
 pub mod parallel;
 pub mod quantization;
 mod regular_file;
 pub mod size;
+pub mod subject;
 pub mod table;
 mod wording;

@@ -64,6 +64,21 @@ pub struct Assumption {
     pub reason: String,
 }
 
+impl Assumption {
+    /// What was taken for something, and why.
+    pub fn new(
+        field: impl Into<String>,
+        value: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self {
+            field: field.into(),
+            value: value.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
 /// A field that was read, there or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldRead {

@@ -1,0 +1,171 @@
+//! How one would run a model: GPU, engine, precision, parallelism, context and users. What is left open here is settled
+//! by the engine, which notes what it took.
+
+use crate::engine::Engine;
+use crate::hardware::Gpu;
+use crate::memory::layout::Parallel;
+use crate::quantization::cache_format::CacheFormat;
+use crate::quantization::scheme::Scheme;
+use serde::Serialize;
+use std::fmt;
+use std::sync::Arc;
+
+/// Parts per million: a ratio such as a utilisation, exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Share(pub u32);
+
+impl Share {
+    /// All.
+    pub const ONE: Self = Self(1_000_000);
+
+    /// The share of a number, rounded up.
+    #[must_use]
+    pub fn of(self, whole: u64) -> u64 {
+        let product = u128::from(whole) * u128::from(self.0);
+        u64::try_from(product.div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.0 / 1_000_000, self.0 % 1_000_000);
+        let digits = format!("{rest:06}");
+        let digits = digits.trim_end_matches('0');
+        if digits.is_empty() {
+            write!(f, "{whole}")
+        } else {
+            write!(f, "{whole}.{digits}")
+        }
+    }
+}
+
+/// How one would run a model.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    /// The GPU, of which all are alike.
+    pub gpu: Arc<Gpu>,
+    /// How many there are; what the parallel layout makes, if not said.
+    pub gpus: Option<u64>,
+    /// What runs it.
+    pub engine: Arc<dyn Engine>,
+    /// How weights are stored; as they are, if not said.
+    pub weights: Option<Arc<Scheme>>,
+    /// How keys and values are kept; as the engine would, if not said.
+    pub cache: Option<CacheFormat>,
+    /// Tokens of the longest request, answer included; what the model allows, if not said.
+    pub context: Option<u64>,
+    /// Requests at one time, over all replicas.
+    pub concurrency: u64,
+    /// How it is spread.
+    pub parallel: Parallel,
+    /// What share of a GPU's memory the engine may take.
+    pub memory_utilization: Option<Share>,
+    /// Tokens of one step.
+    pub batched_tokens: Option<u64>,
+    /// Sequences of one step.
+    pub sequences: Option<u64>,
+    /// Tokens of a block of the cache.
+    pub block: Option<u64>,
+    /// Whether blocks are kept for requests that begin alike.
+    pub prefix_caching: Option<bool>,
+    /// Whether it runs without captured graphs.
+    pub eager: bool,
+    /// Bytes given to the cache on each GPU, whatever is free (vLLM's `--kv-cache-memory-bytes`).
+    pub cache_memory: Option<u64>,
+}
+
+/// What an engine settled for everything that a deployment left open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Settings {
+    /// Tokens of the longest request.
+    pub context: u64,
+    /// Requests at one time in one replica.
+    pub concurrency: u64,
+    /// What share of a GPU's memory the engine may take.
+    pub memory_utilization: Share,
+    /// Tokens of one step.
+    pub batched_tokens: u64,
+    /// Sequences of one step.
+    pub sequences: u64,
+    /// Tokens of a block of the cache.
+    pub block: u64,
+    /// How keys and values are kept.
+    pub cache: CacheFormat,
+    /// Bytes of a number of the dtype the model runs in.
+    pub model_bytes: u64,
+    /// Whether blocks are kept for requests that begin alike.
+    pub prefix_caching: bool,
+    /// Tokens that an encoder gives, where the model does not fix it.
+    pub encoder_tokens: u64,
+}
+
+/// Why a deployment cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// A number is out of its range.
+    Value,
+    /// The number of GPUs is not that of the layout.
+    Gpus,
+    /// Query heads do not divide by the ranks.
+    Heads,
+    /// Heads of keys and values neither divide by the ranks nor the ranks by them.
+    KvHeads,
+    /// An inner width does not divide by the ranks.
+    Width,
+    /// There are more ranks than experts, or none to deal out.
+    Experts,
+    /// There are more stages than layers.
+    Layers,
+    /// The vocabulary does not divide by the ranks.
+    Vocabulary,
+    /// The context is longer than the model's or the engine's.
+    Context,
+    /// The engine cannot do it.
+    Engine,
+    /// The cache cannot be kept so.
+    Cache,
+    /// The model is not known well enough.
+    Model,
+}
+
+/// A deployment that cannot be, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FitError {
+    /// What kind of reason.
+    pub reason: Reason,
+    /// What, where, and what to do.
+    pub message: String,
+}
+
+impl FitError {
+    /// An error of a kind.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for FitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for FitError {}
+
+#[cfg(test)]
+mod tests {
+    use super::Share;
+
+    #[test]
+    fn shares_are_exact_and_round_up() {
+        assert_eq!(Share(950_000).of(100), 95);
+        assert_eq!(Share(950_000).of(101), 96);
+        assert_eq!(Share::ONE.of(u64::MAX), u64::MAX);
+        assert_eq!(Share(950_000).to_string(), "0.95");
+        assert_eq!(Share::ONE.to_string(), "1");
+    }
+}

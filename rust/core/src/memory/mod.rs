@@ -1,0 +1,14 @@
+//! What a model takes on each GPU, component by component. Nothing here knows a model's name or a field of its config.
+//!
+//! ```text
+//!  templates or stored tensors ─ body ─► pieces ─ split, stage ─► weights of a rank
+//!  layers ─ store ─► caches of a rank                 (engine/* adds what an engine reserves)
+//! ```
+
+pub mod body;
+pub mod layout;
+pub mod ledger;
+pub mod split;
+pub mod stage;
+pub mod store;
+pub mod weights;

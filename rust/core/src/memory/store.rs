@@ -1,0 +1,303 @@
+//! What a layer remembers on one rank, with heads kept apart, so that engines can round, pad and scale it.
+
+use crate::architecture::layer::{Convolution, Layer, Mixer, Reach, Recurrence, Stack, StateDtype};
+use crate::quantization::cache_format::CacheFormat;
+
+/// One thing a layer remembers of a sequence, on one tensor-parallel rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Store {
+    /// Keys and values.
+    KeyValue {
+        /// Heads on this rank: at least one, so that heads are copied where ranks outnumber them.
+        heads: u64,
+        /// Numbers per key.
+        key_dim: u64,
+        /// Numbers per value.
+        value_dim: u64,
+        /// How far back.
+        reach: Reach,
+    },
+    /// A compressed vector and a rotary key. Every rank has all of it.
+    Latent {
+        /// Numbers of the compressed vector.
+        rank: u64,
+        /// Numbers of the rotary key.
+        rope_dim: u64,
+        /// How far back.
+        reach: Reach,
+        /// What the heads are where an engine keeps them expanded: query heads on this rank, numbers per head of keys
+        /// without the rotary part, numbers per value.
+        expanded: (u64, u64, u64),
+    },
+    /// One entry for several tokens, and a window of single ones. Every rank has all of it.
+    Compressed {
+        /// Numbers per entry.
+        width: u64,
+        /// Tokens per entry; 0 for the window only.
+        ratio: u64,
+        /// Single entries at the end.
+        window: u64,
+    },
+    /// The keys of an indexer. Every rank has all of them.
+    Indexer {
+        /// Numbers per token or entry.
+        width: u64,
+        /// Tokens per entry.
+        ratio: u64,
+    },
+    /// A state of fixed size.
+    State {
+        /// What recurs.
+        recurrence: Recurrence,
+        /// The convolution, with the channels of this rank.
+        convolution: Convolution,
+        /// Numbers of the recurrent state on this rank.
+        recurrent: u64,
+        /// How the recurrent state is kept.
+        dtype: StateDtype,
+    },
+    /// Keys and values of what an encoder gave.
+    Cross {
+        /// Heads on this rank.
+        heads: u64,
+        /// Numbers per key and per value.
+        head_dim: u64,
+        /// How many tokens it gives, if that is fixed.
+        tokens: Option<u64>,
+    },
+}
+
+/// How numbers of a cache are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Keys and values.
+    pub format: CacheFormat,
+    /// Bytes of a number of the model's own dtype, in which convolutions and most states are kept.
+    pub model_bytes: u64,
+    /// Tokens that an encoder gives, where the model does not fix it.
+    pub encoder_tokens: u64,
+}
+
+/// `value` dealt out to so many ranks, rounded up.
+const fn share(value: u64, ranks: u64) -> u64 {
+    if ranks == 0 {
+        value
+    } else {
+        value.div_ceil(ranks)
+    }
+}
+
+/// Heads of keys and values on one of so many ranks: copied where ranks outnumber heads.
+#[must_use]
+pub const fn local_heads(heads: u64, ranks: u64) -> u64 {
+    let local = share(heads, ranks);
+    if heads > 0 && local == 0 { 1 } else { local }
+}
+
+impl Store {
+    /// What a layer remembers on one of so many tensor-parallel ranks. Nothing, if it has no cache or uses another's.
+    #[must_use]
+    pub fn of(layer: &Layer, ranks: u64) -> Vec<Self> {
+        if layer.stack != Stack::Decoder {
+            return Vec::new();
+        }
+        layer
+            .mixers
+            .iter()
+            .flat_map(|mixer| Self::of_mixer(mixer, ranks))
+            .collect()
+    }
+
+    fn of_mixer(mixer: &Mixer, ranks: u64) -> Vec<Self> {
+        let indexer =
+            |width: u64, ratio: u64| (width > 0).then_some(Self::Indexer { width, ratio });
+        match *mixer {
+            Mixer::Attention {
+                shared_with: Some(_),
+                ..
+            }
+            | Mixer::Stateless => Vec::new(),
+            Mixer::Attention {
+                kv_heads,
+                key_dim,
+                value_dim,
+                reach,
+                indexer_dim,
+                ..
+            } => std::iter::once(Self::KeyValue {
+                heads: local_heads(kv_heads, ranks),
+                key_dim,
+                value_dim,
+                reach,
+            })
+            .chain(indexer(indexer_dim, 1))
+            .collect(),
+            Mixer::Latent {
+                heads,
+                rank,
+                rope_dim,
+                nope_dim,
+                value_dim,
+                reach,
+                indexer_dim,
+                indexer_ratio,
+            } => std::iter::once(Self::Latent {
+                rank,
+                rope_dim,
+                reach,
+                expanded: (local_heads(heads, ranks), nope_dim, value_dim),
+            })
+            .chain(indexer(indexer_dim, indexer_ratio))
+            .collect(),
+            Mixer::Compressed {
+                key_dim,
+                ratio,
+                window,
+                indexer_dim,
+                ..
+            } => std::iter::once(Self::Compressed {
+                width: key_dim,
+                ratio,
+                window,
+            })
+            .chain(indexer(indexer_dim, ratio).filter(|_| ratio > 0))
+            .collect(),
+            Mixer::State {
+                recurrence,
+                convolution,
+                recurrent,
+                dtype,
+                ..
+            } => vec![Self::State {
+                recurrence,
+                convolution: convolution.on_rank(ranks),
+                recurrent: share(recurrent, ranks),
+                dtype,
+            }],
+            Mixer::Cross {
+                kv_heads,
+                head_dim,
+                tokens,
+                ..
+            } => vec![Self::Cross {
+                heads: local_heads(kv_heads, ranks),
+                head_dim,
+                tokens,
+            }],
+        }
+    }
+
+    /// Bytes that one more token costs where all tokens are kept; of an entry, where one stands for several.
+    #[must_use]
+    pub fn row(&self, kept: &Kept) -> u64 {
+        match *self {
+            Self::KeyValue {
+                heads,
+                key_dim,
+                value_dim,
+                ..
+            } => heads.saturating_mul(
+                kept.format
+                    .row(key_dim)
+                    .saturating_add(kept.format.row(value_dim)),
+            ),
+            Self::Latent { rank, rope_dim, .. } => kept.format.row(rank.saturating_add(rope_dim)),
+            Self::Compressed { width, .. } | Self::Indexer { width, .. } => kept.format.row(width),
+            Self::Cross {
+                heads, head_dim, ..
+            } => heads
+                .saturating_mul(2)
+                .saturating_mul(kept.format.row(head_dim)),
+            Self::State { .. } => 0,
+        }
+    }
+
+    /// Bytes that a sequence of so many tokens needs: what is still of use to the next token.
+    ///
+    /// The formulas are those of [`crate::architecture::cache`].
+    #[must_use]
+    pub fn needed(&self, tokens: u64, kept: &Kept) -> u64 {
+        let entries = match *self {
+            Self::KeyValue { reach, .. } | Self::Latent { reach, .. } => reach.kept(tokens),
+            Self::Compressed { ratio, window, .. } => tokens
+                .checked_div(ratio)
+                .unwrap_or(0)
+                .saturating_add(tokens.min(window)),
+            Self::Indexer { ratio, .. } => tokens.checked_div(ratio).unwrap_or(0),
+            Self::Cross { tokens, .. } => tokens.unwrap_or(kept.encoder_tokens),
+            Self::State {
+                convolution,
+                recurrent,
+                dtype,
+                ..
+            } => {
+                let each = match dtype {
+                    StateDtype::Cache => kept.model_bytes,
+                    StateDtype::Float32 => 4,
+                };
+                return convolution
+                    .kept()
+                    .saturating_mul(kept.model_bytes)
+                    .saturating_add(recurrent.saturating_mul(each));
+            }
+        };
+        entries.saturating_mul(self.row(kept))
+    }
+}
+
+impl Convolution {
+    /// The channels on one of so many tensor-parallel ranks. Groups that do not divide by the ranks are copied, one to
+    /// each (vLLM 0.19, `layers/mamba/mamba_utils.py:MambaStateShapeCalculator`, `extra_groups_for_head_shards`).
+    #[must_use]
+    pub const fn on_rank(self, ranks: u64) -> Self {
+        if ranks <= 1 {
+            return self;
+        }
+        let own = share(self.channels.saturating_sub(self.grouped), ranks);
+        let (grouped, groups) = if self.groups == 0 || self.groups.is_multiple_of(ranks) {
+            (share(self.grouped, ranks), share(self.groups, ranks))
+        } else {
+            (self.grouped / self.groups, 1)
+        };
+        Self {
+            channels: own.saturating_add(grouped),
+            width: self.width,
+            grouped,
+            groups,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::local_heads;
+    use crate::architecture::layer::Convolution;
+
+    #[test]
+    fn heads_are_copied_where_ranks_outnumber_them() {
+        assert_eq!(
+            [1, 2, 4, 8, 16].map(|ranks| local_heads(8, ranks)),
+            [8, 4, 2, 1, 1]
+        );
+        assert_eq!(local_heads(0, 4), 0);
+    }
+
+    #[test]
+    fn groups_that_do_not_divide_are_copied() {
+        // Mamba 2 with 64 heads of 64, one group, a state of 128: 4096 + 256 channels.
+        let one = Convolution {
+            channels: 4352,
+            width: 4,
+            grouped: 256,
+            groups: 1,
+        };
+        assert_eq!(one.on_rank(4).channels, 1024 + 256);
+        let eight = Convolution {
+            channels: 4096 + 2048,
+            width: 4,
+            grouped: 2048,
+            groups: 8,
+        };
+        assert_eq!(eight.on_rank(4).channels, 1024 + 512);
+    }
+}

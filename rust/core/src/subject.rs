@@ -1,0 +1,94 @@
+//! A model made ready to be placed: its mind, and its weights as pieces.
+
+use crate::architecture::Architecture;
+use crate::architecture::config::Assumption;
+use crate::deployment::{Deployment, FitError, Reason};
+use crate::memory::body::{self, Piece};
+use crate::model::Model;
+use crate::quantization::scheme::Scheme;
+use serde_json::Value;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// A model that deployments can be tried on.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// What it is called.
+    pub name: String,
+    /// Its mind.
+    pub architecture: Arc<Architecture>,
+    /// Its config.
+    pub config: Arc<Value>,
+    /// Its weights, as they are stored.
+    pub stored: Arc<Vec<Piece>>,
+    /// How they are stored, in a word.
+    pub storage: String,
+    /// What had to be assumed of them.
+    pub notes: Vec<Assumption>,
+}
+
+impl Subject {
+    /// Makes a model ready.
+    ///
+    /// # Errors
+    /// If its mind is not known: then nothing but its weights could be told.
+    pub fn of(model: &Model) -> Result<Self, FitError> {
+        let architecture = model.architecture.as_ref().map_err(|error| {
+            let weights = model.checkpoint.as_ref().map_or_else(String::new, |body| {
+                format!("; its weights alone take {} bytes", body.total().bytes)
+            });
+            FitError::new(Reason::Model, format!("{}: {error}{weights}", model.name))
+        })?;
+        let config = model.config.clone().unwrap_or_default();
+        let mut notes = Vec::new();
+        let scheme = Scheme::of_config(&config, architecture, &mut notes)
+            .map_err(|error| FitError::new(Reason::Model, format!("{}: {error}", model.name)))?;
+        let stored = match &model.checkpoint {
+            Some(checkpoint) => body::stored(checkpoint, architecture, &mut notes),
+            None => body::planned(architecture, &scheme),
+        };
+        Ok(Self {
+            name: model.name.clone(),
+            architecture: Arc::clone(architecture),
+            config,
+            stored: Arc::new(stored),
+            storage: scheme.name,
+            notes,
+        })
+    }
+
+    /// Its weights in a scheme, or as they are stored.
+    #[must_use]
+    pub fn pieces(&self, scheme: Option<&Scheme>) -> Cow<'_, [Piece]> {
+        match scheme {
+            None => Cow::Borrowed(&self.stored),
+            Some(scheme) => Cow::Owned(body::planned(&self.architecture, scheme)),
+        }
+    }
+
+    /// The context of a deployment: what it says, or else what the model allows.
+    ///
+    /// # Errors
+    /// If neither says one.
+    pub fn context(
+        &self,
+        deployment: &Deployment,
+        notes: &mut Vec<Assumption>,
+    ) -> Result<u64, FitError> {
+        if let Some(context) = deployment.context {
+            return Ok(context);
+        }
+        let Some(context) = self.architecture.context else {
+            return Err(FitError::new(
+                Reason::Context,
+                format!("{}: the config states no context; say one", self.name),
+            ));
+        };
+        notes.push(Assumption::new(
+            "context",
+            context.to_string(),
+            "none was said; the longest that the config allows is taken",
+        ));
+        Ok(context)
+    }
+}
