@@ -63,6 +63,7 @@ impl Engine for Transformers {
         WeightRules {
             vocabulary_multiple: 1,
             loads_prediction: false,
+            host_tables: false,
         }
     }
 

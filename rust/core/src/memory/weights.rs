@@ -15,6 +15,9 @@ pub struct WeightRules {
     pub vocabulary_multiple: u64,
     /// Whether layers that predict further tokens are loaded.
     pub loads_prediction: bool,
+    /// Whether tables that tokens are looked up in stay in the memory of the host. One that is also the head is then
+    /// there and on the GPU of the head.
+    pub host_tables: bool,
 }
 
 /// Bytes on each tensor-parallel rank of a stage, by role.
@@ -32,7 +35,12 @@ pub fn on_stage(
         if piece.role == Role::Mtp && !rules.loads_prediction {
             continue;
         }
-        let times = stage.times(piece, tied);
+        let times = if rules.host_tables && stays_on_host(piece) {
+            let is_head = tied && is_table(piece, architecture);
+            u64::from(is_head && stage.is_last())
+        } else {
+            stage.times(piece, tied)
+        };
         if times == 0 {
             continue;
         }
@@ -46,6 +54,20 @@ pub fn on_stage(
         .zip(sums)
         .filter(|(_, bytes)| *bytes > 0)
         .collect()
+}
+
+/// Whether tokens are looked up in it, by themselves or by their places.
+fn stays_on_host(piece: &Piece) -> bool {
+    piece.layers.is_none() && matches!(piece.role, Role::Embedding | Role::Position)
+}
+
+/// Whether it is the table of embeddings itself, and not one that goes with it.
+fn is_table(piece: &Piece, architecture: &Architecture) -> bool {
+    let stated = [architecture.vocab_size, architecture.hidden_size];
+    stated
+        .iter()
+        .zip(&piece.shape)
+        .all(|(stated, &is)| *stated == Some(is))
 }
 
 /// The first layer a piece lies in, which has the heads of all: tensors of one shape have as many heads.
