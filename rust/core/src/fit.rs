@@ -1,17 +1,20 @@
 //! The estimate: bytes per GPU by component, and whether they fit.
 //!
 //! ```text
-//!  Subject + Deployment ─ check, settle ─► ranks ─ weights, engine ─► Used, room ─┐
-//!                                                  caches ─ engine ─► reserved ───┴─► Fit
+//!  Subject + layout ─ check ─► Spread: stages, weights ─┐
+//!  Deployment ─ settle ─► Settings ─► ranks ────────────┴─ engine ─► Used, room ─┐
+//!                                       caches ─ engine ─► reserved ─────────────┴─► Fit
 //! ```
+
+mod spread;
+
+pub use spread::{Probe, Spread};
 
 use crate::architecture::config::Assumption;
 use crate::deployment::{Deployment, FitError, Settings};
-use crate::engine::{self, CachePlan, Pool, Rank, Used};
-use crate::memory::ledger::{Account, Ledger, Origin, Part};
-use crate::memory::stage::{self, Stage};
-use crate::memory::store::{Kept, Store};
-use crate::memory::weights;
+use crate::engine::{CachePlan, Pool, Used};
+use crate::memory::ledger::Part;
+use crate::memory::stage::Stage;
 use crate::subject::Subject;
 use serde::Serialize;
 
@@ -107,57 +110,17 @@ impl Fit {
 /// # Errors
 /// If the deployment cannot be: the message says why, and what to change.
 pub fn fit(subject: &Subject, deployment: &Deployment) -> Result<Fit, FitError> {
-    let engine = &*deployment.engine;
-    engine::check(engine, deployment, &subject.architecture)?;
-    let mut assumptions = subject.notes.clone();
-    let settings = engine.settle(subject, deployment, &mut assumptions)?;
-    let pieces = subject.pieces(deployment.weights.as_deref());
-    let stages = stage::stages(&subject.architecture, deployment.parallel);
-    let ranks: Vec<Rank<'_>> = stages
+    Spread::of(subject, deployment)?.fit(subject, deployment)
+}
+
+/// The stage with the least to spare, and how much that is. A pipeline has at least one stage.
+fn fullest(stages: &[OnStage], usable: u64) -> (usize, i128) {
+    stages
         .iter()
-        .map(|stage| rank(subject, deployment, &settings, stage))
-        .collect();
-    let plan = engine.cache(&ranks)?;
-    let reserved = plan.reserved(settings.context, settings.concurrency);
-    let usable = deployment.gpu.usable_bytes;
-    let mut placed = Vec::with_capacity(ranks.len());
-    for (rank, reserved) in ranks.iter().zip(reserved) {
-        let parts = Parts {
-            weights: weights_of(rank, &pieces),
-            activations: account(|ledger| engine.activations(rank, ledger)),
-            overhead: account(|ledger| engine.overhead(rank, ledger)),
-            cuda_context: account(|ledger| engine.context(rank, ledger)),
-            cuda_graphs: account(|ledger| engine.graphs(rank, ledger)),
-        };
-        let used = Used {
-            weights: total(&parts.weights),
-            activations: total(&parts.activations),
-            overhead: total(&parts.overhead),
-            context: total(&parts.cuda_context),
-            graphs: total(&parts.cuda_graphs),
-        };
-        let room = match deployment.cache_memory {
-            Some(bytes) => i128::from(bytes),
-            None => engine.room(rank, &used),
-        };
-        placed.push(OnStage {
-            stage: rank.stage.clone(),
-            held: engine.held(rank, &used, reserved),
-            needed: rank.needed(settings.context, settings.concurrency),
-            used,
-            parts,
-            reserved,
-            room,
-        });
-    }
-    Ok(conclude(
-        deployment,
-        settings,
-        placed,
-        &*plan,
-        usable,
-        assumptions,
-    ))
+        .map(|stage| stage.headroom(usable))
+        .enumerate()
+        .min_by_key(|(_, headroom)| *headroom)
+        .unwrap_or((0, 0))
 }
 
 fn conclude(
@@ -165,20 +128,14 @@ fn conclude(
     settings: Settings,
     stages: Vec<OnStage>,
     plan: &dyn CachePlan,
-    usable: u64,
     assumptions: Vec<Assumption>,
 ) -> Fit {
     let rooms: Vec<u64> = stages
         .iter()
         .map(|stage| u64::try_from(stage.room.max(0)).unwrap_or(u64::MAX))
         .collect();
-    // A pipeline has at least one stage.
-    let (fullest, headroom) = stages
-        .iter()
-        .map(|stage| stage.headroom(usable))
-        .enumerate()
-        .min_by_key(|(_, headroom)| *headroom)
-        .unwrap_or((0, 0));
+    let usable = deployment.gpu.usable_bytes;
+    let (fullest, headroom) = fullest(&stages, usable);
     Fit {
         gpus: deployment.engine.gpus(deployment),
         deployment: deployment.clone(),
@@ -191,72 +148,4 @@ fn conclude(
         stages,
         assumptions,
     }
-}
-
-fn rank<'a>(
-    subject: &'a Subject,
-    deployment: &'a Deployment,
-    settings: &'a Settings,
-    stage: &'a Stage,
-) -> Rank<'a> {
-    let layers: Vec<_> = stage.decoder(&subject.architecture).collect();
-    let stores = layers
-        .iter()
-        .map(|layer| Store::of(layer, deployment.parallel.tensor))
-        .collect();
-    Rank {
-        subject,
-        deployment,
-        settings,
-        stage,
-        layers,
-        stores,
-        kept: Kept {
-            format: settings.cache,
-            model_bytes: settings.model_bytes,
-            encoder_tokens: settings.encoder_tokens,
-        },
-    }
-}
-
-fn account(fill: impl FnOnce(&mut dyn Ledger)) -> Vec<Part> {
-    let mut account = Account::default();
-    fill(&mut account);
-    account.0
-}
-
-fn total(parts: &[Part]) -> u64 {
-    parts
-        .iter()
-        .fold(0_u64, |sum, part| sum.saturating_add(part.bytes))
-}
-
-fn weights_of(rank: &Rank<'_>, pieces: &[crate::memory::body::Piece]) -> Vec<Part> {
-    let engine = &*rank.deployment.engine;
-    let parallel = rank.deployment.parallel;
-    let sums = weights::on_stage(
-        pieces,
-        &rank.subject.architecture,
-        rank.stage,
-        parallel,
-        engine.weight_rules(),
-    );
-    account(|ledger| {
-        for (role, bytes) in sums {
-            ledger.add(
-                role.name(),
-                bytes,
-                Origin::Exact,
-                "the tensors of this role, as the ranks share them",
-                &|| {
-                    format!(
-                        "tensors of role {} on one of {} ranks",
-                        role.name(),
-                        parallel.tensor
-                    )
-                },
-            );
-        }
-        engine.loaded(rank, ledger);
-    })
 }

@@ -7,7 +7,7 @@ use crate::deployment::{Deployment, FitError, Reason};
 use crate::memory::layout::Parallel;
 
 /// Numbers that no deployment reaches, so that sums stay far from the end of 64 bits.
-const MOST: u64 = 1 << 40;
+pub const MOST: u64 = 1 << 40;
 
 /// Refuses a deployment whose numbers or layout cannot be.
 ///
@@ -18,24 +18,13 @@ pub fn check(
     deployment: &Deployment,
     architecture: &Architecture,
 ) -> Result<(), FitError> {
-    numbers(deployment)?;
+    check_numbers(engine, deployment)?;
     let Parallel {
         tensor,
         pipeline,
         expert,
         ..
     } = deployment.parallel;
-    let made = engine.gpus(deployment);
-    if let Some(gpus) = deployment.gpus
-        && gpus != made
-    {
-        return Err(FitError::new(
-            Reason::Gpus,
-            format!(
-                "gpus is {gpus}, but the parallel layout takes {made}; leave one of them out or make them agree"
-            ),
-        ));
-    }
     let layers = architecture.decoder().count() as u64;
     if pipeline > 1 && pipeline > layers {
         return Err(FitError::new(
@@ -54,6 +43,26 @@ pub fn check(
         widths(layer, deployment.parallel)?;
     }
     experts(architecture, expert, deployment.parallel)
+}
+
+/// Refuses a deployment whose numbers cannot be, whatever the model.
+///
+/// # Errors
+/// With the first reason found.
+pub fn check_numbers(engine: &dyn Engine, deployment: &Deployment) -> Result<(), FitError> {
+    numbers(deployment)?;
+    let made = engine.gpus(deployment);
+    if let Some(gpus) = deployment.gpus
+        && gpus != made
+    {
+        return Err(FitError::new(
+            Reason::Gpus,
+            format!(
+                "gpus is {gpus}, but the parallel layout takes {made}; leave one of them out or make them agree"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 fn numbers(deployment: &Deployment) -> Result<(), FitError> {

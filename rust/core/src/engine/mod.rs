@@ -7,7 +7,7 @@ mod check;
 mod transformers;
 mod version;
 
-pub use check::check;
+pub use check::{MOST, check, check_numbers};
 pub use version::Version;
 
 use crate::architecture::Architecture;

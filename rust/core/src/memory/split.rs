@@ -1,6 +1,6 @@
 //! What tensor-parallel ranks share and what each of them holds whole.
 //!
-//! Megatron's scheme, as vLLM, SGLang and TensorRT-LLM have it: projections into heads or into the inner width of a
+//! Megatron's scheme, as vLLM, `SGLang` and `TensorRT-LLM` have it: projections into heads or into the inner width of a
 //! feed-forward network are cut by rows, those out of it by columns, tables of a vocabulary by entries; norms, routers
 //! and down-projections of latent attention are copied.
 

@@ -1,0 +1,238 @@
+//! A fit in two steps: the weights of a layout, dealt out once, and then whatever is asked of it.
+
+use super::{Fit, OnStage, Parts, conclude, fullest};
+use crate::architecture::config::Assumption;
+use crate::checkpoint::Role;
+use crate::deployment::{Deployment, FitError, Settings};
+use crate::engine::{self, CachePlan, Rank, Used};
+use crate::memory::body::Piece;
+use crate::memory::ledger::{Account, Ledger, Origin, Sum};
+use crate::memory::stage::{self, Stage};
+use crate::memory::store::{Kept, Store};
+use crate::memory::weights;
+use crate::subject::Subject;
+
+/// The weights of a model, dealt out to the stages of a layout: what neither context, users, the GPU nor the format of
+/// the cache changes, so that a search works it out once.
+#[derive(Clone, Debug)]
+pub struct Spread {
+    stages: Vec<(Stage, Vec<(Role, u64)>)>,
+}
+
+impl Spread {
+    /// Deals out the weights as a deployment says.
+    ///
+    /// # Errors
+    /// If the model cannot be laid out so.
+    pub fn of(subject: &Subject, deployment: &Deployment) -> Result<Self, FitError> {
+        let pieces = subject.pieces(deployment.weights.as_deref());
+        Self::with(subject, deployment, &pieces)
+    }
+
+    /// Deals out these pieces as a deployment says.
+    ///
+    /// # Errors
+    /// If the model cannot be laid out so.
+    pub fn with(
+        subject: &Subject,
+        deployment: &Deployment,
+        pieces: &[Piece],
+    ) -> Result<Self, FitError> {
+        let engine = &*deployment.engine;
+        let architecture = &subject.architecture;
+        engine::check(engine, deployment, architecture)?;
+        let parallel = deployment.parallel;
+        let stages = stage::stages(architecture, parallel)
+            .into_iter()
+            .map(|stage| {
+                let rules = engine.weight_rules();
+                let sums = weights::on_stage(pieces, architecture, &stage, parallel, rules);
+                (stage, sums)
+            })
+            .collect();
+        Ok(Self { stages })
+    }
+
+    /// Bytes of the tensors on the GPUs of each stage, without what an engine loads beside them.
+    pub fn weights(&self) -> impl Iterator<Item = u64> {
+        self.stages.iter().map(|(_, sums)| {
+            sums.iter()
+                .fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes))
+        })
+    }
+
+    /// The estimate for a deployment of the same layout, engine and weights as this was made for.
+    ///
+    /// # Errors
+    /// If the deployment cannot be: the message says why, and what to change.
+    pub fn fit(&self, subject: &Subject, deployment: &Deployment) -> Result<Fit, FitError> {
+        let mut assumptions = subject.notes.clone();
+        let settings = Self::settle(subject, deployment, &mut assumptions)?;
+        let (stages, plan) = self.place(
+            subject,
+            deployment,
+            &settings,
+            Account::total,
+            |[weights, activations, overhead, cuda_context, cuda_graphs]| Parts {
+                weights: weights.0,
+                activations: activations.0,
+                overhead: overhead.0,
+                cuda_context: cuda_context.0,
+                cuda_graphs: cuda_graphs.0,
+            },
+        )?;
+        Ok(conclude(deployment, settings, stages, &*plan, assumptions))
+    }
+
+    /// The stages as [`Spread::fit`] has them, without the parts and notes that nobody asked for, and the settings.
+    ///
+    /// # Errors
+    /// As for [`Spread::fit`].
+    pub fn probe(&self, subject: &Subject, deployment: &Deployment) -> Result<Probe, FitError> {
+        let settings = Self::settle(subject, deployment, &mut Vec::new())?;
+        let (stages, _) = self.place(
+            subject,
+            deployment,
+            &settings,
+            |sum: &Sum| sum.0,
+            |_| Parts::default(),
+        )?;
+        let (fullest, headroom) = fullest(&stages, deployment.gpu.usable_bytes);
+        Ok(Probe {
+            settings,
+            stages,
+            fullest,
+            headroom,
+        })
+    }
+
+    fn settle(
+        subject: &Subject,
+        deployment: &Deployment,
+        notes: &mut Vec<Assumption>,
+    ) -> Result<Settings, FitError> {
+        let engine = &*deployment.engine;
+        engine::check_numbers(engine, deployment)?;
+        engine.settle(subject, deployment, notes)
+    }
+
+    /// What lies on each stage. `total` sums a ledger up, `keep` makes parts of those of a stage.
+    fn place<L: Ledger + Default>(
+        &self,
+        subject: &Subject,
+        deployment: &Deployment,
+        settings: &Settings,
+        total: fn(&L) -> u64,
+        keep: fn([L; 5]) -> Parts,
+    ) -> Result<(Vec<OnStage>, Box<dyn CachePlan>), FitError> {
+        let engine = &*deployment.engine;
+        let ranks: Vec<Rank<'_>> = self
+            .stages
+            .iter()
+            .map(|(stage, _)| rank(subject, deployment, settings, stage))
+            .collect();
+        let plan = engine.cache(&ranks)?;
+        let reserved = plan.reserved(settings.context, settings.concurrency);
+        let mut placed = Vec::with_capacity(ranks.len());
+        for ((rank, (_, sums)), reserved) in ranks.iter().zip(&self.stages).zip(reserved) {
+            let ledgers = [
+                filled(|ledger| {
+                    add_weights(sums, rank, ledger);
+                    engine.loaded(rank, ledger);
+                }),
+                filled(|ledger| engine.activations(rank, ledger)),
+                filled(|ledger| engine.overhead(rank, ledger)),
+                filled(|ledger| engine.context(rank, ledger)),
+                filled(|ledger| engine.graphs(rank, ledger)),
+            ];
+            let [weights, activations, overhead, context, graphs] = ledgers.each_ref().map(total);
+            let used = Used {
+                weights,
+                activations,
+                overhead,
+                context,
+                graphs,
+            };
+            let room = match deployment.cache_memory {
+                Some(bytes) => i128::from(bytes),
+                None => engine.room(rank, &used),
+            };
+            placed.push(OnStage {
+                stage: rank.stage.clone(),
+                held: engine.held(rank, &used, reserved),
+                needed: rank.needed(settings.context, settings.concurrency),
+                used,
+                parts: keep(ledgers),
+                reserved,
+                room,
+            });
+        }
+        Ok((placed, plan))
+    }
+}
+
+/// A fit in numbers alone, for searches.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// What was settled for what was left open.
+    pub settings: Settings,
+    /// Every stage of the pipeline, without parts.
+    pub stages: Vec<OnStage>,
+    /// Which of them is the fullest.
+    pub fullest: usize,
+    /// Bytes to spare on the fullest GPU, negative if they do not suffice.
+    pub headroom: i128,
+}
+
+impl Probe {
+    /// Whether everything fits on every GPU.
+    #[must_use]
+    pub const fn fits(&self) -> bool {
+        self.headroom >= 0
+    }
+}
+
+fn rank<'a>(
+    subject: &'a Subject,
+    deployment: &'a Deployment,
+    settings: &'a Settings,
+    stage: &'a Stage,
+) -> Rank<'a> {
+    let layers: Vec<_> = stage.decoder(&subject.architecture).collect();
+    let stores = layers
+        .iter()
+        .map(|layer| Store::of(layer, deployment.parallel.tensor))
+        .collect();
+    Rank {
+        subject,
+        deployment,
+        settings,
+        stage,
+        layers,
+        stores,
+        kept: Kept {
+            format: settings.cache,
+            model_bytes: settings.model_bytes,
+            encoder_tokens: settings.encoder_tokens,
+        },
+    }
+}
+
+fn filled<L: Ledger + Default>(fill: impl FnOnce(&mut dyn Ledger)) -> L {
+    let mut ledger = L::default();
+    fill(&mut ledger);
+    ledger
+}
+
+fn add_weights(sums: &[(Role, u64)], rank: &Rank<'_>, ledger: &mut dyn Ledger) {
+    let ranks = rank.deployment.parallel.tensor;
+    for &(role, bytes) in sums {
+        ledger.add(
+            role.name(),
+            bytes,
+            Origin::Exact,
+            "the tensors of this role, as the ranks share them",
+            &|| format!("tensors of role {} on one of {ranks} ranks", role.name()),
+        );
+    }
+}
