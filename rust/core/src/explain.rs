@@ -3,7 +3,7 @@
 use crate::architecture::config::ConfigError;
 use crate::architecture::field::{EXPLANATIONS, explanation};
 use crate::architecture::{Architecture, Change, Class};
-use crate::quantization::format::FORMATS;
+use crate::quantization::format::whole_models;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -139,8 +139,7 @@ pub fn parse_parameters(text: &str) -> Option<u64> {
 /// Says what a number of parameters weighs, and what that number does not say.
 #[must_use]
 pub fn number(parameters: u64) -> NumberAnswer {
-    let weights = FORMATS
-        .iter()
+    let weights = whole_models()
         .filter_map(|format| {
             Some(Weight {
                 format: format.name,
