@@ -130,7 +130,7 @@ pub enum Reason {
 }
 
 /// A deployment that cannot be, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FitError {
     /// What kind of reason.
     pub reason: Reason,

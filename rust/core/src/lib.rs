@@ -25,6 +25,7 @@ pub mod parallel;
 pub mod quantization;
 mod regular_file;
 pub mod size;
+pub mod solve;
 pub mod subject;
 pub mod table;
 mod wording;

@@ -1,0 +1,196 @@
+//! The fewest GPUs, and how the model is laid out on them.
+
+use super::answer::{Answer, Limit, Memory, Nothing};
+use super::bound::Bound;
+use crate::architecture::layer::FeedForward;
+use crate::deployment::{Deployment, FitError};
+use crate::fit::{OnStage, Probe, Spread};
+use crate::memory::body::Piece;
+use crate::memory::layout::Parallel;
+use crate::subject::Subject;
+
+/// The most GPUs that are looked at, if nothing else is said.
+pub const MOST_GPUS: u64 = 1024;
+
+/// GPUs of a node where the catalogue states no number: as many as usual servers of NVIDIA and AMD have.
+const USUAL_NODE: u64 = 8;
+
+/// The fewest GPUs on which the deployment fits, at most `most`, and the layout with the least bytes on the fullest of
+/// them; among equals, the one with the fewest stages, and then with the fewest replicas.
+///
+/// Looked at are tensor-parallel ranks within a node, stages of a pipeline, and in models with experts also replicas
+/// and experts dealt out to all ranks. Ranks that share the tokens of a sequence stay as many as the deployment says;
+/// its other degrees are not looked at.
+///
+/// # Errors
+/// If the deployment cannot be, in whatever layout.
+pub fn min_gpus(subject: &Subject, deployment: &Deployment, most: u64) -> Result<Answer, FitError> {
+    let pieces = subject.pieces(deployment.weights.as_deref());
+    let search = Search {
+        subject,
+        deployment,
+        pieces: &pieces,
+        layouts: Layouts::of(subject, deployment),
+    };
+    // Every layout holds all tensors at least once, so that the fullest of n GPUs has at least an n-th of their bytes.
+    let usable = deployment.gpu.usable_bytes.max(1);
+    let context = deployment.parallel.context;
+    let alone = Parallel {
+        context,
+        ..Parallel::default()
+    };
+    let whole = Spread::with(subject, &search.laid_out(alone), &pieces)?;
+    let bytes = whole.weights().fold(0_u64, u64::saturating_add);
+    let from = bytes.div_ceil(usable).max(1);
+    let mut refused: Option<FitError> = None;
+    let mut closest: Option<(i128, Deployment)> = None;
+    for gpus in from..=most {
+        let mut best: Option<(Rank, Deployment)> = None;
+        let refused_fewer = refused.clone();
+        for parallel in search.layouts.with(gpus) {
+            let candidate = search.laid_out(parallel);
+            let probe = match search.probe(&candidate) {
+                Ok(probe) => probe,
+                Err(error) => {
+                    refused = Some(error);
+                    continue;
+                }
+            };
+            if probe.fits() {
+                let rank = rank_of(&probe, parallel);
+                if best.as_ref().is_none_or(|(known, _)| rank < *known) {
+                    best = Some((rank, candidate));
+                }
+            } else if closest
+                .as_ref()
+                .is_none_or(|(known, _)| probe.headroom > *known)
+            {
+                closest = Some((probe.headroom, candidate));
+            }
+        }
+        if let Some((_, found)) = best {
+            let binds = match &closest {
+                _ if gpus == context => Bound::Least,
+                Some((_, fewer)) => search.shortage(fewer)?,
+                None => refused_fewer.map_or(Bound::Weights, Bound::Refused),
+            };
+            let fit = Spread::with(subject, &found, &pieces)?.fit(subject, &found)?;
+            return Ok(Answer::Found(Box::new(Limit {
+                value: gpus,
+                fit,
+                binds,
+                memory: Memory::Holds(gpus),
+            })));
+        }
+    }
+    let nearest = match (closest, refused) {
+        (Some((_, nearest)), _) => nearest,
+        (None, Some(error)) => return Err(error),
+        (None, None) => search.laid_out(alone),
+    };
+    Ok(Answer::Nothing(Box::new(Nothing {
+        fit: Spread::with(subject, &nearest, &pieces)?.fit(subject, &nearest)?,
+        binds: search.shortage(&nearest)?,
+    })))
+}
+
+/// What makes one layout better than another of as many GPUs: less is better.
+type Rank = (u64, u64, u64, u64);
+
+fn rank_of(probe: &Probe, parallel: Parallel) -> Rank {
+    let fullest = probe.stages.iter().map(OnStage::total).max();
+    (
+        fullest.unwrap_or(0),
+        parallel.pipeline,
+        parallel.data,
+        parallel.expert,
+    )
+}
+
+struct Search<'a> {
+    subject: &'a Subject,
+    deployment: &'a Deployment,
+    pieces: &'a [Piece],
+    layouts: Layouts,
+}
+
+impl Search<'_> {
+    fn laid_out(&self, parallel: Parallel) -> Deployment {
+        Deployment {
+            parallel,
+            gpus: None,
+            ..self.deployment.clone()
+        }
+    }
+
+    fn probe(&self, deployment: &Deployment) -> Result<Probe, FitError> {
+        Spread::with(self.subject, deployment, self.pieces)?.probe(self.subject, deployment)
+    }
+
+    fn shortage(&self, deployment: &Deployment) -> Result<Bound, FitError> {
+        let probe = self.probe(deployment)?;
+        Ok(Bound::of_shortage(&probe, deployment.gpu.usable_bytes))
+    }
+}
+
+/// The layouts that are looked at.
+struct Layouts {
+    node: u64,
+    layers: u64,
+    experts: bool,
+    context: u64,
+}
+
+impl Layouts {
+    fn of(subject: &Subject, deployment: &Deployment) -> Self {
+        let architecture = &subject.architecture;
+        Self {
+            node: match deployment.gpu.per_node {
+                0 | 1 => USUAL_NODE,
+                stated => stated,
+            },
+            layers: (architecture.decoder().count() as u64).max(1),
+            experts: architecture
+                .decoder()
+                .flat_map(|layer| &layer.feed_forward)
+                .any(|network| matches!(network, FeedForward::Experts { .. })),
+            context: deployment.parallel.context.max(1),
+        }
+    }
+
+    /// Those of so many GPUs, whether the model allows them or not.
+    fn with(&self, gpus: u64) -> Vec<Parallel> {
+        let mut layouts = Vec::new();
+        if !gpus.is_multiple_of(self.context) {
+            return layouts;
+        }
+        let gpus = gpus / self.context;
+        for tensor in divisors(gpus, self.node) {
+            for pipeline in divisors(gpus / tensor, self.layers) {
+                let data = gpus / tensor / pipeline;
+                let all = Parallel {
+                    tensor,
+                    pipeline,
+                    expert: 1,
+                    data,
+                    context: self.context,
+                };
+                if data == 1 || self.experts {
+                    layouts.push(all);
+                }
+                let ranks = all.expert_ranks();
+                if self.experts && ranks > 1 {
+                    layouts.push(Parallel {
+                        expert: ranks,
+                        ..all
+                    });
+                }
+            }
+        }
+        layouts
+    }
+}
+
+fn divisors(of: u64, most: u64) -> impl Iterator<Item = u64> {
+    (1..=of.min(most)).filter(move |&divisor| of.is_multiple_of(divisor))
+}
