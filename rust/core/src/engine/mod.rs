@@ -4,6 +4,9 @@
 //! pipeline stage, with the layers and caches that lie there.
 
 mod check;
+mod llama_cpp;
+#[cfg(test)]
+mod samples;
 mod transformers;
 mod version;
 
@@ -184,7 +187,7 @@ pub struct Entry {
 }
 
 /// Every engine, by name.
-pub const ENGINES: &[Entry] = &[transformers::ENTRY];
+pub const ENGINES: &[Entry] = &[llama_cpp::ENTRY, transformers::ENTRY];
 
 /// The engine of a name such as `vllm` or `vllm==0.19.0`.
 ///

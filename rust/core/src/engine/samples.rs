@@ -1,0 +1,45 @@
+//! Built-in models and plain deployments for the tests of engines.
+
+use super::find;
+use crate::deployment::Deployment;
+use crate::hardware::Gpu;
+use crate::memory::layout::Parallel;
+use crate::model::Model;
+use crate::subject::Subject;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A model of a config.
+pub fn of_config(name: &str, config: Value) -> Subject {
+    let model = Model::of(name.to_owned(), None, Some(config), None);
+    Subject::of(&model).unwrap()
+}
+
+/// A built-in model.
+pub fn subject(name: &str) -> Subject {
+    of_config(
+        name,
+        crate::model::builtin::find(name).unwrap().config.clone(),
+    )
+}
+
+/// So many requests of so many tokens on a GPU of 1 TiB, everything else left open.
+pub fn asked(engine: &str, context: u64, concurrency: u64) -> Deployment {
+    Deployment {
+        gpu: Arc::new(Gpu::of_size("any", 1 << 40)),
+        gpus: None,
+        engine: find(engine, &mut Vec::new()).unwrap(),
+        weights: None,
+        cache: None,
+        context: Some(context),
+        concurrency,
+        parallel: Parallel::default(),
+        memory_utilization: None,
+        batched_tokens: None,
+        sequences: None,
+        block: None,
+        prefix_caching: None,
+        eager: false,
+        cache_memory: None,
+    }
+}
