@@ -6,12 +6,12 @@ use crate::hardware::Gpu;
 use crate::memory::layout::Parallel;
 use crate::quantization::cache_format::CacheFormat;
 use crate::quantization::scheme::Scheme;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
 /// Parts per million: a ratio such as a utilisation, exactly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Share(pub u32);
 
 impl Share {

@@ -6,8 +6,15 @@
 //!                                       caches ─ engine ─► reserved ─────────────┴─► Fit
 //! ```
 
+mod binds;
+mod component;
+mod explain;
+mod report;
 mod spread;
 
+pub use binds::Binds;
+pub use component::Component;
+pub use report::SCHEMA;
 pub use spread::{Probe, Spread};
 
 use crate::architecture::config::Assumption;
@@ -31,6 +38,8 @@ pub struct Parts {
     pub cuda_context: Vec<Part>,
     /// Captured graphs.
     pub cuda_graphs: Vec<Part>,
+    /// What the asked requests need of the cache.
+    pub needed: Vec<Part>,
 }
 
 /// What lies on each GPU of one stage.
@@ -69,6 +78,10 @@ impl OnStage {
 /// Whether and how a deployment fits.
 #[derive(Clone, Debug)]
 pub struct Fit {
+    /// What the model is called.
+    pub name: String,
+    /// How its weights are stored, in a word.
+    pub storage: String,
     /// What was asked.
     pub deployment: Deployment,
     /// What was settled for what was left open.
@@ -124,6 +137,7 @@ fn fullest(stages: &[OnStage], usable: u64) -> (usize, i128) {
 }
 
 fn conclude(
+    subject: &Subject,
     deployment: &Deployment,
     settings: Settings,
     stages: Vec<OnStage>,
@@ -136,7 +150,10 @@ fn conclude(
         .collect();
     let usable = deployment.gpu.usable_bytes;
     let (fullest, headroom) = fullest(&stages, usable);
+    let scheme = deployment.weights.as_deref();
     Fit {
+        name: subject.name.clone(),
+        storage: scheme.map_or_else(|| subject.storage.clone(), |scheme| scheme.name.clone()),
         gpus: deployment.engine.gpus(deployment),
         deployment: deployment.clone(),
         settings,

@@ -24,6 +24,8 @@ mod os_path;
 pub mod parallel;
 pub mod quantization;
 mod regular_file;
+pub mod request;
+pub mod residual;
 pub mod size;
 pub mod solve;
 pub mod subject;

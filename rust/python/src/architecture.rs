@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub struct Architecture {
     core: Arc<core::Architecture>,
     config: Arc<Value>,
-    assume: Option<String>,
+    pub assume: Option<String>,
 }
 
 /// The sum over the tensors of one kind.
@@ -56,7 +56,8 @@ impl RoleCount {
     }
 }
 
-fn to_value(object: &Bound<'_, PyAny>) -> PyResult<Value> {
+/// The JSON value of a Python object.
+pub fn to_value(object: &Bound<'_, PyAny>) -> PyResult<Value> {
     let text: String = object
         .py()
         .import("json")?
@@ -351,7 +352,8 @@ impl Architecture {
 }
 
 impl Architecture {
-    fn derive(config: Value, assume: Option<String>) -> PyResult<Self> {
+    /// The architecture of a config.
+    pub fn derive(config: Value, assume: Option<String>) -> PyResult<Self> {
         let core = core::Architecture::from_config(config.clone(), assume.as_deref())
             .map_err(|error| PonderaError::new_err(error.to_string()))?;
         Ok(Self {
@@ -361,7 +363,8 @@ impl Architecture {
         })
     }
 
-    fn model(&self) -> model::Model {
+    /// A model of this mind alone.
+    pub fn model(&self) -> model::Model {
         model::Model {
             name: self.core.model_type.clone(),
             checkpoint: None,
@@ -540,7 +543,7 @@ impl Disagreement {
 
 /// A body with its mind, and where the two disagree.
 #[pyclass(frozen, module = "pondera")]
-pub struct Model(Arc<model::Model>, Option<String>);
+pub struct Model(pub Arc<model::Model>, pub Option<String>);
 
 #[pymethods]
 impl Model {

@@ -16,6 +16,8 @@ mod architecture;
 mod arrow;
 mod checkpoint;
 mod errors;
+mod fit;
+mod given;
 mod run;
 mod table;
 
@@ -40,6 +42,8 @@ mod _native {
     #[pymodule_export]
     use super::errors::{NoCheckpoint, PonderaError, SeveralCheckpoints};
     #[pymodule_export]
+    use super::fit::{Fit, fit};
+    #[pymodule_export]
     use super::table::Table;
     use pyo3::prelude::*;
 
@@ -47,6 +51,7 @@ mod _native {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("DEBUG_BUILD", cfg!(debug_assertions))?;
+        module.add("FIT_SCHEMA", pondera::fit::SCHEMA)?;
         module.add("SCAN_SCHEMA", pondera::checkpoint::SCHEMA)?;
         module.add("SHOW_SCHEMA", pondera::model::SCHEMA)
     }

@@ -7,6 +7,7 @@ use crate::deployment::{Deployment, FitError, Settings};
 use crate::engine::{self, CachePlan, Rank, Used};
 use crate::memory::body::Piece;
 use crate::memory::ledger::{Account, Ledger, Origin, Sum};
+use crate::memory::needed;
 use crate::memory::stage::{self, Stage};
 use crate::memory::store::{Kept, Store};
 use crate::memory::weights;
@@ -73,15 +74,30 @@ impl Spread {
             deployment,
             &settings,
             Account::total,
-            |[weights, activations, overhead, cuda_context, cuda_graphs]| Parts {
+            |[
+                weights,
+                activations,
+                overhead,
+                cuda_context,
+                cuda_graphs,
+                needed,
+            ]| Parts {
                 weights: weights.0,
                 activations: activations.0,
                 overhead: overhead.0,
                 cuda_context: cuda_context.0,
                 cuda_graphs: cuda_graphs.0,
+                needed: needed.0,
             },
         )?;
-        Ok(conclude(deployment, settings, stages, &*plan, assumptions))
+        Ok(conclude(
+            subject,
+            deployment,
+            settings,
+            stages,
+            &*plan,
+            assumptions,
+        ))
     }
 
     /// The stages as [`Spread::fit`] has them, without the parts and notes that nobody asked for, and the settings.
@@ -123,7 +139,7 @@ impl Spread {
         deployment: &Deployment,
         settings: &Settings,
         total: fn(&L) -> u64,
-        keep: fn([L; 5]) -> Parts,
+        keep: fn([L; 6]) -> Parts,
     ) -> Result<(Vec<OnStage>, Box<dyn CachePlan>), FitError> {
         let engine = &*deployment.engine;
         let ranks: Vec<Rank<'_>> = self
@@ -134,7 +150,12 @@ impl Spread {
         let plan = engine.cache(&ranks)?;
         let reserved = plan.reserved(settings.context, settings.concurrency);
         let mut placed = Vec::with_capacity(ranks.len());
-        for ((rank, (_, sums)), reserved) in ranks.iter().zip(&self.stages).zip(reserved) {
+        // An engine that lays nothing out holds what is needed: a stage that it says nothing of is not left out.
+        for (at, (rank, (_, sums))) in ranks.iter().zip(&self.stages).enumerate() {
+            let reserved = reserved
+                .get(at)
+                .copied()
+                .unwrap_or_else(|| rank.needed(settings.context, settings.concurrency));
             let ledgers = [
                 filled(|ledger| {
                     add_weights(sums, rank, ledger);
@@ -144,8 +165,10 @@ impl Spread {
                 filled(|ledger| engine.overhead(rank, ledger)),
                 filled(|ledger| engine.context(rank, ledger)),
                 filled(|ledger| engine.graphs(rank, ledger)),
+                filled(|ledger| needed::account(rank, ledger)),
             ];
-            let [weights, activations, overhead, context, graphs] = ledgers.each_ref().map(total);
+            let [weights, activations, overhead, context, graphs, needed] =
+                ledgers.each_ref().map(total);
             let used = Used {
                 weights,
                 activations,
@@ -160,7 +183,7 @@ impl Spread {
             placed.push(OnStage {
                 stage: rank.stage.clone(),
                 held: engine.held(rank, &used, reserved),
-                needed: rank.needed(settings.context, settings.concurrency),
+                needed,
                 used,
                 parts: keep(ledgers),
                 reserved,

@@ -1,9 +1,10 @@
 //! What is known of one GPU, or of another chip that holds a model.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Who makes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Vendor {
     /// AMD: Instinct and Radeon.
     Amd,
@@ -70,7 +71,7 @@ impl fmt::Display for Vendor {
 }
 
 /// The kind of memory, as far as it tells how much of it a program gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Memory {
     /// Stacked memory beside the chip, with its own correction of errors.
     Hbm,
@@ -108,7 +109,7 @@ impl Memory {
 }
 
 /// Where the usable bytes come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Usable {
     /// A runtime reported them.
     Measured {
@@ -125,7 +126,7 @@ pub enum Usable {
 }
 
 /// Dense operations per second by type of number: no sparsity counted. Absent where no source states it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flops {
     /// 32-bit floats, on the vector units.
     pub fp32: Option<u64>,
@@ -160,7 +161,7 @@ impl Flops {
 }
 
 /// The link to the other GPUs of a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interconnect {
     /// Its name, such as `NVLink 4`.
     pub name: String,
@@ -170,7 +171,7 @@ pub struct Interconnect {
 }
 
 /// What is known of one GPU, or of another chip that holds a model.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gpu {
     /// Its canonical name, such as `H100-SXM-80GB`.
     pub name: String,

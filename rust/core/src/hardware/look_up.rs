@@ -4,10 +4,11 @@ use super::catalogue::Catalogue;
 use super::gpu::Gpu;
 use crate::size::{is_size, parse_bytes};
 use crate::wording::{counted, distance};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A GPU that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// The GPU.
     pub gpu: Gpu,

@@ -1,9 +1,9 @@
 //! How a model is spread over GPUs.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Degrees of parallelism.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Parallel {
     /// Ranks that share every layer.
     pub tensor: u64,

@@ -8,6 +8,7 @@
 pub mod body;
 pub mod layout;
 pub mod ledger;
+pub mod needed;
 pub mod split;
 pub mod stage;
 pub mod store;

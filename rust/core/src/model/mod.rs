@@ -192,6 +192,27 @@ impl Model {
         Ok((model, what_if))
     }
 
+    /// A body that was scanned, with the config that lies beside it.
+    ///
+    /// # Errors
+    /// If the config cannot be read.
+    pub fn of_checkpoint(
+        checkpoint: Arc<Checkpoint>,
+        assume: Option<&str>,
+    ) -> Result<Self, ModelError> {
+        let path = &checkpoint.path;
+        let folder = if path.is_dir() {
+            path.as_path()
+        } else {
+            path.parent()
+                .filter(|parent| !parent.as_os_str().is_empty())
+                .unwrap_or_else(|| Path::new("."))
+        };
+        let config = read_config(&folder.join("config.json"))?;
+        let name = path.to_string_lossy().into_owned();
+        Ok(Self::of(name, Some(checkpoint), config, assume))
+    }
+
     /// Puts a body and a config together, and holds them against each other.
     #[must_use]
     pub fn of(

@@ -1,0 +1,257 @@
+//! What is asked, in plain words and numbers, and the [`Deployment`] it stands for.
+//!
+//! ```text
+//!  words, numbers ─► Request ─ deployment ─► Deployment, and what was taken for granted
+//! ```
+//!
+//! Bindings, the program and sweeps all come through here, so that one text means the same everywhere. What this module
+//! does not do: it settles nothing that an engine settles, and checks no layout against a model.
+
+use crate::architecture::config::Assumption;
+use crate::deployment::{Deployment, FitError, Reason, Share};
+use crate::engine;
+use crate::fit::{self, Fit};
+use crate::hardware::Found;
+use crate::memory::layout::Parallel;
+use crate::quantization::cache_format::CacheFormat;
+use crate::quantization::scheme::Scheme;
+use crate::size;
+use crate::subject::Subject;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What one would run, in plain words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The GPU, as it was found.
+    pub gpu: Found,
+    /// How many there are.
+    pub gpus: Option<u64>,
+    /// The engine: `vllm` or `vllm==0.19.0`.
+    pub engine: String,
+    /// Name of the scheme of the weights; as they are stored, if not said.
+    pub weights: Option<String>,
+    /// Name of the format of the cache; as the engine would, if not said.
+    pub cache: Option<String>,
+    /// Tokens of the longest request.
+    pub context: Option<u64>,
+    /// Requests at one time.
+    pub concurrency: u64,
+    /// How it is spread.
+    pub parallel: Parallel,
+    /// What share of a GPU's memory the engine may take.
+    pub memory_utilization: Option<Share>,
+    /// Tokens of one step.
+    pub batched_tokens: Option<u64>,
+    /// Sequences of one step.
+    pub sequences: Option<u64>,
+    /// Tokens of a block of the cache.
+    pub block: Option<u64>,
+    /// Whether blocks are kept for requests that begin alike.
+    pub prefix_caching: Option<bool>,
+    /// Whether it runs without captured graphs.
+    pub eager: bool,
+    /// Bytes given to the cache on each GPU.
+    pub cache_memory: Option<u64>,
+}
+
+impl Request {
+    /// One GPU, one request, and everything else as the engine would have it.
+    #[must_use]
+    pub fn new(gpu: Found, engine: &str) -> Self {
+        Self {
+            gpu,
+            gpus: None,
+            engine: engine.to_owned(),
+            weights: None,
+            cache: None,
+            context: None,
+            concurrency: 1,
+            parallel: Parallel::default(),
+            memory_utilization: None,
+            batched_tokens: None,
+            sequences: None,
+            block: None,
+            prefix_caching: None,
+            eager: false,
+            cache_memory: None,
+        }
+    }
+
+    /// The deployment, with what was taken for granted noted.
+    ///
+    /// # Errors
+    /// If the engine, the scheme or the format of the cache is not known.
+    pub fn deployment(&self, notes: &mut Vec<Assumption>) -> Result<Deployment, FitError> {
+        let unknown = |reason| move |message: String| FitError::new(reason, message);
+        if let Some(why) = &self.gpu.assumed {
+            notes.push(Assumption::new("gpu", &*self.gpu.gpu.name, why));
+        }
+        let engine = engine::find(&self.engine, notes)?;
+        let weights = self.weights.as_deref().map(Scheme::named).transpose();
+        let cache = self.cache.as_deref().map(CacheFormat::named).transpose();
+        Ok(Deployment {
+            gpu: Arc::new(self.gpu.gpu.clone()),
+            gpus: self.gpus,
+            engine,
+            weights: weights.map_err(unknown(Reason::Value))?.map(Arc::new),
+            cache: cache.map_err(unknown(Reason::Cache))?,
+            context: self.context,
+            concurrency: self.concurrency,
+            parallel: self.layout(notes),
+            memory_utilization: self.memory_utilization,
+            batched_tokens: self.batched_tokens,
+            sequences: self.sequences,
+            block: self.block,
+            prefix_caching: self.prefix_caching,
+            eager: self.eager,
+            cache_memory: self.cache_memory,
+        })
+    }
+
+    /// The layout; if GPUs alone are said, all of them share every layer.
+    fn layout(&self, notes: &mut Vec<Assumption>) -> Parallel {
+        match self.gpus {
+            Some(gpus) if gpus > 1 && self.parallel == Parallel::default() => {
+                notes.push(Assumption::new(
+                    "tensor_parallel",
+                    gpus.to_string(),
+                    "GPUs were said but no layout; all of them share every layer",
+                ));
+                Parallel {
+                    tensor: gpus,
+                    ..self.parallel
+                }
+            }
+            _ => self.parallel,
+        }
+    }
+
+    /// Whether and how it fits a model.
+    ///
+    /// # Errors
+    /// If something asked is not known, or cannot be.
+    pub fn fit(&self, subject: &Subject) -> Result<Fit, FitError> {
+        let mut notes = Vec::new();
+        let deployment = self.deployment(&mut notes)?;
+        let mut fit = fit::fit(subject, &deployment)?;
+        notes.append(&mut fit.assumptions);
+        fit.assumptions = notes;
+        Ok(fit)
+    }
+}
+
+/// A count that was written down: `32768`, `32k`.
+///
+/// # Errors
+/// If it is none; the message names the field.
+pub fn count(field: &str, text: &str) -> Result<u64, FitError> {
+    size::parse_count(text).map_err(|error| refused(field, &error.to_string()))
+}
+
+/// A size in bytes that was written down: `10GiB`.
+///
+/// # Errors
+/// If it is none; the message names the field.
+pub fn bytes(field: &str, text: &str) -> Result<u64, FitError> {
+    size::parse_bytes(text).map_err(|error| refused(field, &error.to_string()))
+}
+
+/// A ratio above 0 and at most 1, to the millionth.
+///
+/// # Errors
+/// If it is none, not a number included; the message names the field.
+pub fn share(field: &str, ratio: f64) -> Result<Share, FitError> {
+    // Negated, so that what is not a number is refused too.
+    if !(ratio > 0.0 && ratio <= 1.0) {
+        return Err(refused(
+            field,
+            &format!("must be above 0 and at most 1, such as 0.9, not {ratio}"),
+        ));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and a million"
+    )]
+    let millionths = (ratio * 1e6).round() as u32;
+    if millionths == 0 {
+        return Err(refused(field, &format!("is too small: {ratio}")));
+    }
+    Ok(Share(millionths))
+}
+
+fn refused(field: &str, why: &str) -> FitError {
+    FitError::new(Reason::Value, format!("{field}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Request, bytes, count, share};
+    use crate::deployment::Share;
+    use crate::hardware::Catalogue;
+
+    fn request() -> Request {
+        Request::new(
+            Catalogue::built_in().find("H100-SXM-80GB").unwrap(),
+            "transformers",
+        )
+    }
+
+    #[test]
+    fn gpus_without_a_layout_share_every_layer_and_that_is_noted() {
+        let mut notes = Vec::new();
+        let asked = Request {
+            gpus: Some(4),
+            ..request()
+        };
+        assert_eq!(asked.deployment(&mut notes).unwrap().parallel.tensor, 4);
+        assert!(notes.iter().any(|note| note.field == "tensor_parallel"));
+        let mut said = asked.clone();
+        said.parallel.pipeline = 4;
+        notes.clear();
+        assert_eq!(said.deployment(&mut notes).unwrap().parallel.tensor, 1);
+        assert!(!notes.iter().any(|note| note.field == "tensor_parallel"));
+    }
+
+    #[test]
+    fn a_name_that_leaves_something_open_is_noted() {
+        let gpu = Catalogue::built_in().find("h100").unwrap();
+        let mut notes = Vec::new();
+        Request::new(gpu, "transformers==5.23")
+            .deployment(&mut notes)
+            .unwrap();
+        assert_eq!(notes.len(), 1);
+        assert_eq!(notes[0].field, "gpu");
+    }
+
+    #[test]
+    fn what_is_not_known_or_out_of_range_is_refused_with_its_field() {
+        assert_eq!(count("context", "32k").unwrap(), 32_768);
+        assert_eq!(bytes("cache_memory", "1GiB").unwrap(), 1 << 30);
+        assert_eq!(share("u", 0.95).unwrap(), Share(950_000));
+        for bad in [f64::NAN, 0.0, -0.5, 1.000_001, f64::INFINITY, 1e-9] {
+            assert!(share("u", bad).unwrap_err().message.starts_with("u"));
+        }
+        let big = "1000000000000000000000000000000";
+        let error = count("context", big).unwrap_err();
+        assert!(error.message.starts_with("context:"), "{error}");
+        for bad in [
+            Request {
+                weights: Some("fp5".to_owned()),
+                ..request()
+            },
+            Request {
+                cache: Some("fp5".to_owned()),
+                ..request()
+            },
+            Request {
+                engine: "vvlm".to_owned(),
+                ..request()
+            },
+        ] {
+            let error = bad.deployment(&mut Vec::new()).unwrap_err();
+            assert!(error.message.contains("not known"), "{error}");
+        }
+    }
+}

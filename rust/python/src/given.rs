@@ -1,0 +1,152 @@
+//! Arguments as people give them: whole numbers or texts such as `32k` and `10GiB`, ratios, GPUs and models.
+
+use crate::architecture::{Architecture, Model, to_value};
+use crate::checkpoint::Checkpoint;
+use crate::errors::{PonderaError, model_error};
+use crate::run::watched;
+use pondera::deployment::{FitError, Share};
+use pondera::hardware::{Catalogue, Found};
+use pondera::model;
+use pondera::parallel::default_threads;
+use pondera::request;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyFloat, PyString};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The Python exception for a deployment that cannot be.
+pub fn fit_error(error: FitError) -> PyErr {
+    PonderaError::new_err(error.message)
+}
+
+/// A number as it was given: whole, or in words for the core to read.
+pub enum Given {
+    /// A whole number.
+    Whole(u64),
+    /// A text such as `32k`, or a whole number beyond 64 bits or below 0.
+    Text(String),
+}
+
+impl<'py> FromPyObject<'_, 'py> for Given {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if value.is_instance_of::<PyString>() {
+            return Ok(Self::Text(value.extract()?));
+        }
+        if value.is_instance_of::<PyBool>() || !value.hasattr("__index__")? {
+            let kind = value.get_type().name()?;
+            return Err(PyTypeError::new_err(format!(
+                "must be a whole number or a text such as '32k', not {kind}"
+            )));
+        }
+        let number = value.call_method0("__index__")?;
+        match number.extract() {
+            Ok(number) => Ok(Self::Whole(number)),
+            // Python refuses to write out numbers of thousands of digits.
+            Err(_) => match number.str() {
+                Ok(text) => Ok(Self::Text(text.extract()?)),
+                Err(_) => Err(PonderaError::new_err(
+                    "a number of so many digits cannot be counted; write less",
+                )),
+            },
+        }
+    }
+}
+
+impl Given {
+    /// As a count.
+    pub fn count(self, field: &str) -> PyResult<u64> {
+        match self {
+            Self::Whole(number) => Ok(number),
+            Self::Text(text) => request::count(field, &text).map_err(fit_error),
+        }
+    }
+
+    /// As a size in bytes.
+    pub fn bytes(self, field: &str) -> PyResult<u64> {
+        match self {
+            Self::Whole(number) => Ok(number),
+            Self::Text(text) => request::bytes(field, &text).map_err(fit_error),
+        }
+    }
+}
+
+/// A ratio that may be left out.
+pub fn share(field: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Share>> {
+    value
+        .map(|value| {
+            if value.is_instance_of::<PyBool>() {
+                let kind = value.get_type().name()?;
+                return Err(PyTypeError::new_err(format!(
+                    "{field} must be a number above 0 and at most 1, not {kind}"
+                )));
+            }
+            let ratio = value.cast::<PyFloat>().map(|float| float.extract::<f64>());
+            let ratio = ratio.unwrap_or_else(|_| value.extract()).map_err(|_| {
+                PyTypeError::new_err(format!(
+                    "{field} must be a number above 0 and at most 1, such as 0.9"
+                ))
+            })?;
+            request::share(field, ratio).map_err(fit_error)
+        })
+        .transpose()
+}
+
+/// The GPU of a name or a size of memory, with a user's file over the catalogue if one is named.
+pub fn gpu(value: &Bound<'_, PyAny>, file: Option<&PathBuf>) -> PyResult<Found> {
+    let Ok(name) = value.extract::<String>() else {
+        let kind = value.get_type().name()?;
+        return Err(PyTypeError::new_err(format!(
+            "gpu must be the name of a GPU or a size of memory such as '24GiB', not {kind}"
+        )));
+    };
+    let own = file
+        .map(|file| Catalogue::with_file(file))
+        .transpose()
+        .map_err(|error| PonderaError::new_err(error.to_string()))?;
+    own.as_ref()
+        .unwrap_or_else(|| Catalogue::built_in())
+        .find(&name)
+        .map_err(|error| PonderaError::new_err(error.to_string()))
+}
+
+/// The model of a target: a folder, a config.json, a mapping, a built-in name, or what was read from one of them.
+pub fn model(
+    target: &Bound<'_, PyAny>,
+    assume: Option<String>,
+) -> PyResult<(Arc<model::Model>, Option<String>)> {
+    let py = target.py();
+    if let Ok(model) = target.cast::<Model>() {
+        let Model(core, own) = model.get();
+        return Ok((Arc::clone(core), own.clone()));
+    }
+    if let Ok(architecture) = target.cast::<Architecture>() {
+        let architecture = architecture.get();
+        return Ok((Arc::new(architecture.model()), architecture.assume.clone()));
+    }
+    if let Ok(checkpoint) = target.cast::<Checkpoint>() {
+        let body = Arc::clone(&checkpoint.get().0);
+        let core = py
+            .detach(|| model::Model::of_checkpoint(body, assume.as_deref()))
+            .map_err(|error| model_error(py, error))?;
+        return Ok((Arc::new(core), assume));
+    }
+    if target.hasattr("keys")? {
+        let architecture = Architecture::derive(to_value(target)?, assume.clone())?;
+        return Ok((Arc::new(architecture.model()), assume));
+    }
+    let path: PathBuf = target.extract().map_err(|_| {
+        PyTypeError::new_err(
+            "the target must be a path, the name of a built-in model, a config as a mapping, a Checkpoint, an \
+             Architecture or a Model",
+        )
+    })?;
+    let path = path.to_string_lossy();
+    let core = watched(py, None, |control| {
+        model::Model::open(&path, assume.as_deref(), default_threads(), control)
+    })?
+    .map_err(|error| model_error(py, error))?;
+    Ok((Arc::new(core), assume))
+}
