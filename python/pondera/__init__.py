@@ -15,6 +15,12 @@ Read the mind of one by its config alone, or by its name:
     >>> architecture.parameters, architecture.cache_bytes(131072)
     (8030261248, 17179869184)
 
+Ask whether it fits:
+
+    >>> fit = pondera.fit("llama-3.1-8b", gpu="L4", engine="transformers", context="8k")
+    >>> fit.fits, fit.weights, fit.cache
+    (True, 16060522496, 1073741824)
+
 `checkpoint.table()` has a row per tensor for NumPy, Polars, pandas, PyArrow and DuckDB, and `scan_tree` finds
 every model below a folder. The command `pondera` does the same in a terminal.
 """
@@ -27,6 +33,7 @@ from pondera._native import (
     Architecture,
     Checkpoint,
     Disagreement,
+    Fit,
     Model,
     NoCheckpoint,
     PonderaError,
@@ -40,6 +47,7 @@ from pondera._native import (
     WhatIf,
     __version__,
     built_in_models,
+    fit,
     model_types,
     problem_codes,
     role_names,
@@ -51,6 +59,7 @@ __all__ = [
     "Architecture",
     "Checkpoint",
     "Disagreement",
+    "Fit",
     "Model",
     "NoCheckpoint",
     "PonderaError",
@@ -65,6 +74,7 @@ __all__ = [
     "__version__",
     "built_in_models",
     "explain",
+    "fit",
     "model_types",
     "problem_codes",
     "role_names",

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import PurePath
 
-from pondera._native import Architecture, Checkpoint, Problem, Table, Tree
-from pondera._numbers import both_bytes, exact_count, plural, share, short_count
+from pondera._native import Architecture, Checkpoint, Fit, Problem, Table, Tree
+from pondera._numbers import binary_bytes, both_bytes, exact_count, plural, share, short_count
 from pondera._scan_data import shape_text
 
 LISTED_PROBLEMS = 10
@@ -91,6 +91,26 @@ def checkpoint_html(checkpoint: Checkpoint) -> str:
         _table(titles, rows, total, left={0, 5}),
         _problems(checkpoint.problems),
     )
+
+
+def fit_html(fit: Fit) -> str:
+    """An estimate: a heading with the verdict, and its components with their share of the GPU as bars."""
+    verdict = "fits" if fit.fits else "does not fit"
+    spare = f"{binary_bytes(abs(fit.headroom))} {'to spare' if fit.fits else 'too much'}"
+    facts = [f"{verdict}, {spare}", f"{fit.gpus} x {fit.gpu}", fit.engine, fit.storage]
+    shown = fit.to_dict()
+    rows = [
+        [
+            escape(name.replace("_", " ")),
+            _hover(binary_bytes(shown[name]), f"{exact_count(shown[name])} bytes"),
+            share(shown[name], fit.usable),
+            _bar(min(shown[name], fit.usable), fit.usable),
+        ]
+        for name in shown["parts"]
+    ]
+    total = ["total", binary_bytes(fit.total), share(fit.total, fit.usable), ""]
+    titles = ["per GPU", "bytes", "of the GPU", ""]
+    return _block(_heading(fit.model, "", facts), _table(titles, rows, total, left={0, 3}))
 
 
 def tree_html(tree: Tree) -> str:

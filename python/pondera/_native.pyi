@@ -13,11 +13,13 @@ from typing_extensions import CapsuleType
 
 __all__ = [
     "DEBUG_BUILD",
+    "FIT_SCHEMA",
     "SCAN_SCHEMA",
     "SHOW_SCHEMA",
     "Architecture",
     "Checkpoint",
     "Disagreement",
+    "Fit",
     "Model",
     "NoCheckpoint",
     "PonderaError",
@@ -35,6 +37,7 @@ __all__ = [
     "distinct",
     "explain_field",
     "explain_number",
+    "fit",
     "model_types",
     "no_checkpoint",
     "problem_codes",
@@ -48,6 +51,9 @@ __version__: Final[str]
 
 DEBUG_BUILD: Final[bool]
 """Whether the extension was built without optimisation, so that its timings mean nothing."""
+
+FIT_SCHEMA: Final[str]
+"""Name and version of the JSON schema of an estimate, as `pondera.fit/1`."""
 
 SCAN_SCHEMA: Final[str]
 """Name and version of the JSON schema of a scan, as `pondera.scan/1`."""
@@ -589,3 +595,173 @@ def explain_field(name: str, config: Architecture | None = None) -> dict[str, An
 
 def explain_number(text: str) -> dict[str, Any] | None:
     """What a number of parameters weighs: `parameters`, `text`, `weights`; None if the text is no number."""
+
+def fit(
+    target: str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model,
+    *,
+    gpu: str,
+    gpus: int | str | None = None,
+    engine: str = "vllm",
+    weights: str | None = None,
+    cache: str | None = None,
+    context: int | str | None = None,
+    concurrency: int | str = 1,
+    tensor_parallel: int | str = 1,
+    pipeline_parallel: int | str = 1,
+    expert_parallel: int | str = 1,
+    data_parallel: int | str = 1,
+    context_parallel: int | str = 1,
+    gpu_memory_utilization: float | None = None,
+    max_batched_tokens: int | str | None = None,
+    max_sequences: int | str | None = None,
+    block_size: int | str | None = None,
+    prefix_caching: bool | None = None,
+    eager: bool = False,
+    cache_memory: int | str | None = None,
+    assume: str | None = None,
+    gpu_file: str | PathLike[str] | None = None,
+) -> Fit:
+    """Work out whether and how a model fits on GPUs.
+
+    Numbers may be texts too: `"32k"` tokens, `"10GiB"`. What is left out is settled by the engine and
+    listed in `Fit.assumptions`.
+
+    Args:
+        target: A model folder, a config.json, a config as a mapping, the name of a built-in model, a
+            Checkpoint, an Architecture or a Model.
+        gpu: Name of a GPU, or a size of usable memory such as `"24GiB"`.
+        gpus: How many; all of them share every layer, unless a layout is given.
+        engine: `"name"` or `"name==version"`.
+        weights: Scheme that the weights are put in, such as `"fp8"`; as they are stored, if not given.
+        cache: Format of keys and values, such as `"fp8"`; as the engine would, if not given.
+        context: Tokens of the longest request, answer included; what the model allows, if not given.
+        concurrency: Requests at one time, over all replicas.
+        tensor_parallel: Ranks that share every layer.
+        pipeline_parallel: Stages that each hold some of the layers.
+        expert_parallel: Ranks that experts are dealt out to.
+        data_parallel: Replicas that take requests of their own.
+        context_parallel: Ranks that the tokens of one sequence are dealt out to.
+        gpu_memory_utilization: Share of a GPU's memory that the engine may take.
+        max_batched_tokens: Tokens of one step.
+        max_sequences: Sequences of one step.
+        block_size: Tokens of a block of the cache.
+        prefix_caching: Whether blocks are kept for requests that begin alike.
+        eager: Whether it runs without captured graphs.
+        cache_memory: Bytes given to the cache on each GPU, whatever is free (vLLM's kv-cache-memory-bytes).
+        assume: A model type to take where that of the config is not known.
+        gpu_file: A TOML file of GPUs over the built-in ones.
+
+    Returns:
+        The estimate, in bytes per GPU on the fullest one.
+
+    Raises:
+        PonderaError: Something is not known, or cannot be; the message says what to change.
+        FileNotFoundError: There is nothing at the path.
+        TypeError: An argument is of the wrong type.
+    """
+
+@final
+class Fit:
+    """Whether and how a model fits: bytes per GPU on the fullest one, by component."""
+
+    @property
+    def model(self) -> str:
+        """The model: its path or name."""
+    @property
+    def engine(self) -> str:
+        """The engine with its version, as `vllm==0.19.0`."""
+    @property
+    def gpu(self) -> str:
+        """Name of the GPU."""
+    @property
+    def gpus(self) -> int:
+        """How many GPUs it takes in all."""
+    @property
+    def storage(self) -> str:
+        """How the weights are stored, in a word."""
+    @property
+    def weights(self) -> int:
+        """Weights, and the tables and padding that are loaded with them."""
+    @property
+    def cache(self) -> int:
+        """What the engine sets aside of its cache for the asked requests: `cache_reserved`."""
+    @property
+    def activations(self) -> int:
+        """Intermediate results at their peak."""
+    @property
+    def overhead(self) -> int:
+        """What the engine and its libraries take beside; of vLLM, what its log calls non-torch."""
+    @property
+    def cuda_context(self) -> int:
+        """What the driver takes for a process."""
+    @property
+    def cuda_graphs(self) -> int:
+        """Captured graphs."""
+    @property
+    def parts(self) -> dict[str, dict[str, int]]:
+        """Named parts of each component, as a dict of dicts."""
+    @property
+    def total(self) -> int:
+        """The sum of all components."""
+    @property
+    def usable(self) -> int:
+        """Bytes that the runtime reports of the GPU."""
+    @property
+    def headroom(self) -> int:
+        """Bytes to spare on the fullest GPU; negative if they do not suffice."""
+    @property
+    def fits(self) -> bool:
+        """Whether everything fits on every GPU."""
+    @property
+    def binds(self) -> str:
+        """What limits: `weights`, `beside_cache`, `cache` or `memory`."""
+    @property
+    def limit(self) -> str:
+        """What limits, in words."""
+    @property
+    def cache_needed(self) -> int:
+        """Bytes that the asked requests need of the cache: window-capped, exact."""
+    @property
+    def cache_reserved(self) -> int:
+        """Bytes that the engine sets aside for them."""
+    @property
+    def cache_pool(self) -> int:
+        """Bytes that the engine gives to its cache, as it prints them."""
+    @property
+    def cache_tokens(self) -> int:
+        """Tokens that its cache holds, as it prints them."""
+    @property
+    def blocks(self) -> int | None:
+        """Blocks of its cache; None in engines without."""
+    @property
+    def max_concurrency(self) -> float | None:
+        """Requests of the full context that its cache holds at once, as it prints them; None if it does not."""
+    @property
+    def max_concurrency_exact(self) -> tuple[int, int] | None:
+        """The same as numerator and denominator."""
+    @property
+    def band(self) -> dict[str, tuple[int, int] | None]:
+        """Low and high of each component and of `cache_pool`, from measurements.
+
+        Both are the value where it is counted, and None stands where nothing was measured.
+        """
+    @property
+    def assumptions(self) -> list[dict[str, str]]:
+        """What was not said and was taken to hold: dicts of `field`, `value` and `reason`."""
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the engine settled, as a dict."""
+    @property
+    def stages(self) -> list[dict[str, Any]]:
+        """The same components on each stage of the pipeline, as a list of dicts."""
+    def explain(self) -> str:
+        """How each number comes about: formulas with the numbers put in, how sure they are, and sources."""
+    def to_json(self) -> str:
+        """The estimate as JSON text, schema `pondera.fit/1`."""
+    def to_dict(self) -> dict[str, Any]:
+        """The estimate as a dict, schema `pondera.fit/1`."""
+    def _repr_html_(self) -> str: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    @staticmethod
+    def _from_bytes(bytes: bytes) -> Fit: ...

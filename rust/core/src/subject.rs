@@ -40,7 +40,7 @@ impl Subject {
             FitError::new(Reason::Model, format!("{}: {error}{weights}", model.name))
         })?;
         let config = model.config.clone().unwrap_or_default();
-        let mut notes = Vec::new();
+        let mut notes = architecture.assumptions.clone();
         let scheme = Scheme::of_config(&config, architecture, &mut notes)
             .map_err(|error| FitError::new(Reason::Model, format!("{}: {error}", model.name)))?;
         let stored = match &model.checkpoint {
