@@ -735,7 +735,7 @@ class Fit:
         """Blocks of its cache; None in engines without."""
     @property
     def max_concurrency(self) -> float | None:
-        """Requests of the full context that its cache holds at once, as it prints them; None if it does not."""
+        """Requests of the full context that its cache holds at once, as it prints them, or None."""
     @property
     def max_concurrency_exact(self) -> tuple[int, int] | None:
         """The same as numerator and denominator."""
