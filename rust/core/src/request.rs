@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(bytes("cache_memory", "1GiB").unwrap(), 1 << 30);
         assert_eq!(share("u", 0.95).unwrap(), Share(950_000));
         for bad in [f64::NAN, 0.0, -0.5, 1.000_001, f64::INFINITY, 1e-9] {
-            assert!(share("u", bad).unwrap_err().message.starts_with("u"));
+            assert!(share("u", bad).unwrap_err().message.starts_with('u'));
         }
         let big = "1000000000000000000000000000000";
         let error = count("context", big).unwrap_err();

@@ -20,12 +20,16 @@ pub fn fit_error(error: FitError) -> PyErr {
     PonderaError::new_err(error.message)
 }
 
-/// A number as it was given: whole, or in words for the core to read.
+/// A number as it was given: whole, or in words for the core to read. What is wrong is said by who knows the field.
 pub enum Given {
     /// A whole number.
     Whole(u64),
     /// A text such as `32k`, or a whole number beyond 64 bits or below 0.
     Text(String),
+    /// Something of this type, which is no number.
+    Wrong(String),
+    /// A whole number that Python refuses to write out.
+    Endless,
 }
 
 impl<'py> FromPyObject<'_, 'py> for Given {
@@ -36,21 +40,15 @@ impl<'py> FromPyObject<'_, 'py> for Given {
             return Ok(Self::Text(value.extract()?));
         }
         if value.is_instance_of::<PyBool>() || !value.hasattr("__index__")? {
-            let kind = value.get_type().name()?;
-            return Err(PyTypeError::new_err(format!(
-                "must be a whole number or a text such as '32k', not {kind}"
-            )));
+            return Ok(Self::Wrong(value.get_type().name()?.extract()?));
         }
         let number = value.call_method0("__index__")?;
-        match number.extract() {
-            Ok(number) => Ok(Self::Whole(number)),
-            // Python refuses to write out numbers of thousands of digits.
-            Err(_) => match number.str() {
-                Ok(text) => Ok(Self::Text(text.extract()?)),
-                Err(_) => Err(PonderaError::new_err(
-                    "a number of so many digits cannot be counted; write less",
-                )),
-            },
+        if let Ok(number) = number.extract() {
+            return Ok(Self::Whole(number));
+        }
+        match number.str() {
+            Ok(text) => Ok(Self::Text(text.extract()?)),
+            Err(_) => Ok(Self::Endless),
         }
     }
 }
@@ -58,17 +56,29 @@ impl<'py> FromPyObject<'_, 'py> for Given {
 impl Given {
     /// As a count.
     pub fn count(self, field: &str) -> PyResult<u64> {
-        match self {
-            Self::Whole(number) => Ok(number),
-            Self::Text(text) => request::count(field, &text).map_err(fit_error),
-        }
+        self.read(field, "32k", request::count)
     }
 
     /// As a size in bytes.
     pub fn bytes(self, field: &str) -> PyResult<u64> {
+        self.read(field, "10GiB", request::bytes)
+    }
+
+    fn read(
+        self,
+        field: &str,
+        example: &str,
+        parse: fn(&str, &str) -> Result<u64, FitError>,
+    ) -> PyResult<u64> {
         match self {
             Self::Whole(number) => Ok(number),
-            Self::Text(text) => request::bytes(field, &text).map_err(fit_error),
+            Self::Text(text) => parse(field, &text).map_err(fit_error),
+            Self::Wrong(kind) => Err(PyTypeError::new_err(format!(
+                "{field} must be a whole number or a text such as '{example}', not {kind}"
+            ))),
+            Self::Endless => Err(PonderaError::new_err(format!(
+                "{field} has thousands of digits, which cannot be counted; write less"
+            ))),
         }
     }
 }

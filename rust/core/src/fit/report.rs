@@ -33,7 +33,7 @@ struct Shown<'a> {
     cuda_graphs: u64,
     total: u64,
     usable: u64,
-    headroom: i64,
+    headroom: i128,
     cache_needed: u64,
     cache_reserved: u64,
     cache_pool: u64,
@@ -92,16 +92,10 @@ struct StageShown {
     cuda_context: u64,
     cuda_graphs: u64,
     total: u64,
-    headroom: i64,
+    headroom: i128,
     cache_needed: u64,
     cache_pool: u64,
     held: u64,
-}
-
-/// JSON readers count in 64 bits; a number beyond says as much at their end.
-fn clamped(number: i128) -> i64 {
-    let end = if number < 0 { i64::MIN } else { i64::MAX };
-    i64::try_from(number).unwrap_or(end)
 }
 
 impl Fit {
@@ -129,7 +123,7 @@ impl Fit {
             cuda_graphs: stage.bytes(Component::CudaGraphs),
             total: stage.total(),
             usable: self.usable,
-            headroom: clamped(self.headroom),
+            headroom: self.headroom,
             cache_needed: stage.needed,
             cache_reserved: stage.reserved,
             cache_pool: self.cache_pool,
@@ -273,7 +267,7 @@ impl Fit {
             cuda_context: stage.bytes(Component::CudaContext),
             cuda_graphs: stage.bytes(Component::CudaGraphs),
             total: stage.total(),
-            headroom: clamped(stage.headroom(self.usable)),
+            headroom: stage.headroom(self.usable),
             cache_needed: stage.needed,
             cache_pool: u64::try_from(stage.room.max(0)).unwrap_or(u64::MAX),
             held: stage.held,
