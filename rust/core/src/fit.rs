@@ -15,6 +15,8 @@ mod spread;
 pub use binds::Binds;
 pub use component::Component;
 pub use report::SCHEMA;
+#[cfg(test)]
+pub(crate) use spread::rank;
 pub use spread::{Probe, Spread};
 
 use crate::architecture::config::Assumption;

@@ -9,6 +9,7 @@ mod llama_cpp;
 mod samples;
 mod transformers;
 mod version;
+mod vllm;
 
 pub use check::{MOST, check, check_numbers};
 pub use version::Version;
@@ -187,7 +188,7 @@ pub struct Entry {
 }
 
 /// Every engine, by name.
-pub const ENGINES: &[Entry] = &[llama_cpp::ENTRY, transformers::ENTRY];
+pub const ENGINES: &[Entry] = &[llama_cpp::ENTRY, transformers::ENTRY, vllm::ENTRY];
 
 /// The engine of a name such as `vllm` or `vllm==0.19.0`.
 ///

@@ -215,7 +215,7 @@ impl Probe {
     }
 }
 
-fn rank<'a>(
+pub(crate) fn rank<'a>(
     subject: &'a Subject,
     deployment: &'a Deployment,
     settings: &'a Settings,

@@ -1,0 +1,242 @@
+//! vLLM, its V1 engine: pages of blocks that groups of layers share, a share of the GPU taken whatever is asked.
+//!
+//! ```text
+//!  settle ─ defaults, block ─► Settings         (rules: what a version changed)
+//!  layers ─ spec ─► pages ─ groups ─► Plan ─ reserved, pool
+//! ```
+//!
+//! What this does not do: speculative decoding, connectors, offloading, prefill context parallelism, hidden-state caches.
+
+mod activations;
+mod block;
+mod graphs;
+mod groups;
+mod kinds;
+mod loaded;
+mod overhead;
+mod plan;
+mod rules;
+mod settle;
+mod spec;
+mod states;
+#[cfg(test)]
+mod tests;
+
+use super::{CachePlan, Engine, Entry, Rank, Used, Version};
+use crate::architecture::config::Assumption;
+use crate::architecture::layer::FeedForward;
+use crate::deployment::{Deployment, FitError, Settings};
+use crate::memory::ledger::{Ledger, Origin};
+use crate::memory::weights::WeightRules;
+use crate::subject::Subject;
+use groups::Placed;
+use kinds::Kinds;
+use plan::Plan;
+use rules::Rules;
+use spec::{Basis, Blocks, Hold, Request};
+use states::Mode;
+use std::sync::Arc;
+
+/// The row of the table.
+pub const ENTRY: Entry = Entry {
+    name: "vllm",
+    aliases: &[],
+    oldest: "0.11.0",
+    newest: "0.33.0",
+    summary: "vLLM's V1 engine: blocks, groups and states of its cache, its profile of memory, what it prints",
+    make: |version| {
+        Arc::new(Vllm {
+            rules: Rules::of(&version),
+            version,
+        })
+    },
+};
+
+/// vLLM at a version.
+#[derive(Debug)]
+struct Vllm {
+    version: Version,
+    rules: Rules,
+}
+
+impl Vllm {
+    /// Bytes that vLLM takes of a GPU beside its context, whatever is asked (`worker/utils.py:request_memory`).
+    fn requested(rank: &Rank<'_>) -> u64 {
+        rank.settings
+            .memory_utilization
+            .of(rank.deployment.gpu.usable_bytes)
+    }
+
+    /// Bytes that are measured while it profiles, and so are taken from the cache.
+    const fn profiled(&self, used: &Used) -> u64 {
+        let graphs = if self.rules.graphs_within {
+            used.graphs
+        } else {
+            0
+        };
+        used.weights
+            .saturating_add(used.activations)
+            .saturating_add(used.overhead)
+            .saturating_add(graphs)
+    }
+
+    /// Batches that may be on their way at once (`config/vllm.py:max_concurrent_batches`, with asynchronous scheduling).
+    fn batches(&self, rank: &Rank<'_>, kinds: Kinds) -> u64 {
+        if !self.rules.in_flight {
+            return 1;
+        }
+        let stages = rank.deployment.parallel.pipeline;
+        let experts = rank
+            .architecture()
+            .decoder()
+            .flat_map(|layer| &layer.feed_forward)
+            .any(|network| matches!(network, FeedForward::Experts { .. }));
+        let (dense, all) = self.rules.second_runner;
+        if all || (dense && !experts && !kinds.states) {
+            stages.saturating_add(1)
+        } else {
+            stages.max(2)
+        }
+    }
+}
+
+impl Engine for Vllm {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn version(&self) -> &Version {
+        &self.version
+    }
+
+    fn gpus(&self, deployment: &Deployment) -> u64 {
+        // Ranks that the tokens of a sequence are dealt out to lie among those of tensor parallelism.
+        let parallel = deployment.parallel;
+        parallel
+            .tensor
+            .saturating_mul(parallel.pipeline)
+            .saturating_mul(parallel.data)
+    }
+
+    fn settle(
+        &self,
+        subject: &Subject,
+        deployment: &Deployment,
+        notes: &mut Vec<Assumption>,
+    ) -> Result<Settings, FitError> {
+        settle::settle(&self.rules, subject, deployment, notes)
+    }
+
+    fn weight_rules(&self) -> WeightRules {
+        // vLLM 0.19, layers/vocab_parallel_embedding.py:DEFAULT_VOCAB_PADDING_SIZE. Further tokens are predicted only if
+        // asked.
+        WeightRules {
+            vocabulary_multiple: 64,
+            loads_prediction: false,
+            host_tables: false,
+        }
+    }
+
+    fn loaded(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
+        loaded::add(&self.rules, rank, ledger);
+    }
+
+    fn activations(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
+        activations::add(&self.rules, rank, ledger);
+    }
+
+    fn overhead(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
+        overhead::add(&self.rules, rank, ledger);
+    }
+
+    fn context(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
+        if let Some(bytes) = rank.deployment.gpu.context_bytes {
+            ledger.add(
+                "driver",
+                bytes,
+                Origin::Measured,
+                "what a process holds before it allocates, as measured on this GPU",
+                &|| bytes.to_string(),
+            );
+        }
+    }
+
+    fn graphs(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
+        graphs::add(&self.rules, rank, ledger);
+    }
+
+    fn room(&self, rank: &Rank<'_>, used: &Used) -> i128 {
+        i128::from(Self::requested(rank)) - i128::from(self.profiled(used))
+    }
+
+    fn held(&self, rank: &Rank<'_>, used: &Used, _reserved: u64) -> u64 {
+        // Whatever is asked, the cache fills what was requested, or has the bytes it was given.
+        let inside = match rank.deployment.cache_memory {
+            Some(bytes) => bytes.saturating_add(self.profiled(used)),
+            None => Self::requested(rank).max(self.profiled(used)),
+        };
+        let graphs = if self.rules.graphs_within {
+            0
+        } else {
+            used.graphs
+        };
+        inside.saturating_add(used.context).saturating_add(graphs)
+    }
+
+    fn cache(&self, ranks: &[Rank<'_>]) -> Result<Box<dyn CachePlan>, FitError> {
+        let Some(first) = ranks.first() else {
+            return Ok(Box::new(Plan::empty()));
+        };
+        let (subject, settings, deployment) = (first.subject, first.settings, first.deployment);
+        let stores = kinds::stores(&subject.architecture, deployment.parallel.tensor);
+        let kinds = Kinds::of(&stores);
+        let mode = Mode::of(&self.rules, kinds, settings.prefix_caching, &deployment.gpu);
+        let basis = Basis {
+            rules: &self.rules,
+            cache: settings.cache,
+            model_bytes: settings.model_bytes,
+            encoder_tokens: settings.encoder_tokens,
+            expanded: spec::expands(&subject.architecture.model_type),
+            sparse: kinds.sparse,
+            gpu: &deployment.gpu,
+        };
+        let blocks = Blocks {
+            attention: settings.block,
+            state: match mode {
+                Mode::Current => settings.context,
+                Mode::Several(_) | Mode::PerBlock => settings.block,
+            },
+            state_page: block::Hybrid::of(&stores, subject, &basis)
+                .filter(|_| kinds.hybrid())
+                .map(|hybrid| hybrid.token.saturating_mul(settings.block)),
+        };
+        let mut layers = Vec::new();
+        for (stage, rank) in ranks.iter().enumerate() {
+            for store in rank.stores.iter().flatten() {
+                let spec = spec::of(store, subject, &basis, blocks)?;
+                layers.push(Placed { stage, spec });
+            }
+        }
+        let windows = layers
+            .iter()
+            .any(|layer| matches!(layer.spec.hold, Hold::Sliding(_) | Hold::Chunked(_)));
+        Ok(Box::new(Plan {
+            groups: groups::of(layers, &self.rules)?,
+            stages: ranks.len(),
+            request: Request {
+                tokens: settings.context,
+                in_flight: if windows {
+                    settings
+                        .batched_tokens
+                        .saturating_mul(self.batches(first, kinds))
+                } else {
+                    0
+                },
+                context_parallel: deployment.parallel.context,
+                mode,
+            },
+            tokens_by_concurrency: self.rules.tokens_by_concurrency,
+            null_block: self.rules.null_block,
+        }))
+    }
+}

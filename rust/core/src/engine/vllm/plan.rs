@@ -1,0 +1,150 @@
+//! The cache of a pipeline: blocks from bytes, and bytes from requests.
+
+use super::groups::Group;
+use super::spec::{Hold, Request};
+use super::states::Mode;
+use crate::engine::{CachePlan, Pool};
+
+/// The cache as vLLM lays it out.
+#[derive(Debug)]
+pub struct Plan {
+    /// The groups.
+    pub groups: Vec<Group>,
+    /// How many stages the pipeline has.
+    pub stages: usize,
+    /// The longest request.
+    pub request: Request,
+    /// Whether the tokens printed are the concurrency times the context.
+    pub tokens_by_concurrency: bool,
+    /// Whether one block that is never given out is counted.
+    pub null_block: bool,
+}
+
+impl Plan {
+    /// That of nothing.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self {
+            groups: Vec::new(),
+            stages: 0,
+            request: Request {
+                tokens: 0,
+                in_flight: 0,
+                context_parallel: 1,
+                mode: Mode::Current,
+            },
+            tokens_by_concurrency: false,
+            null_block: false,
+        }
+    }
+
+    /// Bytes of one block on each stage: a page of each layer of the fullest group there, as groups share tensors. One
+    /// group alone may have pages of several sizes.
+    #[must_use]
+    pub fn block_bytes(&self) -> Vec<u64> {
+        (0..self.stages)
+            .map(|stage| {
+                self.groups
+                    .iter()
+                    .map(|group| {
+                        group
+                            .layers
+                            .iter()
+                            .filter(|layer| layer.stage == stage)
+                            .fold(0_u64, |sum, layer| sum.saturating_add(layer.spec.page))
+                    })
+                    .max()
+                    .unwrap_or(0)
+            })
+            .collect()
+    }
+
+    /// The blocks that a request takes of all groups together.
+    #[must_use]
+    pub fn blocks_per_request(&self, tokens: u64) -> u64 {
+        let request = Request {
+            tokens,
+            ..self.request
+        };
+        self.groups
+            .iter()
+            .map(|group| {
+                group
+                    .layers
+                    .iter()
+                    .map(|layer| layer.spec.blocks(&request))
+                    .max()
+                    .unwrap_or(0)
+            })
+            .fold(0_u64, u64::saturating_add)
+    }
+
+    /// The fewest tokens that a block of any group has.
+    fn smallest_block(&self) -> u64 {
+        self.groups
+            .iter()
+            .filter_map(Group::spec)
+            .map(|spec| match (spec.hold, self.request.mode) {
+                // Without prefixes a state's block is as long as the context.
+                (Hold::State, Mode::Current) => self.request.tokens,
+                _ => spec.block,
+            })
+            .min()
+            .unwrap_or(0)
+    }
+}
+
+impl CachePlan for Plan {
+    fn reserved(&self, context: u64, concurrency: u64) -> Vec<u64> {
+        let blocks = self
+            .blocks_per_request(context)
+            .saturating_mul(concurrency)
+            .saturating_add(u64::from(self.null_block));
+        self.block_bytes()
+            .into_iter()
+            .map(|bytes| bytes.saturating_mul(blocks))
+            .collect()
+    }
+
+    fn pool(&self, bytes: &[u64]) -> Pool {
+        // Every stage has as many blocks as the one with the fewest.
+        let blocks = self
+            .block_bytes()
+            .into_iter()
+            .zip(bytes)
+            .filter_map(|(block, &room)| room.checked_div(block))
+            .min();
+        let Some(blocks) = blocks else {
+            // Without attention and states there is nothing to keep (`get_kv_cache_config_from_groups`).
+            return Pool::default();
+        };
+        let each = self.blocks_per_request(self.request.tokens);
+        let tokens = if self.tokens_by_concurrency {
+            product(blocks, self.request.tokens, each)
+        } else {
+            let groups = (self.groups.len() as u64).max(1);
+            (blocks / groups)
+                .saturating_mul(self.smallest_block())
+                .saturating_mul(self.request.context_parallel.max(1))
+        };
+        Pool {
+            tokens,
+            blocks: Some(blocks),
+            concurrency: (each > 0).then_some((blocks, each)),
+        }
+    }
+}
+
+/// `int(blocks / each * tokens)`, rounded at every step as Python's numbers are, so that the last digit agrees.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count of tokens as vLLM prints it: blocks and tokens are far below 2^53 and not negative"
+)]
+fn product(blocks: u64, tokens: u64, each: u64) -> u64 {
+    if each == 0 {
+        return 0;
+    }
+    (blocks as f64 / each as f64 * tokens as f64) as u64
+}
