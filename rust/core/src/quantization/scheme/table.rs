@@ -74,7 +74,7 @@ pub(super) const EVERY_LINEAR: &[Role] = &[
     Role::Projector,
 ];
 
-const MLX_ROLES: &[Role] = &[
+pub(super) const MLX_ROLES: &[Role] = &[
     Role::Attention,
     Role::State,
     Role::Mlp,
