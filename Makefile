@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test build lint format docs bench fuzz clean
+.PHONY: demo test build lint format docs accuracy bench fuzz clean
 
 ## Install pondera into .venv and show what it does on a few models made up on the spot.
 demo: $(VENV)/installed
@@ -39,6 +39,10 @@ format: $(VENV)/tools
 ## Write the generated parts of docs/ anew.
 docs: build
 	$(BIN)/python tests/refresh_docs.py
+
+## Hold estimates against measurements; docs/accuracy.md and the error bands are written anew.
+accuracy: build
+	$(BIN)/python tests/accuracy.py
 
 ## Measure against the peers; the table goes to docs/performance.md.
 bench: build
