@@ -65,6 +65,9 @@ pub struct Rules {
     /// Whether window layers hold what every batch in flight may bring, and not that of one batch
     /// (`config/vllm.py:max_in_flight_tokens`).
     pub in_flight: bool,
+    /// Whether window layers have the smallest block of the kernel, whatever is asked, until pages are brought to one size
+    /// (`layers/attention/attention.py:_largest_kernel_block_within`).
+    pub small_windows: bool,
     /// Whether chunked layers are kept as such, and not as full attention
     /// (`envs.py:VLLM_ALLOW_CHUNKED_LOCAL_ATTN_WITH_HYBRID_KV_CACHE`).
     pub chunked: bool,
@@ -93,6 +96,9 @@ pub struct Rules {
     pub qwen_state: bool,
     /// Whether the cache of sparse latent attention is FP8 unless said (`models/config.py:DeepseekV32ForCausalLM`).
     pub sparse_fp8: bool,
+    /// Whether it is so on Blackwell of compute capability 12 (`layers/attention/mla_attention.py`, kernel
+    /// `FLASHINFER_MLA_SPARSE_SM120`).
+    pub sparse_fp8_on_12: bool,
     /// Whether a checkpoint of `ModelOpt` can ask for an FP8 cache (`utils/torch_utils.py:resolve_kv_cache_dtype_string`).
     pub modelopt_cache: bool,
     /// Whether a checkpoint of compressed-tensors can (`layers/attention/attention.py:_init_kv_cache_quant`).
@@ -135,6 +141,7 @@ impl Rules {
                 None
             },
             in_flight: from(26, 0),
+            small_windows: from(25, 0) && !from(30, 0),
             chunked: from(14, 0),
             narrow_values: from(20, 0),
             hybrid_prefix: from(26, 0),
@@ -166,6 +173,7 @@ impl Rules {
             },
             qwen_state: from(17, 0),
             sparse_fp8: !from(11, 1),
+            sparse_fp8_on_12: from(24, 0),
             modelopt_cache: from(14, 0),
             compressed_cache: from(16, 0),
             scaled_cache: from(20, 0),

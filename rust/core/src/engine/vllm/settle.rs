@@ -193,7 +193,7 @@ fn context(subject: &Subject, deployment: &Deployment, notes: &mut Notes) -> Res
         None => {
             // With rotations for long contexts vLLM stays at the short one unless told.
             let short = rope
-                .filter(|_| kind == "longrope")
+                .filter(|_| matches!(kind, "su" | "longrope"))
                 .and_then(|rope| rope.original_context);
             let context = short.unwrap_or(longest);
             note(
@@ -249,9 +249,9 @@ fn cache(
         CacheFormat::named(name).map_err(|error: String| FitError::new(Reason::Cache, error))
     };
     let Some(asked) = deployment.cache else {
-        if kinds.sparse && rules.sparse_fp8 {
-            let reason = "this version keeps sparse latent attention in 8 bits unless told \
-                          (models/config.py:DeepseekV32ForCausalLM)";
+        let twelve = matches!(deployment.gpu.compute_capability, Some((12, _)));
+        if kinds.sparse && (rules.sparse_fp8 || (rules.sparse_fp8_on_12 && twelve)) {
+            let reason = "this version keeps sparse latent attention in 8 bits here unless told";
             note(notes, "cache", &"fp8", reason);
             return named("fp8");
         }
@@ -267,13 +267,19 @@ fn cache(
     };
     let known = match asked.name {
         "bf16" | "fp16" | "fp8" => true,
-        "fp32" => model_bytes == 4 || deployment.weights.is_none(),
+        "fp32" => model_bytes == 4,
         "int8" | "fp8_per_token_head" | "nvfp4" => rules.scaled_cache && !kinds.latent,
         "int4" => rules.int4_cache && !kinds.latent,
         _ => false,
     };
     if known {
         return Ok(asked);
+    }
+    if asked.name == "fp32" {
+        return Err(FitError::new(
+            Reason::Cache,
+            "cache is fp32, which vLLM keeps only where it runs in 32 bits: ask for weights in fp32 too",
+        ));
     }
     let scaled = if rules.scaled_cache && !kinds.latent {
         ", int8, fp8_per_token_head and nvfp4"
@@ -291,20 +297,22 @@ fn cache(
 
 /// Whether a checkpoint names an 8-bit cache in a way that this version follows.
 fn checkpoint_asks_for_fp8(rules: &Rules, config: &Value) -> bool {
-    let Some(quantization) = config
-        .get("quantization_config")
-        .or_else(|| config.get("compression_config"))
-    else {
+    let stated = |object: &Value| {
+        ["quantization_config", "compression_config"]
+            .iter()
+            .find_map(|name| object.get(name).filter(|value| value.is_object()).cloned())
+    };
+    let Some(quantization) = stated(config).or_else(|| stated(config.get("text_config")?)) else {
         return false;
     };
     let scheme = |object: &Value| object.get("kv_cache_scheme").cloned();
     let method = quantization.get("quant_method").and_then(Value::as_str);
     match method {
         Some("compressed-tensors") => {
-            rules.compressed_cache && scheme(quantization).is_some_and(|scheme| !scheme.is_null())
+            rules.compressed_cache && scheme(&quantization).is_some_and(|scheme| !scheme.is_null())
         }
         Some(method) if method.starts_with("modelopt") && rules.modelopt_cache => {
-            let inner = quantization.get("quantization").unwrap_or(quantization);
+            let inner = quantization.get("quantization").unwrap_or(&quantization);
             let eight_bits = |value: &Value| match value {
                 Value::String(name) => name.eq_ignore_ascii_case("fp8"),
                 Value::Object(scheme) => {
@@ -390,7 +398,7 @@ fn block(
                 .flatten()
                 .any(|store| matches!(store, Store::KeyValue { key_dim: 256, .. }));
             let align = Align::of(rules, kinds, begin, gpu, wide);
-            hybrid.block(begin, chunk(&subject.config), mode, align)
+            hybrid.block(begin, chunk(&subject.config, mode, notes), mode, align)
         }
         None => begin,
     };
@@ -405,13 +413,19 @@ fn block(
     Ok(block)
 }
 
-/// Tokens of a chunk of a scan (vLLM 0.19, `config/model.py:get_mamba_chunk_size`).
-fn chunk(config: &Value) -> u64 {
+/// Tokens of a chunk of a scan, with which a state per block ends (vLLM 0.19, `config/model.py:get_mamba_chunk_size`).
+fn chunk(config: &Value, mode: Mode, notes: &mut Notes) -> u64 {
     let text = config.get("text_config").unwrap_or(config);
-    ["mamba_chunk_size", "chunk_size"]
+    let stated = ["mamba_chunk_size", "chunk_size"]
         .iter()
-        .find_map(|name| text.get(name)?.as_u64())
-        .unwrap_or(2048)
+        .find_map(|name| text.get(name)?.as_u64());
+    stated.unwrap_or_else(|| {
+        if mode == Mode::PerBlock {
+            let reason = "the config states none, where vLLM takes this";
+            note(notes, "chunk_size", &2048, reason);
+        }
+        2048
+    })
 }
 
 /// Tokens and sequences of a step (vLLM 0.19, `engine/arg_utils.py:get_batch_defaults` and

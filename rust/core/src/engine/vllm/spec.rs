@@ -164,11 +164,17 @@ pub fn of(
             ),
         )
     };
-    let attention = |hold: Hold, content: Content, bytes: u64| Spec {
-        hold,
-        content,
-        block: blocks.attention,
-        page: bytes.saturating_mul(blocks.attention),
+    let attention = |hold: Hold, content: Content, bytes: u64| {
+        let block = match hold {
+            Hold::Sliding(_) if basis.rules.small_windows => block::KERNEL,
+            _ => blocks.attention,
+        };
+        Spec {
+            hold,
+            content,
+            block,
+            page: bytes.saturating_mul(block),
+        }
     };
     let hold = |reach: Reach| match reach {
         Reach::Sliding(window) => Hold::Sliding(window),

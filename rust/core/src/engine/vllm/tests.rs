@@ -1,15 +1,19 @@
 //! The cache against what published logs print, and against itself.
 
-use crate::deployment::{Deployment, FitError, Share};
+use crate::deployment::{Deployment, FitError, Reason, Share};
 use crate::engine::{CachePlan, Rank, samples};
 use crate::fit;
 use crate::hardware::{Gpu, Vendor};
 use crate::memory::layout::Parallel;
+use crate::model::builtin;
 use crate::quantization::cache_format::CacheFormat;
+use crate::quantization::scheme::Scheme;
 use crate::subject::Subject;
+use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 const GIB: u64 = 1 << 30;
@@ -69,6 +73,7 @@ struct Derived {
 #[derive(Deserialize)]
 struct Row {
     id: String,
+    model: String,
     caches_of: String,
     version: String,
     tensor_parallel: u64,
@@ -76,6 +81,7 @@ struct Row {
     context: u64,
     max_batched_tokens: u64,
     cache: Option<String>,
+    dtype: Option<String>,
     pool_gib: String,
     tokens: Option<u64>,
     blocks: Option<u64>,
@@ -99,6 +105,10 @@ impl Row {
                 .cache
                 .as_deref()
                 .map(|name| CacheFormat::named(name).unwrap()),
+            weights: self
+                .dtype
+                .as_deref()
+                .map(|name| Arc::new(Scheme::named(name).unwrap())),
             context: Some(self.context),
             batched_tokens: Some(self.max_batched_tokens),
             block: Some(16),
@@ -168,5 +178,382 @@ fn tokens_and_blocks_are_those_of_published_logs() {
     assert!(golden.rows.len() >= 20);
     for row in &golden.rows {
         check(&golden, row);
+    }
+}
+
+/// The same over every row that is at hand beside the project.
+#[test]
+fn tokens_and_blocks_are_those_of_all_logs_at_hand() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/truth/vllm_runs.json");
+    let Ok(text) = std::fs::read_to_string(path) else {
+        return;
+    };
+    let golden: Golden =
+        serde_json::from_str(include_str!("../../../../../tests/golden/vllm_pools.json")).unwrap();
+    let like: BTreeMap<&str, &str> = golden
+        .rows
+        .iter()
+        .map(|row| (&*row.model, &*row.caches_of))
+        .collect();
+    let runs: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let mut checked = 0;
+    for run in &runs {
+        let text = |name: &str| run[name].as_str().map(str::to_owned);
+        let (Some(model), Some(version), Some(batched), Some(pool)) = (
+            text("model"),
+            text("engine_version"),
+            run["max_num_batched_tokens"].as_u64(),
+            run["kv_pool_per_gpu"].as_f64(),
+        ) else {
+            continue;
+        };
+        let (Some(caches_of), Some(concurrency)) =
+            (like.get(&*model), run["max_concurrency"].as_f64())
+        else {
+            continue;
+        };
+        let row = Row {
+            id: text("id").unwrap(),
+            model,
+            caches_of: (*caches_of).to_owned(),
+            version,
+            tensor_parallel: run["tp"].as_u64().unwrap(),
+            pipeline_parallel: run["pp"].as_u64().unwrap(),
+            context: run["max_model_len"].as_u64().unwrap(),
+            max_batched_tokens: batched,
+            cache: text("kv_cache_dtype").filter(|name| name != "auto"),
+            dtype: text("dtype")
+                .filter(|name| name == "float32")
+                .map(|_| "fp32".to_owned()),
+            pool_gib: format!("{pool:.2}"),
+            tokens: run["kv_tokens"].as_u64(),
+            blocks: run["num_gpu_blocks"].as_u64(),
+            concurrency: format!("{concurrency:.2}"),
+        };
+        check(&golden, &row);
+        checked += 1;
+    }
+    assert!(checked >= 35, "{checked}");
+}
+
+/// A published log of Qwen3.8-27B, whose layers keep what those of Qwen3.5-27B do: 784 tokens in a block, and on two RTX
+/// 3090 with an FP8 cache 1568; 4.99 GiB there make 302,921 tokens and 2.31 requests of 131,072.
+#[test]
+fn a_block_of_a_hybrid_holds_a_state() {
+    let subject = samples::subject("qwen3.5-27b");
+    let consumer = || gpu("RTX-3090", 24_124 << 20, (8, 6));
+    let one = deployment("0.26.0", consumer());
+    let settled = |deployment: &Deployment| {
+        deployment
+            .engine
+            .settle(&subject, deployment, &mut Vec::new())
+            .unwrap()
+    };
+    assert_eq!(settled(&one).block, 784);
+    let two = Deployment {
+        cache: Some(CacheFormat::named("fp8").unwrap()),
+        context: Some(131_072),
+        parallel: Parallel {
+            tensor: 2,
+            ..Parallel::default()
+        },
+        ..one
+    };
+    let settings = settled(&two);
+    assert!(settings.prefix_caching);
+    assert_eq!(settings.block, 1568);
+    let pool = plan(&subject, &two).unwrap().pool(&[499 * GIB / 100]);
+    assert_eq!(pool.blocks, Some(208));
+    assert_eq!(pool.tokens, 302_921);
+    assert_eq!(shown(pool.concurrency.unwrap()), "2.31");
+    // Without prefixes each request has one state of each of the three groups, and with them two.
+    let bare = Deployment {
+        prefix_caching: Some(false),
+        ..two.clone()
+    };
+    let each = |deployment: &Deployment| {
+        let pool = plan(&subject, deployment).unwrap().pool(&[GIB]);
+        pool.concurrency.unwrap().1
+    };
+    assert_eq!((each(&two), each(&bare)), (84 + 3 * 2, 84 + 3));
+}
+
+/// vllm#43308: the same pool of a Gemma 4 was printed as about 55 and then as about 525 thousand tokens.
+#[test]
+fn what_is_printed_of_windows_changed_with_0_20_1() {
+    let subject = samples::subject("gemma-4-26b-a4b");
+    let pool = |version| {
+        let mut deployment = deployment(version, h100());
+        deployment.context = Some(262_144);
+        plan(&subject, &deployment).unwrap().pool(&[40 * GIB])
+    };
+    let (before, after) = (pool("0.20.0"), pool("0.20.1"));
+    assert_eq!(
+        (before.blocks, before.concurrency),
+        (after.blocks, after.concurrency)
+    );
+    // Five of six groups are windows, whose blocks are free again.
+    assert!(after.tokens > 8 * before.tokens);
+}
+
+#[test]
+fn defaults_are_those_of_the_version_and_the_gpu() {
+    let subject = samples::subject("llama-3.1-8b");
+    let settled = |version: &str, gpu: Arc<Gpu>| {
+        let mut notes = Vec::new();
+        let deployment = Deployment {
+            gpu,
+            ..samples::asked(&format!("vllm=={version}"), 8192, 1)
+        };
+        let settings = deployment
+            .engine
+            .settle(&subject, &deployment, &mut notes)
+            .unwrap();
+        // Everything that was not said is noted.
+        for field in [
+            "gpu_memory_utilization",
+            "cache",
+            "prefix_caching",
+            "block_size",
+            "max_batched_tokens",
+            "max_sequences",
+        ] {
+            assert!(notes.iter().any(|note| note.field == field), "{field}");
+        }
+        (
+            settings.batched_tokens,
+            settings.sequences,
+            settings.memory_utilization.0,
+        )
+    };
+    let a100 = || gpu("A100-SXM-80GB", 81_153 << 20, (8, 0));
+    let b200 = || gpu("B200", 182_000 << 20, (10, 0));
+    assert_eq!(settled("0.19.0", h100()), (8192, 1024, 900_000));
+    assert_eq!(settled("0.20.0", a100()), (2048, 256, 920_000));
+    assert_eq!(settled("0.27.0", b200()), (8192, 1024, 920_000));
+    assert_eq!(settled("0.28.0", b200()), (16384, 1024, 920_000));
+}
+
+#[test]
+fn kernels_of_latent_attention_choose_their_blocks() {
+    let block = |model: &str, version: &str, gpu: Arc<Gpu>, cache: Option<&str>| {
+        let deployment = Deployment {
+            cache: cache.map(|name| CacheFormat::named(name).unwrap()),
+            ..deployment(version, gpu)
+        };
+        deployment
+            .engine
+            .settle(&samples::subject(model), &deployment, &mut Vec::new())
+            .unwrap()
+            .block
+    };
+    let b200 = || gpu("B200", 182_000 << 20, (10, 0));
+    let a100 = || gpu("A100-SXM-80GB", 81_153 << 20, (8, 0));
+    assert_eq!(block("deepseek-v3", "0.11.0", h100(), None), 64);
+    assert_eq!(block("deepseek-v3", "0.11.0", b200(), None), 128);
+    assert_eq!(block("deepseek-v3", "0.11.0", a100(), None), 16);
+    assert_eq!(block("deepseek-v3", "0.19.0", h100(), None), 16);
+    assert_eq!(block("deepseek-v3", "0.19.0", h100(), Some("fp8")), 64);
+    assert_eq!(block("deepseek-v3", "0.19.0", b200(), None), 32);
+    assert_eq!(block("deepseek-v3.2", "0.19.0", h100(), None), 64);
+}
+
+/// 656 bytes of a token in 8 bits, 1152 in 16, and 132 of the indexer's in both (vLLM 0.19, `fp8_ds_mla`).
+#[test]
+fn sparse_latent_attention_has_its_own_layout() {
+    let subject = samples::subject("deepseek-v3.2");
+    let token = |version: &str, gpu: Arc<Gpu>, cache: &str| {
+        let deployment = Deployment {
+            cache: Some(CacheFormat::named(cache).unwrap()),
+            ..deployment(version, gpu)
+        };
+        let plan = plan(&subject, &deployment).unwrap();
+        let blocks = plan.pool(&[GIB]).concurrency.unwrap().1;
+        plan.reserved(8192, 1)[0] / blocks / 64 / 61
+    };
+    let b200 = gpu("B200", 182_000 << 20, (10, 0));
+    assert_eq!(token("0.19.0", h100(), "fp8"), 656 + 132);
+    assert_eq!(token("0.19.0", h100(), "bf16"), 1152 + 132);
+    assert_eq!(token("0.19.0", b200, "fp8"), 576 + 132);
+}
+
+#[test]
+fn what_vllm_cannot_do_is_refused_with_its_reason() {
+    let llama = samples::subject("llama-3.1-8b");
+    let mixture = samples::subject("qwen3-30b-a3b");
+    let refused = |subject: &Subject, change: &dyn Fn(&mut Deployment)| {
+        let mut deployment = deployment("0.19.0", h100());
+        change(&mut deployment);
+        let error = deployment
+            .engine
+            .settle(subject, &deployment, &mut Vec::new())
+            .unwrap_err();
+        assert!(!error.message.ends_with('.'), "{error}");
+        error.reason
+    };
+    let cache =
+        |name: &'static str| move |d: &mut Deployment| d.cache = CacheFormat::named(name).ok();
+    assert_eq!(
+        refused(&llama, &|d| d.context = Some(131_073)),
+        Reason::Context
+    );
+    assert_eq!(refused(&llama, &cache("q8_0")), Reason::Cache);
+    assert_eq!(refused(&llama, &cache("nvfp4")), Reason::Cache);
+    assert_eq!(refused(&llama, &cache("fp32")), Reason::Cache);
+    assert_eq!(refused(&llama, &|d| d.block = Some(24)), Reason::Value);
+    assert_eq!(
+        refused(&llama, &|d| d.gpu = Arc::new(Gpu {
+            vendor: Vendor::Apple,
+            ..Gpu::of_size("M4", 64 * GIB)
+        })),
+        Reason::Engine
+    );
+    assert_eq!(
+        refused(&mixture, &|d| {
+            d.parallel.tensor = 4;
+            d.parallel.expert = 2;
+        }),
+        Reason::Experts
+    );
+    let context_parallel = |tensor, context| {
+        move |d: &mut Deployment| {
+            d.parallel.tensor = tensor;
+            d.parallel.context = context;
+        }
+    };
+    assert_eq!(refused(&llama, &context_parallel(8, 3)), Reason::Value);
+    assert_eq!(refused(&llama, &context_parallel(8, 2)), Reason::KvHeads);
+    assert_eq!(
+        refused(&samples::subject("gemma-2-2b"), &context_parallel(8, 2)),
+        Reason::Engine
+    );
+}
+
+/// Tokens dealt out within tensor parallelism take no GPUs of their own.
+#[test]
+fn context_parallelism_lies_within_tensor_parallelism() {
+    let subject = samples::subject("deepseek-v3");
+    let mut deployment = deployment("0.19.0", h100());
+    deployment.parallel.tensor = 8;
+    let whole = plan(&subject, &deployment).unwrap();
+    deployment.parallel.context = 4;
+    let dealt = plan(&subject, &deployment).unwrap();
+    assert_eq!(deployment.engine.gpus(&deployment), 8);
+    assert_eq!(whole.reserved(8192, 3)[0], 4 * dealt.reserved(8192, 3)[0]);
+    assert_eq!(dealt.pool(&[GIB]).tokens, 4 * whole.pool(&[GIB]).tokens);
+}
+
+#[test]
+fn vllm_takes_its_share_whatever_is_asked() {
+    let subject = samples::subject("llama-3.1-8b");
+    let requested = Share(950_000).of(h100().usable_bytes);
+    for version in ["0.19.0", "0.21.0"] {
+        let fit = fit::fit(&subject, &deployment(version, h100())).unwrap();
+        let stage = fit.on_fullest();
+        let used = stage.used;
+        let within = if version == "0.21.0" { used.graphs } else { 0 };
+        let profiled = used.weights + used.activations + used.overhead + within;
+        assert_eq!(stage.room, i128::from(requested) - i128::from(profiled));
+        assert_eq!(stage.held, requested + used.context + used.graphs - within);
+        let given = Deployment {
+            cache_memory: Some(GIB),
+            ..deployment(version, h100())
+        };
+        let stage = fit::fit(&subject, &given).unwrap().on_fullest().clone();
+        assert_eq!(stage.room, i128::from(GIB));
+        assert_eq!(stage.held, GIB + used.total());
+    }
+}
+
+/// Every built-in model is laid out by every version, or refused with a reason.
+#[test]
+fn every_model_is_laid_out_or_refused() {
+    let mut laid_out = 0;
+    for model in builtin::ALL.iter() {
+        let subject = samples::subject(&model.name);
+        for version in VERSIONS {
+            let mut deployment = deployment(version, h100());
+            deployment.context = Some(subject.architecture.context.unwrap_or(1024).min(1024));
+            match plan(&subject, &deployment) {
+                Ok(plan) => {
+                    laid_out += 1;
+                    let pool = plan.pool(&[40 * GIB]);
+                    let keeps = plan.reserved(1024, 1)[0] > 0;
+                    assert_eq!(keeps, pool.tokens > 0, "{} {version}", model.name);
+                }
+                Err(error) => assert!(
+                    matches!(error.reason, Reason::Model | Reason::Cache),
+                    "{} {version}: {error}",
+                    model.name
+                ),
+            }
+        }
+    }
+    assert!(laid_out > 700, "{laid_out}");
+}
+
+const VERSIONS: [&str; 7] = [
+    "0.11.0", "0.14.0", "0.19.0", "0.21.0", "0.25.0", "0.28.0", "0.33.0",
+];
+
+/// Models that keep all there is: plain, windows, chunks, latent vectors, states, an encoder's.
+const KINDS: [&str; 9] = [
+    "llama-3.1-8b",
+    "gemma-3-12b",
+    "gpt-oss-20b",
+    "llama-4-scout",
+    "deepseek-v3.2",
+    "qwen3-next-80b-a3b",
+    "nemotron-3-nano-30b-a3b",
+    "kimi-linear-48b-a3b",
+    "lfm2-1.2b",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// What is set aside for requests holds them, and not with a block less; more of either never takes less.
+    #[test]
+    fn what_is_reserved_holds_the_requests(
+        model in 0..KINDS.len(),
+        version in 0..VERSIONS.len(),
+        context in 1_u64..100_000,
+        more in 0_u64..10_000,
+        requests in 1_u64..300,
+        stages in 1_u64..4,
+        tensor in 0_u32..2,
+        batched in 16_u64..20_000,
+        prefix_caching: bool,
+    ) {
+        let subject = samples::subject(KINDS[model]);
+        let longest = subject.architecture.context.unwrap_or(8192);
+        let context = context.min(longest);
+        let mut deployment = deployment(VERSIONS[version], h100());
+        deployment.context = Some(context);
+        deployment.batched_tokens = Some(batched);
+        deployment.prefix_caching = Some(prefix_caching);
+        deployment.parallel.pipeline = stages;
+        deployment.parallel.tensor = 1 << tensor;
+        let Ok(plan) = plan(&subject, &deployment) else {
+            return Ok(());
+        };
+        let reserved = plan.reserved(context, requests);
+        let (blocks, each) = plan.pool(&reserved).concurrency.unwrap();
+        prop_assert!(blocks >= requests * each);
+        // The block that is never given out is beside.
+        let spare = blocks - requests * each;
+        prop_assert!(spare <= 1);
+        let less: Vec<u64> = reserved
+            .iter()
+            .map(|bytes| bytes - bytes / blocks * (spare + 1))
+            .collect();
+        let (fewer, _) = plan.pool(&less).concurrency.unwrap();
+        prop_assert!(fewer < requests * each);
+        let longer = plan.reserved(context + more, requests);
+        let busier = plan.reserved(context, requests + more);
+        for ((here, longer), busier) in reserved.iter().zip(longer).zip(busier) {
+            prop_assert!(*here <= longer);
+            prop_assert!(*here <= busier);
+        }
     }
 }
