@@ -19,6 +19,8 @@ pub struct Subject {
     pub architecture: Arc<Architecture>,
     /// Its config.
     pub config: Arc<Value>,
+    /// The config of what prepares its images and sounds, if there is one.
+    pub processor: Option<Arc<Value>>,
     /// Its weights, as they are stored.
     pub stored: Arc<Vec<Piece>>,
     /// How they are stored, in a word.
@@ -51,6 +53,7 @@ impl Subject {
             name: model.name.clone(),
             architecture: Arc::clone(architecture),
             config,
+            processor: model.processor.clone(),
             stored: Arc::new(stored),
             storage: scheme.name,
             notes,

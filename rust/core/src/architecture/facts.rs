@@ -4,7 +4,7 @@
 //! not known, is missing. What a family took for a missing field is a fact too.
 
 use super::config::Fields;
-use super::rope::Rope;
+use super::rope::{Rope, Turn};
 
 const HIDDEN_SIZE: &str = "hidden_size|n_embd|n_embed|d_model|dim|hidden_dim|embed_dim|emb_dim";
 const VOCAB_SIZE: &str = "vocab_size|padded_vocab_size|n_words";
@@ -39,6 +39,8 @@ pub struct Facts {
     pub context: Option<u64>,
     /// How positions are turned into rotations.
     pub rope: Option<Rope>,
+    /// Every way of it that layers have.
+    pub turns: Vec<Turn>,
     /// The number format of the weights, as the config names it.
     pub dtype: Option<String>,
     /// The method of quantization.
@@ -57,6 +59,9 @@ impl Facts {
                 .or_else(|| size(&text, fields, VOCAB_SIZE)),
             context: size(&text, fields, CONTEXT),
             rope: Rope::read(&text).or_else(|| Rope::read(fields)),
+            turns: Some(Turn::all(&text))
+                .filter(|turns| !turns.is_empty())
+                .unwrap_or_else(|| Turn::all(fields)),
             dtype: [&text, fields]
                 .into_iter()
                 .find_map(|fields| fields.value("torch_dtype|dtype")?.as_str())

@@ -55,7 +55,7 @@ use cache::Cache;
 use config::{Assumption, Config, ConfigError, FieldRead, Result};
 use facts::Facts;
 use layer::{Layer, Stack};
-use rope::Rope;
+use rope::{Rope, Turn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -82,6 +82,9 @@ pub struct Architecture {
     pub context: Option<u64>,
     /// How positions are turned into rotations.
     pub rope: Option<Rope>,
+    /// Every way of it that layers have, in the order the config states them.
+    #[serde(default)]
+    pub turns: Vec<Turn>,
     /// The dtype the config states, as it names it.
     pub dtype: Option<String>,
     /// The method of quantization the config states.
@@ -153,6 +156,7 @@ impl Architecture {
             vocab_size: stated.vocab_size,
             context: stated.context,
             rope: stated.rope,
+            turns: stated.turns,
             dtype: stated.dtype,
             quantization: stated.quantization,
             assumptions,

@@ -17,6 +17,104 @@ pub struct Rope {
     pub original_context: Option<u64>,
 }
 
+/// One way in which positions are turned into rotations, for some layers or all: what an engine tabulates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The kind of layers it is for, as `full_attention`; nothing for all.
+    pub layers: Option<String>,
+    /// `default`, `linear`, `dynamic`, `yarn`, `longrope`, `llama3`, ...
+    pub kind: String,
+    /// By how much the context is stretched.
+    pub factor: Option<f64>,
+    /// Whether a stretched base is given instead of a factor.
+    pub has_alpha: bool,
+    /// The context before stretching.
+    pub original_context: Option<u64>,
+    /// What share of a head is turned; nothing for all of it.
+    pub share: Option<f64>,
+    /// Whether time, height and width are turned apart.
+    pub sections: bool,
+}
+
+impl Turn {
+    /// Every one that a text model's config states, in the order of its layers' kinds. Nothing, if it states none.
+    #[must_use]
+    pub fn all(fields: &Fields<'_>) -> Vec<Self> {
+        const BY_KIND: &str = "local_rope_theta|rope_local_base_freq|local_rotary_base";
+        let objects: Vec<_> = ["rope_parameters", "rope_scaling"]
+            .into_iter()
+            .filter_map(|name| fields.maybe_object(name))
+            .filter(|object| !object.is_empty())
+            .collect();
+        let Some(scaling) = objects.first() else {
+            let plain = base(fields).map(|_| Self::of(fields, fields, None));
+            let mut all: Vec<_> = plain.into_iter().collect();
+            all.extend(Self::local(fields, fields.value(BY_KIND).is_some()));
+            return all;
+        };
+        let kinds: Vec<_> = scaling
+            .names()
+            .filter_map(|name| Some((name, scaling.maybe_object(name)?)))
+            .collect();
+        if kinds.is_empty() {
+            let mut all = vec![Self::of(fields, scaling, None)];
+            all.extend(Self::local(fields, fields.value(BY_KIND).is_some()));
+            return all;
+        }
+        let mut all: Vec<_> = kinds
+            .iter()
+            .filter(|(_, one)| !one.is_empty())
+            .map(|(name, one)| Self::of(fields, one, Some(name)))
+            .collect();
+        let is_stated = kinds.iter().any(|(name, _)| *name == LOCAL_LAYERS);
+        all.extend(Self::local(fields, false).filter(|_| !is_stated));
+        all
+    }
+
+    /// That of layers with a window, where these have one of their own: stated, or by the model's class.
+    fn local(fields: &Fields<'_>, is_stated: bool) -> Option<Self> {
+        let model_type = fields.opt_text("model_type").ok().flatten();
+        let by_class = model_type.is_some_and(|kind| LOCAL_BY_CLASS.contains(&kind));
+        (is_stated || by_class).then(|| Self {
+            layers: Some(LOCAL_LAYERS.to_owned()),
+            kind: "default".to_owned(),
+            factor: None,
+            has_alpha: false,
+            original_context: None,
+            share: share(fields),
+            sections: false,
+        })
+    }
+
+    fn of(fields: &Fields<'_>, scaling: &Fields<'_>, layers: Option<&str>) -> Self {
+        let original = |fields: &Fields<'_>| {
+            let count = fields.opt_count("original_max_position_embeddings");
+            count.ok().flatten()
+        };
+        let kind = scaling.value("rope_type|type").and_then(Value::as_str);
+        Self {
+            layers: layers.map(str::to_owned),
+            kind: kind.unwrap_or("default").to_owned(),
+            factor: number(scaling.value("factor")),
+            has_alpha: scaling.value("alpha").is_some(),
+            original_context: original(scaling).or_else(|| original(fields)),
+            share: share(scaling).or_else(|| share(fields)),
+            sections: scaling.value("mrope_section").is_some() || kind == Some("mrope"),
+        }
+    }
+}
+
+/// The kind of layers that see a window.
+const LOCAL_LAYERS: &str = "sliding_attention";
+
+/// Model types whose class gives layers with a window a base of their own (transformers 4.57.1, `rope_local_base_freq` of
+/// `Gemma3TextConfig` and `Gemma3nTextConfig`; `local_rope_theta` of `ModernBertConfig`).
+const LOCAL_BY_CLASS: &[&str] = &["gemma3_text", "gemma3n_text", "modernbert"];
+
+fn share(fields: &Fields<'_>) -> Option<f64> {
+    number(fields.value("partial_rotary_factor|rotary_pct|rotary_emb_fraction"))
+}
+
 /// The base that is multiplied where a config gives a ratio.
 const USUAL_BASE: f64 = 10_000.0;
 

@@ -201,6 +201,8 @@ pub struct Gpu {
     pub context_source: Option<String>,
     /// NVIDIA's compute capability, such as (9, 0).
     pub compute_capability: Option<(u8, u8)>,
+    /// Multiprocessors of an NVIDIA GPU, where a source states them.
+    pub multiprocessors: Option<u64>,
     /// Other names, such as what the driver reports.
     pub aliases: Vec<String>,
     /// Shorter names that mean this one of several, such as `h100`; a look-up says so.
@@ -232,6 +234,7 @@ impl Gpu {
             context_bytes: None,
             context_source: None,
             compute_capability: None,
+            multiprocessors: None,
             aliases: Vec::new(),
             default_for: Vec::new(),
             common: false,

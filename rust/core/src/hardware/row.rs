@@ -32,6 +32,7 @@ const FIELDS: &[&str] = &[
     "interconnect_bandwidth",
     "memory",
     "memory_kind",
+    "multiprocessors",
     "name",
     "note",
     "per_node",
@@ -83,6 +84,7 @@ pub fn read(table: &Table) -> Result<Row, RowError> {
         context_bytes: size(table, "context", parse_bytes)?,
         context_source: text(table, "context_source")?,
         compute_capability: compute_capability(table)?,
+        multiprocessors: multiprocessors(table)?,
         aliases: texts(table, "aliases")?,
         default_for: texts(table, "default_for")?,
         common: flag(table, "common")?.unwrap_or(false),
@@ -248,6 +250,18 @@ fn per_node(table: &Table) -> Result<u64, RowError> {
             .filter(|number| *number > 0)
             .ok_or_else(|| wrong("per_node", "must be 1 or more")),
         Some(_) => Err(wrong("per_node", "must be a whole number")),
+    }
+}
+
+fn multiprocessors(table: &Table) -> Result<Option<u64>, RowError> {
+    match table.get("multiprocessors") {
+        None => Ok(None),
+        Some(Value::Integer(number)) => u64::try_from(*number)
+            .ok()
+            .filter(|number| (1..=1 << 20).contains(number))
+            .map(Some)
+            .ok_or_else(|| wrong("multiprocessors", "must be from 1 to 2^20")),
+        Some(_) => Err(wrong("multiprocessors", "must be a whole number")),
     }
 }
 

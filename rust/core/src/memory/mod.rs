@@ -5,7 +5,9 @@
 //!  layers ─ store ─► caches of a rank                 (engine/* adds what an engine reserves)
 //! ```
 
+pub mod allocation;
 pub mod body;
+pub mod fused;
 pub mod layout;
 pub mod ledger;
 pub mod needed;

@@ -29,7 +29,7 @@ pub fn on_stage(
     parallel: Parallel,
     rules: WeightRules,
 ) -> Vec<(Role, u64)> {
-    let tied = !pieces.iter().any(|piece| piece.role == Role::Head);
+    let tied = is_tied(pieces);
     let mut sums = [0_u64; Role::ALL.len()];
     for piece in pieces {
         if piece.role == Role::Mtp && !rules.loads_prediction {
@@ -56,6 +56,11 @@ pub fn on_stage(
         .collect()
 }
 
+/// Whether the head is the table of embeddings.
+pub(super) fn is_tied(pieces: &[Piece]) -> bool {
+    !pieces.iter().any(|piece| piece.role == Role::Head)
+}
+
 /// Whether tokens are looked up in it, by themselves or by their places.
 fn stays_on_host(piece: &Piece) -> bool {
     piece.layers.is_none() && matches!(piece.role, Role::Embedding | Role::Position)
@@ -71,7 +76,7 @@ fn is_table(piece: &Piece, architecture: &Architecture) -> bool {
 }
 
 /// The first layer a piece lies in, which has the heads of all: tensors of one shape have as many heads.
-fn layer_of<'a>(architecture: &'a Architecture, piece: &Piece) -> Option<&'a Layer> {
+pub(super) fn layer_of<'a>(architecture: &'a Architecture, piece: &Piece) -> Option<&'a Layer> {
     let number = piece.layers.as_ref()?.iter().next()?;
     let stack = piece.part.unwrap_or(Stack::Decoder);
     architecture

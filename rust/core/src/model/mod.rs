@@ -38,6 +38,8 @@ pub struct Model {
     pub checkpoint: Option<Arc<Checkpoint>>,
     /// The config as it was read.
     pub config: Option<Arc<Value>>,
+    /// The config of what prepares images and sounds, where a folder has one.
+    pub processor: Option<Arc<Value>>,
     /// What the config determines, or why that is not known.
     pub architecture: Result<Arc<Architecture>, ConfigError>,
     /// Where body and mind disagree, worst first.
@@ -113,6 +115,7 @@ impl Model {
                 name: target.to_owned(),
                 checkpoint: None,
                 config: Some(Arc::new(config)),
+                processor: None,
                 architecture: Ok(Arc::new(architecture)),
                 disagreements: Vec::new(),
             });
@@ -145,12 +148,20 @@ impl Model {
             Err(ScanError::Nothing(..)) => return Err(ModelError::Nothing(path.to_owned())),
             Err(error) => return Err(ModelError::Scan(error)),
         };
-        Ok(Self::of(
+        let model = Self::of(
             path.to_string_lossy().into_owned(),
             checkpoint,
             config,
             assume,
-        ))
+        );
+        Ok(Self {
+            // It only tells the size of dummy images: one that cannot be read is as good as none.
+            processor: json_file::read(&path.join("preprocessor_config.json"))
+                .ok()
+                .flatten()
+                .map(Arc::new),
+            ..model
+        })
     }
 
     fn built_in(name: &str) -> Result<Self, ModelError> {
@@ -189,7 +200,8 @@ impl Model {
             Some(what_if.config.clone()),
             assume,
         );
-        Ok((model, what_if))
+        let processor = self.processor.clone();
+        Ok((Self { processor, ..model }, what_if))
     }
 
     /// A body that was scanned, with the config that lies beside it.
@@ -238,6 +250,7 @@ impl Model {
             name,
             checkpoint,
             config: config.map(Arc::new),
+            processor: None,
             architecture,
             disagreements,
         }

@@ -9,15 +9,22 @@
 
 mod activations;
 mod block;
+mod device;
+mod fitted;
 mod graphs;
 mod groups;
 mod kinds;
 mod loaded;
+mod media;
+mod numbers;
 mod overhead;
 mod plan;
+mod rope;
 mod rules;
 mod settle;
 mod spec;
+mod spill;
+mod start;
 mod states;
 #[cfg(test)]
 mod tests;
@@ -26,7 +33,7 @@ use super::{CachePlan, Engine, Entry, Rank, Used, Version};
 use crate::architecture::config::Assumption;
 use crate::architecture::layer::FeedForward;
 use crate::deployment::{Deployment, FitError, Settings};
-use crate::memory::ledger::{Ledger, Origin};
+use crate::memory::ledger::Ledger;
 use crate::memory::weights::WeightRules;
 use crate::subject::Subject;
 use groups::Placed;
@@ -34,6 +41,7 @@ use kinds::Kinds;
 use plan::Plan;
 use rules::Rules;
 use spec::{Basis, Blocks, Hold, Request};
+use start::Start;
 use states::Mode;
 use std::sync::Arc;
 
@@ -47,6 +55,7 @@ pub const ENTRY: Entry = Entry {
     make: |version| {
         Arc::new(Vllm {
             rules: Rules::of(&version),
+            start: Start::of(&version),
             version,
         })
     },
@@ -57,6 +66,7 @@ pub const ENTRY: Entry = Entry {
 struct Vllm {
     version: Version,
     rules: Rules,
+    start: Start,
 }
 
 impl Vllm {
@@ -124,6 +134,7 @@ impl Engine for Vllm {
         deployment: &Deployment,
         notes: &mut Vec<Assumption>,
     ) -> Result<Settings, FitError> {
+        media::note(subject, notes);
         settle::settle(&self.rules, subject, deployment, notes)
     }
 
@@ -138,31 +149,23 @@ impl Engine for Vllm {
     }
 
     fn loaded(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
-        loaded::add(&self.rules, rank, ledger);
+        loaded::add(rank, self.start, self.weight_rules(), ledger);
     }
 
     fn activations(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
-        activations::add(&self.rules, rank, ledger);
+        activations::add(rank, self.start, ledger);
     }
 
     fn overhead(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
-        overhead::add(&self.rules, rank, ledger);
+        overhead::add(rank, self.start, ledger);
     }
 
     fn context(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
-        if let Some(bytes) = rank.deployment.gpu.context_bytes {
-            ledger.add(
-                "driver",
-                bytes,
-                Origin::Measured,
-                "what a process holds before it allocates, as measured on this GPU",
-                &|| bytes.to_string(),
-            );
-        }
+        overhead::context(rank, ledger);
     }
 
     fn graphs(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
-        graphs::add(&self.rules, rank, ledger);
+        graphs::add(rank, self.rules.graphs_within, ledger);
     }
 
     fn room(&self, rank: &Rank<'_>, used: &Used) -> i128 {

@@ -1,8 +1,92 @@
-//! What vLLM prints as not of torch: communicators, modules of kernels.
+//! What vLLM prints as not of torch, and what the driver takes for a process.
 
-use super::rules::Rules;
+use super::device;
+use super::fitted;
+use super::spill;
+use super::start::{Sampler, Start};
 use crate::engine::Rank;
-use crate::memory::ledger::Ledger;
+use crate::memory::ledger::{Ledger, Origin};
 
-/// Adds it.
-pub fn add(_rules: &Rules, _rank: &Rank<'_>, _ledger: &mut dyn Ledger) {}
+/// What a context takes on an H100, where the catalogue does not say: "initial CUDA context used" in logs of 0.19.
+const CONTEXT: u64 = 51 * (1 << 30) / 100;
+
+const FITTED: &str =
+    "fitted to published logs of vLLM on H100s: see engine/vllm/fitted.rs for the rows";
+
+/// Adds what a log calls non-torch.
+pub fn add(rank: &Rank<'_>, start: Start, ledger: &mut dyn Ledger) {
+    let parallel = rank.deployment.parallel;
+    if rank.stage.of > 1 && !rank.stage.is_first() && parallel.tensor == 1 {
+        ledger.add(
+            "later stage",
+            fitted::LATER_STAGE,
+            Origin::Fitted,
+            FITTED,
+            &|| "0.07 GiB on a stage that is not the first".to_owned(),
+        );
+    } else {
+        ledger.add(
+            "libraries",
+            fitted::MODULES,
+            Origin::Fitted,
+            FITTED,
+            &|| "0.13 GiB".to_owned(),
+        );
+        if start.trial_within && !rank.deployment.eager {
+            ledger.add(
+                "trial of graphs",
+                fitted::TRIAL,
+                Origin::Fitted,
+                FITTED,
+                &|| "0.12 GiB".to_owned(),
+            );
+        }
+    }
+    let between = fitted::ranks(&start, parallel.tensor);
+    ledger.add("between ranks", between, Origin::Fitted, FITTED, &|| {
+        format!("{between} bytes with {} ranks", parallel.tensor)
+    });
+    spill(rank, start, ledger);
+}
+
+/// The kernel that cuts logits off keeps what does not fit its registers in memory.
+fn spill(rank: &Rank<'_>, start: Start, ledger: &mut dyn Ledger) {
+    let vocabulary = rank.architecture().vocab_size.unwrap_or(0);
+    if start.sampler != Sampler::Triton || rank.settings.sequences < 8 || !rank.stage.is_last() {
+        return;
+    }
+    let multiprocessors = device::multiprocessors(&rank.deployment.gpu);
+    let thread = spill::bytes_per_thread(vocabulary);
+    ledger.add(
+        "memory of threads",
+        spill::bytes(vocabulary, multiprocessors),
+        Origin::Measured,
+        "vLLM 0.19 v1/sample/ops/topk_topp_triton.py, compiled for an H100 by Triton 3.6 with torch 2.11: see \
+         engine/vllm/spill.rs",
+        &|| format!("({thread} - 1024) bytes · 2048 threads · {multiprocessors} multiprocessors"),
+    );
+}
+
+/// Adds what the driver takes for a process, and what NCCL takes before anything is measured.
+pub fn context(rank: &Rank<'_>, ledger: &mut dyn Ledger) {
+    let gpu = &rank.deployment.gpu;
+    let (bytes, origin, source) = match gpu.context_bytes {
+        Some(bytes) => (bytes, Origin::Measured, "the catalogue of GPUs"),
+        None => (
+            CONTEXT,
+            Origin::Fitted,
+            "that of an H100, for want of a measurement",
+        ),
+    };
+    ledger.add("context", bytes, origin, source, &|| {
+        format!("{bytes} bytes for each process")
+    });
+    let parallel = rank.deployment.parallel;
+    let before = fitted::before(parallel.tensor, parallel.pipeline);
+    ledger.add("NCCL", before, Origin::Fitted, FITTED, &|| {
+        format!(
+            "{before} bytes with {} ranks in {} stages",
+            parallel.tensor, parallel.pipeline
+        )
+    });
+}

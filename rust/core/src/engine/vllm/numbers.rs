@@ -1,0 +1,294 @@
+//! The numbers of one GPU of one stage that activations depend on.
+
+use super::start::Start;
+use crate::architecture::Architecture;
+use crate::architecture::layer::{FeedForward, Layer, Mixer, Stack};
+use crate::architecture::template::Routing;
+use crate::checkpoint::Role;
+use crate::engine::Rank;
+use crate::memory::store::local_heads;
+
+/// Experts of one layer on one GPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Experts {
+    /// How many each token visits.
+    pub chosen: u64,
+    /// The inner width of one, on this GPU.
+    pub width: u64,
+    /// Whether their kernel takes no workspace of its own (MXFP4 on Hopper, in Triton).
+    pub monolithic: bool,
+}
+
+/// Latent attention of one layer on one GPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latent {
+    /// Numbers of keys without the rotary part and of values, of all heads here.
+    pub expanded: u64,
+    /// Tokens whose keys and values are expanded at once.
+    pub tokens: u64,
+}
+
+/// What activations depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// How the version starts.
+    pub start: Start,
+    /// Tokens of a step.
+    pub tokens: u64,
+    /// Sequences of a step, and so rows of logits.
+    pub sequences: u64,
+    /// Tokens of the longest request.
+    pub context: u64,
+    /// Bytes of a number of the model's dtype.
+    pub bytes: u64,
+    /// Entries of the vocabulary.
+    pub vocabulary: u64,
+    /// The width of the residual stream.
+    pub hidden: u64,
+    /// The inner width of the widest dense network here, and how many times it is alive at once.
+    pub inner: (u64, u64),
+    /// Numbers per token that the widest mixer takes in and gives out.
+    pub mixer: u64,
+    /// The experts of the layer that takes most for them.
+    pub experts: Option<Experts>,
+    /// Latent attention, if there is any.
+    pub latent: Option<Latent>,
+    /// Whether requests come in here.
+    pub first: bool,
+    /// Whether logits come out here.
+    pub last: bool,
+    /// Whether graphs are neither compiled nor captured.
+    pub eager: bool,
+    /// NVIDIA's compute capability, if known.
+    pub capability: Option<(u8, u8)>,
+    /// Multiprocessors of the GPU.
+    pub multiprocessors: u64,
+}
+
+impl Numbers {
+    /// Those of one GPU.
+    #[must_use]
+    pub fn of(rank: &Rank<'_>, start: Start) -> Self {
+        let architecture = rank.architecture();
+        let (settings, deployment) = (rank.settings, rank.deployment);
+        let ranks = deployment.parallel.tensor.max(1);
+        let hidden = hidden(architecture);
+        let tokens = settings.batched_tokens;
+        let sequences = settings.sequences.min(tokens);
+        let inner = rank
+            .layers
+            .iter()
+            .map(|layer| inner(architecture, layer, ranks, hidden))
+            .max_by_key(|(width, times)| width.saturating_mul(*times))
+            .unwrap_or((0, 0));
+        Self {
+            start,
+            tokens,
+            sequences,
+            context: settings.context,
+            bytes: settings.model_bytes,
+            vocabulary: architecture.vocab_size.unwrap_or(0),
+            hidden,
+            inner,
+            mixer: largest(rank, |layer| mixer(layer, ranks)),
+            experts: experts(rank),
+            latent: latent(rank, ranks),
+            first: rank.stage.is_first(),
+            last: rank.stage.is_last(),
+            eager: deployment.eager,
+            capability: deployment.gpu.compute_capability,
+            multiprocessors: super::device::multiprocessors(&deployment.gpu),
+        }
+    }
+
+    /// A product, at the end of 64 bits where it would not fit: no GPU holds that.
+    #[must_use]
+    pub fn product(factors: &[u64]) -> u64 {
+        factors
+            .iter()
+            .fold(1_u64, |product, factor| product.saturating_mul(*factor))
+    }
+}
+
+fn largest(rank: &Rank<'_>, of: impl Fn(&Layer) -> u64) -> u64 {
+    rank.layers.iter().map(|layer| of(layer)).max().unwrap_or(0)
+}
+
+/// The width of the residual stream: what the config says, or the width of the table of embeddings.
+fn hidden(architecture: &Architecture) -> u64 {
+    let table = || {
+        architecture
+            .templates
+            .iter()
+            .find(|template| {
+                template.role == Role::Embedding && template.routing == Routing::Lookup
+            })
+            .and_then(|template| template.shape.last().copied())
+    };
+    architecture.hidden_size.or_else(table).unwrap_or(0)
+}
+
+/// The inner width of a layer's dense network on one rank, and how many times it is alive at once: a gated one has the
+/// gate and the other half beside their product.
+fn inner(architecture: &Architecture, layer: &Layer, ranks: u64, hidden: u64) -> (u64, u64) {
+    layer
+        .feed_forward
+        .iter()
+        .map(|network| match *network {
+            FeedForward::Dense { width } => (width, Role::Mlp),
+            FeedForward::Experts { shared_width, .. } => (shared_width, Role::SharedExpert),
+        })
+        .filter(|(width, _)| *width > 0)
+        .map(|(width, role)| {
+            let times = if is_gated(architecture, layer, role, width, hidden) {
+                3
+            } else {
+                2
+            };
+            (width.div_ceil(ranks), times)
+        })
+        .max()
+        .unwrap_or((0, 0))
+}
+
+/// Whether the network has three matrices, and not two, told by its weights in this layer.
+fn is_gated(
+    architecture: &Architecture,
+    layer: &Layer,
+    role: Role,
+    width: u64,
+    hidden: u64,
+) -> bool {
+    let weights = architecture
+        .templates
+        .iter()
+        .filter(|template| {
+            template.role == role
+                && template.part == Some(layer.stack)
+                && template.in_layer
+                && template
+                    .numbers
+                    .first()
+                    .is_some_and(|numbers| numbers.contains(layer.number))
+        })
+        .fold(0_u64, |sum, template| {
+            sum.saturating_add(template.elements().unwrap_or(0))
+        });
+    let matrix = u128::from(width) * u128::from(hidden);
+    2 * u128::from(weights) > 5 * matrix
+}
+
+/// Numbers per token that a layer's mixers project into and give out, on one rank.
+fn mixer(layer: &Layer, ranks: u64) -> u64 {
+    layer
+        .mixers
+        .iter()
+        .map(|mixer| match *mixer {
+            Mixer::Attention {
+                heads,
+                kv_heads,
+                key_dim,
+                value_dim,
+                ..
+            } => {
+                let (queries, pairs) = (heads.div_ceil(ranks), local_heads(kv_heads, ranks));
+                let keys = queries.saturating_add(pairs).saturating_mul(key_dim);
+                let values = queries.saturating_add(pairs).saturating_mul(value_dim);
+                keys.saturating_add(values)
+            }
+            Mixer::Latent {
+                heads,
+                rope_dim,
+                nope_dim,
+                value_dim,
+                ..
+            } => heads
+                .div_ceil(ranks)
+                .saturating_mul(nope_dim.saturating_add(rope_dim).saturating_add(value_dim)),
+            Mixer::Compressed { heads, key_dim, .. } => heads
+                .div_ceil(ranks)
+                .saturating_mul(key_dim)
+                .saturating_mul(2),
+            Mixer::State { convolution, .. } => {
+                convolution.channels.div_ceil(ranks).saturating_mul(2)
+            }
+            Mixer::Cross {
+                heads, head_dim, ..
+            } => heads
+                .div_ceil(ranks)
+                .saturating_mul(head_dim)
+                .saturating_mul(2),
+            Mixer::Stateless => 0,
+        })
+        .fold(0, u64::saturating_add)
+}
+
+fn experts(rank: &Rank<'_>) -> Option<Experts> {
+    let parallel = rank.deployment.parallel;
+    let dealt = parallel.expert.max(1);
+    let cut = (parallel.expert_ranks().max(1) / dealt).max(1);
+    let monolithic = super::device::is_hopper(&rank.deployment.gpu) && is_mxfp4(rank);
+    rank.layers
+        .iter()
+        .filter(|layer| layer.stack == Stack::Decoder)
+        .flat_map(|layer| &layer.feed_forward)
+        .filter_map(|network| match *network {
+            FeedForward::Experts { chosen, width, .. } => Some(Experts {
+                chosen,
+                width: width.div_ceil(cut),
+                monolithic,
+            }),
+            FeedForward::Dense { .. } => None,
+        })
+        .max_by_key(|experts| experts.chosen.saturating_mul(experts.width))
+}
+
+/// The dummy step expands keys and values of as many tokens as the workspace of chunked prefill holds (0.19,
+/// `model_executor/layers/attention/mla_attention.py:determine_chunked_prefill_workspace_size`).
+fn latent(rank: &Rank<'_>, ranks: u64) -> Option<Latent> {
+    let settings = rank.settings;
+    rank.layers
+        .iter()
+        .flat_map(|layer| &layer.mixers)
+        .filter_map(|mixer| match *mixer {
+            Mixer::Latent {
+                heads,
+                nope_dim,
+                value_dim,
+                ..
+            } => Some(
+                heads
+                    .div_ceil(ranks)
+                    .saturating_mul(nope_dim.saturating_add(value_dim)),
+            ),
+            _ => None,
+        })
+        .max()
+        .map(|expanded| {
+            let least = settings.sequences.saturating_mul(settings.block);
+            let most = settings
+                .context
+                .saturating_mul(8)
+                .max(least.saturating_mul(4))
+                .min(65_536);
+            Latent {
+                expanded,
+                tokens: most.max(least),
+            }
+        })
+}
+
+/// Whether the experts here are stored as MXFP4.
+#[must_use]
+pub fn is_mxfp4(rank: &Rank<'_>) -> bool {
+    let scheme = rank.deployment.weights.as_ref();
+    scheme
+        .map_or(rank.subject.storage.as_str(), |scheme| scheme.name.as_str())
+        .starts_with("mxfp4")
+}
+
+/// The inner width of the widest experts on one rank.
+#[must_use]
+pub fn expert_width(rank: &Rank<'_>) -> u64 {
+    experts(rank).map_or(0, |experts| experts.width)
+}
