@@ -7,5 +7,6 @@ pub mod cache_format;
 pub mod config;
 mod count;
 pub mod format;
+pub mod loading;
 pub mod packing;
 pub mod scheme;

@@ -4,7 +4,8 @@ use super::answer::Nothing;
 use super::bound::Bound;
 use crate::deployment::{Deployment, FitError};
 use crate::fit::{Fit, Spread};
-use crate::quantization::scheme::Scheme;
+use crate::quantization::loading::does_load;
+use crate::quantization::scheme::{Scheme, by_precision};
 use crate::subject::Subject;
 use std::sync::Arc;
 
@@ -25,9 +26,9 @@ pub enum Precision {
 }
 
 /// The scheme of the least loss with which the deployment fits: the weights as they are stored, or else the most precise
-/// scheme that makes them smaller.
+/// scheme that makes them smaller and that the engine loads.
 ///
-/// Schemes are taken in the order of their bits per weight. What the deployment says of weights is not looked at.
+/// Schemes are taken in the order of [`by_precision`]. What the deployment says of weights is not looked at.
 ///
 /// # Errors
 /// If the deployment cannot be, whatever the scheme.
@@ -49,7 +50,8 @@ pub fn best_quantization(
     let stored = bytes(None);
     let smaller = by_precision()
         .into_iter()
-        .map(Arc::new)
+        .filter(|row| does_load(&*deployment.engine, row.library))
+        .map(|row| Arc::new(row.scheme()))
         .filter(|scheme| bytes(Some(scheme)) < stored)
         .map(Some);
     let mut binds = Bound::Least;
@@ -86,11 +88,4 @@ pub fn best_quantization(
         fit: spread.fit(subject, &nearest)?,
         binds: Bound::of_shortage(&probe, usable),
     })))
-}
-
-fn by_precision() -> Vec<Scheme> {
-    ["fp32", "bf16", "fp16"]
-        .iter()
-        .filter_map(|name| Scheme::named(name).ok())
-        .collect()
 }
