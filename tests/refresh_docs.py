@@ -10,6 +10,7 @@ from pathlib import Path
 
 import architecture_truth
 from pondera import _native
+from pondera._numbers import binary_bytes, decimal_bytes, tera
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 COMMAND = "python tests/refresh_docs.py"
@@ -70,6 +71,42 @@ def exactness() -> str | None:
     return "\n".join(lines).rstrip()
 
 
+def catalogue() -> str:
+    """Every GPU of the catalogue."""
+    rows = []
+    for gpu in _native.gpus():
+        kind = "measured" if gpu.measured else "derived"
+        bandwidth = "" if gpu.bandwidth is None else f"{decimal_bytes(gpu.bandwidth)}/s"
+        flops = ", ".join(f"{name} {tera(rate)}" for name, rate in gpu.flops.items())
+        link = (
+            ""
+            if gpu.interconnect is None
+            else f"{gpu.interconnect[0]}, {decimal_bytes(gpu.interconnect[1])}/s"
+        )
+        cells = [
+            f"`{gpu.name}`",
+            gpu.vendor,
+            binary_bytes(gpu.nominal_bytes),
+            f"{binary_bytes(gpu.usable_bytes)} {kind}",
+            bandwidth,
+            flops,
+            link,
+            str(gpu.per_node),
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    measured = sum(gpu.measured for gpu in _native.gpus())
+    heading = "| name | vendor | memory | usable | bandwidth | operations per second | link | per node |"
+    return "\n".join(
+        [
+            f"{len(rows)} profiles, {measured} with measured usable memory.",
+            "",
+            heading,
+            f"|{'---|' * 8}",
+            *rows,
+        ]
+    )
+
+
 def roles() -> str:
     """The table of roles, as the extension has it."""
     rows = [f"| `{role}` | {meaning} |" for role, meaning in _native.role_meanings()]
@@ -77,6 +114,7 @@ def roles() -> str:
 
 
 TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
+    "gpus.md": {"gpus": catalogue},
     "models.md": {"families": families, "built-in": built_in, "exactness": exactness},
     "problems.md": {"codes": codes},
     "scan.md": {"roles": roles},

@@ -21,6 +21,12 @@ Ask whether it fits:
     >>> fit.fits, fit.weights, fit.cache
     (True, 16060522496, 1073741824)
 
+Look a GPU up by any of its names; `pondera.gpus()` lists all:
+
+    >>> gpu = pondera.gpu("h100")
+    >>> gpu.name, gpu.usable_bytes, gpu.bandwidth  # bytes, bytes per second
+    ('H100-SXM-80GB', 85029615042, 3350000000000)
+
 `checkpoint.table()` has a row per tensor for NumPy, Polars, pandas, PyArrow and DuckDB, and `scan_tree` finds
 every model below a folder. The command `pondera` does the same in a terminal.
 """
@@ -34,6 +40,7 @@ from pondera._native import (
     Checkpoint,
     Disagreement,
     Fit,
+    Gpu,
     Model,
     NoCheckpoint,
     PonderaError,
@@ -48,6 +55,8 @@ from pondera._native import (
     __version__,
     built_in_models,
     fit,
+    gpu,
+    gpus,
     model_types,
     problem_codes,
     role_names,
@@ -60,6 +69,7 @@ __all__ = [
     "Checkpoint",
     "Disagreement",
     "Fit",
+    "Gpu",
     "Model",
     "NoCheckpoint",
     "PonderaError",
@@ -75,6 +85,8 @@ __all__ = [
     "built_in_models",
     "explain",
     "fit",
+    "gpu",
+    "gpus",
     "model_types",
     "problem_codes",
     "role_names",

@@ -14,12 +14,14 @@ from typing_extensions import CapsuleType
 __all__ = [
     "DEBUG_BUILD",
     "FIT_SCHEMA",
+    "GPUS_SCHEMA",
     "SCAN_SCHEMA",
     "SHOW_SCHEMA",
     "Architecture",
     "Checkpoint",
     "Disagreement",
     "Fit",
+    "Gpu",
     "Model",
     "NoCheckpoint",
     "PonderaError",
@@ -38,8 +40,13 @@ __all__ = [
     "explain_field",
     "explain_number",
     "fit",
+    "gpu",
+    "gpu_vendors",
+    "gpus",
     "model_types",
     "no_checkpoint",
+    "parse_bytes",
+    "parse_count",
     "problem_codes",
     "role_meanings",
     "role_names",
@@ -54,6 +61,9 @@ DEBUG_BUILD: Final[bool]
 
 FIT_SCHEMA: Final[str]
 """Name and version of the JSON schema of an estimate, as `pondera.fit/1`."""
+
+GPUS_SCHEMA: Final[str]
+"""Name and version of the JSON schema of the catalogue of GPUs, as `pondera.gpus/1`."""
 
 SCAN_SCHEMA: Final[str]
 """Name and version of the JSON schema of a scan, as `pondera.scan/1`."""
@@ -765,3 +775,125 @@ class Fit:
     def __hash__(self) -> int: ...
     @staticmethod
     def _from_bytes(bytes: bytes) -> Fit: ...
+
+@final
+class Gpu:
+    """One GPU, or another chip that holds a model.
+
+    What no source states is None or left out.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its canonical name, as `H100-SXM-80GB`."""
+    @property
+    def vendor(self) -> str:
+        """Who makes it: one of `gpu_vendors()`, or `any` for a bare size of memory."""
+    @property
+    def assumed(self) -> str | None:
+        """What `gpu` took for granted, in a sentence; None if the name left nothing open."""
+    @property
+    def aliases(self) -> list[str]:
+        """Other names for it, such as what its driver reports."""
+    @property
+    def default_for(self) -> list[str]:
+        """Shorter names that mean this one of several, as `h100`."""
+    @property
+    def common(self) -> bool:
+        """Whether tables show it when no GPU is chosen."""
+    @property
+    def memory_kind(self) -> str:
+        """`hbm`, `gddr`, `gddr-ecc` (codes to correct errors take room), `shared` with the CPU, or `ram`."""
+    @property
+    def nominal_bytes(self) -> int:
+        """Bytes of memory on the board."""
+    @property
+    def usable_bytes(self) -> int:
+        """Bytes that a runtime reports as the total, which is what an engine can divide."""
+    @property
+    def measured(self) -> bool:
+        """Whether a runtime reported `usable_bytes`; else they follow from `nominal_bytes` by a rule."""
+    @property
+    def usable_source(self) -> str:
+        """Where `usable_bytes` come from: the report, or the rule in words."""
+    @property
+    def unified(self) -> bool:
+        """Whether the memory is shared with the CPU."""
+    @property
+    def bandwidth(self) -> int | None:
+        """Bytes per second between memory and chip."""
+    @property
+    def flops(self) -> dict[str, int]:
+        """Dense operations per second: those of `fp32 tf32 bf16 fp16 fp8 int8 fp4` that are known."""
+    @property
+    def interconnect(self) -> tuple[str, int] | None:
+        """Name of the link to other GPUs of the node, and bytes per second per GPU, both directions added."""
+    @property
+    def per_node(self) -> int:
+        """GPUs in the usual node; 1 where no source states more."""
+    @property
+    def context_bytes(self) -> int | None:
+        """Bytes that a process takes before it allocates anything (the CUDA context), where measured."""
+    @property
+    def context_source(self) -> str | None:
+        """Where `context_bytes` were measured."""
+    @property
+    def compute_capability(self) -> tuple[int, int] | None:
+        """NVIDIA's compute capability, as (9, 0)."""
+    @property
+    def source(self) -> str:
+        """Where the other figures were read."""
+    @property
+    def note(self) -> str | None:
+        """What a reader of the figures should know."""
+    def to_json(self) -> str:
+        """All fields as JSON text: an element of `gpus` of the schema `pondera.gpus/1`."""
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as a dict: an element of `gpus` of the schema `pondera.gpus/1`."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+def gpus(*, file: str | PathLike[str] | None = None) -> list[Gpu]:
+    """Every GPU of the catalogue, sorted by name.
+
+    Args:
+        file: A TOML file whose rows are merged over the built-in ones; docs/gpus.md has the fields.
+
+    Raises:
+        OSError: The file cannot be read.
+        PonderaError: It is no such TOML; the message names the row, the field and what to do.
+    """
+
+def gpu(name: str, *, file: str | PathLike[str] | None = None) -> Gpu:
+    """The GPU of a name; case, punctuation and the maker's name do not matter.
+
+    Args:
+        name: A name of the catalogue, what a driver reports, a shorter name that has a default (`h100`), or a
+            size such as `24GiB` for any GPU with that much usable memory.
+        file: A TOML file whose rows are merged over the built-in ones.
+
+    Raises:
+        OSError: The file cannot be read.
+        PonderaError: Nothing or more than one GPU has the name, or the file is no such TOML; the message says
+            which names may be meant.
+    """
+
+def gpu_vendors() -> list[str]:
+    """Every vendor that a row of the catalogue may name, sorted."""
+
+def parse_bytes(text: str) -> int:
+    """Bytes from a text: `80GB` (powers of 1000), `79.19GiB` (powers of 1024) or bare digits.
+
+    A decimal is exact; what is left of a byte is dropped.
+
+    Raises:
+        PonderaError: The text is no such size, is negative, or is beyond 2**64 - 1.
+    """
+
+def parse_count(text: str) -> int:
+    """A count from a text: bare digits, or with `k` for 1024, `m` for 1024**2, as contexts are named.
+
+    Raises:
+        PonderaError: The text is no such count, is negative or not whole, or is beyond 2**64 - 1.
+    """

@@ -30,6 +30,12 @@ def short_count(count: int) -> str:
     return _scaled(count, 1000, _THOUSANDS)
 
 
+def tera(rate: int) -> str:
+    """Operations per second in trillions with a digit behind the point, rounded half up, as `1,978.9 T`."""
+    tenths = (rate + 5 * 10**10) // 10**11
+    return f"{tenths // 10:,}.{tenths % 10} T"
+
+
 def exact_count(count: int) -> str:
     """A count with all its digits, as `684,489,845,504`."""
     return f"{count:,}"

@@ -262,11 +262,15 @@ impl<'a> Number<'a> {
 
     /// The number times the scale, without what is left of one; and what is left.
     fn divided(&self, scale: u64) -> Result<(u64, u128), SizeError> {
-        let product = self.digits.checked_mul(u128::from(scale));
-        let power = 10_u128.checked_pow(self.decimals);
-        let (Some(product), Some(power)) = (product, power) else {
-            return Err(self.refused("has more digits than can be read; write fewer"));
-        };
+        let too_long = || self.refused("has more digits than can be read; write fewer");
+        let power = 10_u128.checked_pow(self.decimals).ok_or_else(too_long)?;
+        if self.digits / power > u128::from(u64::MAX) {
+            return Err(self.too_large());
+        }
+        let product = self
+            .digits
+            .checked_mul(u128::from(scale))
+            .ok_or_else(too_long)?;
         let whole = u64::try_from(product / power).map_err(|_| self.too_large())?;
         Ok((whole, product % power))
     }
@@ -385,6 +389,8 @@ mod tests {
             ("18446744073709551616", "beyond 18446744073709551615"),
             ("16EiB", "beyond"),
             ("1e30", "beyond"),
+            ("999999999999999999999999999999GB", "beyond"),
+            ("1.0000000000000000000000000000000GB", "more digits"),
             ("1e99999999999", "beyond"),
             ("99999999999999999999999999999999999999999", "beyond"),
             (

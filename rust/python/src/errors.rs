@@ -2,11 +2,13 @@
 //! operating system is what refused.
 
 use pondera::checkpoint::ScanError;
+use pondera::hardware::CatalogueError;
 use pondera::model::ModelError;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyFileNotFoundError, PyKeyboardInterrupt, PyOSError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use std::io;
 use std::path::Path;
 
 create_exception!(
@@ -43,18 +45,34 @@ fn reason(py: Python<'_>, number: i32) -> PyResult<String> {
         .extract()
 }
 
+/// The Python exception for a file that the system would not give; a message where the system has no number for it.
+fn unreadable(py: Python<'_>, path: &Path, error: &io::Error, message: String) -> PyErr {
+    match error.raw_os_error() {
+        Some(number) => match reason(py, number) {
+            Ok(reason) => os_error(number, &reason, path),
+            Err(other) => other,
+        },
+        None => PyOSError::new_err(message),
+    }
+}
+
+/// The Python exception for a file that is no catalogue of GPUs.
+pub fn catalogue_error(py: Python<'_>, error: CatalogueError) -> PyErr {
+    let message = error.to_string();
+    match error {
+        CatalogueError::Unreadable(path, error) => unreadable(py, &path, &error, message),
+        CatalogueError::Malformed { .. } | CatalogueError::Row { .. } => {
+            PonderaError::new_err(message)
+        }
+    }
+}
+
 /// The Python exception for a scan that gave nothing.
 pub fn scan_error(py: Python<'_>, error: ScanError) -> PyErr {
     let message = error.to_string();
     match error {
         ScanError::NotFound(path) => os_error(NOT_FOUND, "no such file or folder", &path),
-        ScanError::Unreadable(path, error) => match error.raw_os_error() {
-            Some(number) => match reason(py, number) {
-                Ok(reason) => os_error(number, &reason, &path),
-                Err(other) => other,
-            },
-            None => PyOSError::new_err(message),
-        },
+        ScanError::Unreadable(path, error) => unreadable(py, &path, &error, message),
         ScanError::NotAModelFile(_) | ScanError::Nothing(..) => NoCheckpoint::new_err(message),
         ScanError::Several(_, found) => {
             let error = SeveralCheckpoints::new_err(message);

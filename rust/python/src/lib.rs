@@ -18,6 +18,7 @@ mod checkpoint;
 mod errors;
 mod fit;
 mod given;
+mod hardware;
 mod run;
 mod table;
 
@@ -44,6 +45,8 @@ mod _native {
     #[pymodule_export]
     use super::fit::{Fit, fit};
     #[pymodule_export]
+    use super::hardware::{Gpu, gpu, gpu_vendors, gpus, parse_bytes, parse_count};
+    #[pymodule_export]
     use super::table::Table;
     use pyo3::prelude::*;
 
@@ -52,6 +55,7 @@ mod _native {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("DEBUG_BUILD", cfg!(debug_assertions))?;
         module.add("FIT_SCHEMA", pondera::fit::SCHEMA)?;
+        module.add("GPUS_SCHEMA", pondera::hardware::SCHEMA)?;
         module.add("SCAN_SCHEMA", pondera::checkpoint::SCHEMA)?;
         module.add("SHOW_SCHEMA", pondera::model::SCHEMA)
     }

@@ -1,6 +1,7 @@
 //! What is known of one GPU, or of another chip that holds a model.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use std::fmt;
 
 /// Who makes it.
@@ -109,7 +110,7 @@ impl Memory {
 }
 
 /// Where the usable bytes come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Usable {
     /// A runtime reported them.
     Measured {
@@ -126,7 +127,7 @@ pub enum Usable {
 }
 
 /// Dense operations per second by type of number: no sparsity counted. Absent where no source states it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Flops {
     /// 32-bit floats, on the vector units.
     pub fp32: Option<u64>,
@@ -161,7 +162,7 @@ impl Flops {
 }
 
 /// The link to the other GPUs of a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Interconnect {
     /// Its name, such as `NVLink 4`.
     pub name: String,
@@ -171,7 +172,7 @@ pub struct Interconnect {
 }
 
 /// What is known of one GPU, or of another chip that holds a model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Gpu {
     /// Its canonical name, such as `H100-SXM-80GB`.
     pub name: String,
@@ -216,6 +217,59 @@ pub struct Gpu {
 }
 
 impl Gpu {
+    /// Whether a runtime reported the usable bytes.
+    #[must_use]
+    pub const fn measured(&self) -> bool {
+        matches!(self.usable, Usable::Measured { .. })
+    }
+
+    /// Where the usable bytes come from, in words.
+    #[must_use]
+    pub fn usable_source(&self) -> &str {
+        match &self.usable {
+            Usable::Measured { source } => source,
+            Usable::Derived { how } => how,
+            Usable::Given => "as given",
+        }
+    }
+
+    /// All fields as JSON text: an element of `gpus` of the schema `pondera.gpus/1`.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let flops: Map<String, Value> = self
+            .flops
+            .by_name()
+            .into_iter()
+            .map(|(name, rate)| (name.to_owned(), json!(rate)))
+            .collect();
+        json!({
+            "name": self.name,
+            "vendor": self.vendor.name(),
+            "aliases": self.aliases,
+            "default_for": self.default_for,
+            "common": self.common,
+            "memory_kind": self.memory.name(),
+            "nominal_bytes": self.nominal_bytes,
+            "usable_bytes": self.usable_bytes,
+            "measured": self.measured(),
+            "usable_source": self.usable_source(),
+            "unified": self.unified,
+            "bandwidth": self.bandwidth,
+            "flops": flops,
+            "interconnect": self.interconnect.as_ref().map(|link| json!({
+                "name": link.name,
+                "bytes_per_second": link.bytes_per_second,
+            })),
+            "per_node": self.per_node,
+            "context_bytes": self.context_bytes,
+            "context_source": self.context_source,
+            "compute_capability": self.compute_capability,
+            "source": self.source,
+            "note": self.note,
+        })
+        .to_string()
+    }
+
     /// A GPU of which only the usable memory is known.
     #[must_use]
     pub fn of_size(name: &str, bytes: u64) -> Gpu {
