@@ -193,3 +193,8 @@ def test_rates_are_shown_in_trillions():
         49_999_999_999: "0.0 T",
     }
     assert {rate: tera(rate) for rate in rates} == rates
+
+
+def test_a_fit_takes_a_gpu_that_was_looked_up():
+    fit = pondera.fit("llama-3.1-8b", gpu=pondera.gpu("L4"), engine="transformers", context="8k")
+    assert (fit.gpu, fit.usable) == ("L4", pondera.gpu("L4").usable_bytes)

@@ -609,7 +609,7 @@ def explain_number(text: str) -> dict[str, Any] | None:
 def fit(
     target: str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model,
     *,
-    gpu: str,
+    gpu: str | Gpu,
     gpus: int | str | None = None,
     engine: str = "vllm",
     weights: str | None = None,
@@ -639,7 +639,7 @@ def fit(
     Args:
         target: A model folder, a config.json, a config as a mapping, the name of a built-in model, a
             Checkpoint, an Architecture or a Model.
-        gpu: Name of a GPU, or a size of usable memory such as `"24GiB"`.
+        gpu: Name of a GPU, a size of usable memory such as `"24GiB"`, or a `Gpu`.
         gpus: How many; all of them share every layer, unless a layout is given.
         engine: `"name"` or `"name==version"`.
         weights: Scheme that the weights are put in, such as `"fp8"`; as they are stored, if not given.

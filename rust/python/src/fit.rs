@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// Args:
 ///     target: A model folder, a config.json, a config as a mapping, the name of a built-in model, a Checkpoint, an
 ///         Architecture or a Model.
-///     gpu: Name of a GPU, or a size of usable memory such as `"24GiB"`.
+///     gpu: Name of a GPU, a size of usable memory such as `"24GiB"`, or a `Gpu`.
 ///     gpus: How many; all of them share every layer, unless a layout is given.
 ///     engine: `"name"` or `"name==version"`.
 ///     weights: Scheme that the weights are put in, such as `"fp8"`; as they are stored, if not given.
@@ -91,7 +91,7 @@ pub fn fit(
     let py = target.py();
     let optional = |field, given: Option<Given>| given.map(|one| one.count(field)).transpose();
     let request = Request {
-        gpu: given::gpu(&gpu, gpu_file.as_ref())?,
+        gpu: given::gpu(&gpu, gpu_file)?,
         gpus: optional("gpus", gpus)?,
         engine: engine.to_owned(),
         weights,

@@ -3,9 +3,10 @@
 use crate::architecture::{Architecture, Model, to_value};
 use crate::checkpoint::Checkpoint;
 use crate::errors::{PonderaError, model_error};
+use crate::hardware::{self, Gpu};
 use crate::run::watched;
 use pondera::deployment::{FitError, Share};
-use pondera::hardware::{Catalogue, Found};
+use pondera::hardware::Found;
 use pondera::model;
 use pondera::parallel::default_threads;
 use pondera::request;
@@ -104,22 +105,19 @@ pub fn share(field: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<S
         .transpose()
 }
 
-/// The GPU of a name or a size of memory, with a user's file over the catalogue if one is named.
-pub fn gpu(value: &Bound<'_, PyAny>, file: Option<&PathBuf>) -> PyResult<Found> {
+/// The GPU of a name or a size of memory, with a user's file over the catalogue if one is named; or a GPU that was
+/// looked up before.
+pub fn gpu(value: &Bound<'_, PyAny>, file: Option<PathBuf>) -> PyResult<Found> {
+    if let Ok(gpu) = value.cast::<Gpu>() {
+        return Ok(gpu.get().0.clone());
+    }
     let Ok(name) = value.extract::<String>() else {
         let kind = value.get_type().name()?;
         return Err(PyTypeError::new_err(format!(
-            "gpu must be the name of a GPU or a size of memory such as '24GiB', not {kind}"
+            "gpu must be the name of a GPU, a size of memory such as '24GiB' or a Gpu, not {kind}"
         )));
     };
-    let own = file
-        .map(|file| Catalogue::with_file(file))
-        .transpose()
-        .map_err(|error| PonderaError::new_err(error.to_string()))?;
-    own.as_ref()
-        .unwrap_or_else(|| Catalogue::built_in())
-        .find(&name)
-        .map_err(|error| PonderaError::new_err(error.to_string()))
+    hardware::find(value.py(), &name, file)
 }
 
 /// The model of a target: a folder, a config.json, a mapping, a built-in name, or what was read from one of them.

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::{loads, reduce, restore};
 use crate::errors::{PonderaError, catalogue_error};
-use pondera::hardware::{self as core, Catalogue};
+use pondera::hardware::{Catalogue, Found, Vendor};
 use pondera::size;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -12,96 +12,93 @@ use std::path::PathBuf;
 /// One GPU, or another chip that holds a model.
 #[pyclass(frozen, eq, hash, module = "pondera")]
 #[derive(PartialEq, Eq, Hash)]
-pub struct Gpu {
-    core: core::Gpu,
-    assumed: Option<String>,
-}
+pub struct Gpu(pub Found);
 
 #[pymethods]
 impl Gpu {
     /// Its canonical name.
     #[getter]
     fn name(&self) -> &str {
-        &self.core.name
+        &self.0.gpu.name
     }
 
     /// Who makes it.
     #[getter]
     const fn vendor(&self) -> &'static str {
-        self.core.vendor.name()
+        self.0.gpu.vendor.name()
     }
 
     /// What a look-up took for granted; None if the name left nothing open.
     #[getter]
     fn assumed(&self) -> Option<&str> {
-        self.assumed.as_deref()
+        self.0.assumed.as_deref()
     }
 
     /// Other names for it.
     #[getter]
     fn aliases(&self) -> Vec<String> {
-        self.core.aliases.clone()
+        self.0.gpu.aliases.clone()
     }
 
     /// Shorter names that mean this one of several.
     #[getter]
     fn default_for(&self) -> Vec<String> {
-        self.core.default_for.clone()
+        self.0.gpu.default_for.clone()
     }
 
     /// Whether tables show it when no GPU is chosen.
     #[getter]
     const fn common(&self) -> bool {
-        self.core.common
+        self.0.gpu.common
     }
 
     /// The kind of its memory.
     #[getter]
     const fn memory_kind(&self) -> &'static str {
-        self.core.memory.name()
+        self.0.gpu.memory.name()
     }
 
     /// Bytes of memory on the board.
     #[getter]
     const fn nominal_bytes(&self) -> u64 {
-        self.core.nominal_bytes
+        self.0.gpu.nominal_bytes
     }
 
     /// Bytes that a runtime reports as the total.
     #[getter]
     const fn usable_bytes(&self) -> u64 {
-        self.core.usable_bytes
+        self.0.gpu.usable_bytes
     }
 
     /// Whether a runtime reported `usable_bytes`.
     #[getter]
     const fn measured(&self) -> bool {
-        self.core.measured()
+        self.0.gpu.measured()
     }
 
     /// Where `usable_bytes` come from.
     #[getter]
     fn usable_source(&self) -> &str {
-        self.core.usable_source()
+        self.0.gpu.usable_source()
     }
 
     /// Whether the memory is shared with the CPU.
     #[getter]
     const fn unified(&self) -> bool {
-        self.core.unified
+        self.0.gpu.unified
     }
 
     /// Bytes per second between memory and chip.
     #[getter]
     const fn bandwidth(&self) -> Option<u64> {
-        self.core.bandwidth
+        self.0.gpu.bandwidth
     }
 
     /// Dense operations per second by type of number, those that are known.
     #[getter]
     fn flops<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let flops = PyDict::new(py);
-        for (name, rate) in self.core.flops.by_name() {
+        for (name, rate) in self.0.gpu.flops.by_name() {
             if let Some(rate) = rate {
                 flops.set_item(name, rate)?;
             }
@@ -112,7 +109,8 @@ impl Gpu {
     /// Name and bytes per second of the link to the other GPUs of a node.
     #[getter]
     fn interconnect(&self) -> Option<(String, u64)> {
-        self.core
+        self.0
+            .gpu
             .interconnect
             .as_ref()
             .map(|link| (link.name.clone(), link.bytes_per_second))
@@ -121,68 +119,66 @@ impl Gpu {
     /// GPUs in the usual node.
     #[getter]
     const fn per_node(&self) -> u64 {
-        self.core.per_node
+        self.0.gpu.per_node
     }
 
     /// Bytes that a process takes before it allocates anything.
     #[getter]
     const fn context_bytes(&self) -> Option<u64> {
-        self.core.context_bytes
+        self.0.gpu.context_bytes
     }
 
     /// Where `context_bytes` were measured.
     #[getter]
     fn context_source(&self) -> Option<&str> {
-        self.core.context_source.as_deref()
+        self.0.gpu.context_source.as_deref()
     }
 
     /// NVIDIA's compute capability.
     #[getter]
     const fn compute_capability(&self) -> Option<(u8, u8)> {
-        self.core.compute_capability
+        self.0.gpu.compute_capability
     }
 
     /// Where the figures were read.
     #[getter]
     fn source(&self) -> &str {
-        &self.core.source
+        &self.0.gpu.source
     }
 
     /// What a reader of the figures should know.
     #[getter]
     fn note(&self) -> Option<&str> {
-        self.core.note.as_deref()
+        self.0.gpu.note.as_deref()
     }
 
     /// All fields as JSON text.
     fn to_json(&self) -> String {
-        self.core.to_json()
+        self.0.gpu.to_json()
     }
 
     /// All fields as a dict.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        loads(py, &self.core.to_json())
+        loads(py, &self.0.gpu.to_json())
     }
 
     fn __reduce__<'py>(
         slf: &Bound<'py, Self>,
     ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
-        let Self { core, assumed } = slf.get();
-        reduce(slf.as_any(), &(core, assumed))
+        reduce(slf.as_any(), &slf.get().0)
     }
 
     #[staticmethod]
     fn _from_bytes(bytes: &[u8]) -> PyResult<Self> {
-        let (core, assumed) = restore(bytes)?;
-        Ok(Self { core, assumed })
+        restore(bytes).map(Self)
     }
 
     fn __repr__(&self) -> String {
         format!(
             "Gpu({:?}, usable_bytes={}, {})",
-            self.core.name,
-            self.core.usable_bytes,
-            if self.core.measured() {
+            self.0.gpu.name,
+            self.0.gpu.usable_bytes,
+            if self.0.gpu.measured() {
                 "measured"
             } else {
                 "not measured"
@@ -209,30 +205,33 @@ pub fn gpus(py: Python<'_>, file: Option<PathBuf>) -> PyResult<Vec<Gpu>> {
     let all = catalogue(py, file)?;
     Ok(all
         .iter()
-        .map(|core| Gpu {
-            core: core.clone(),
-            assumed: None,
+        .map(|gpu| {
+            Gpu(Found {
+                gpu: gpu.clone(),
+                assumed: None,
+            })
         })
         .collect())
+}
+
+/// The GPU of a name, or any GPU with so much memory, as the core gives it.
+pub fn find(py: Python<'_>, name: &str, file: Option<PathBuf>) -> PyResult<Found> {
+    catalogue(py, file)?
+        .find(name)
+        .map_err(|error| PonderaError::new_err(error.to_string()))
 }
 
 /// The GPU of a name, or any GPU with so much memory.
 #[pyfunction]
 #[pyo3(signature = (name, *, file=None))]
 pub fn gpu(py: Python<'_>, name: &str, file: Option<PathBuf>) -> PyResult<Gpu> {
-    catalogue(py, file)?
-        .find(name)
-        .map(|found| Gpu {
-            core: found.gpu,
-            assumed: found.assumed,
-        })
-        .map_err(|error| PonderaError::new_err(error.to_string()))
+    find(py, name, file).map(Gpu)
 }
 
 /// Every vendor that a row may name.
 #[pyfunction]
 pub fn gpu_vendors() -> Vec<&'static str> {
-    core::Vendor::ALL.map(core::Vendor::name).to_vec()
+    Vendor::ALL.map(Vendor::name).to_vec()
 }
 
 /// Bytes from a text such as `79.19GiB`.
