@@ -7,6 +7,9 @@ mod check;
 mod llama_cpp;
 #[cfg(test)]
 mod samples;
+mod sglang;
+mod step;
+mod tensorrt_llm;
 mod transformers;
 mod version;
 mod vllm;
@@ -188,7 +191,13 @@ pub struct Entry {
 }
 
 /// Every engine, by name.
-pub const ENGINES: &[Entry] = &[llama_cpp::ENTRY, transformers::ENTRY, vllm::ENTRY];
+pub const ENGINES: &[Entry] = &[
+    llama_cpp::ENTRY,
+    sglang::ENTRY,
+    tensorrt_llm::ENTRY,
+    transformers::ENTRY,
+    vllm::ENTRY,
+];
 
 /// The engine of a name such as `vllm` or `vllm==0.19.0`.
 ///

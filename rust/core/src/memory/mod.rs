@@ -7,6 +7,7 @@
 
 pub mod allocation;
 pub mod body;
+pub mod forward;
 pub mod fused;
 pub mod layout;
 pub mod ledger;
