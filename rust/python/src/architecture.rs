@@ -369,6 +369,7 @@ impl Architecture {
             name: self.core.model_type.clone(),
             checkpoint: None,
             config: Some(Arc::clone(&self.config)),
+            processor: None,
             architecture: Ok(Arc::clone(&self.core)),
             disagreements: Vec::new(),
         }
