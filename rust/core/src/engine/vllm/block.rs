@@ -1,5 +1,6 @@
 //! How many tokens a block of the cache has.
 
+use super::compressed;
 use super::kinds::Kinds;
 use super::rules::{LatentBlock, Rules};
 use super::spec;
@@ -41,6 +42,9 @@ pub fn attention(
     gpu: &Gpu,
     cache: CacheFormat,
 ) -> u64 {
+    if kinds.compressed {
+        return asked.unwrap_or(compressed::BLOCK);
+    }
     let block = asked.unwrap_or(DEFAULT);
     if !kinds.latent {
         return block;

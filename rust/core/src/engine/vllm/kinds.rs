@@ -15,6 +15,8 @@ pub struct Kinds {
     pub attention: bool,
     /// Latent vectors.
     pub latent: bool,
+    /// Entries that stand for several tokens.
+    pub compressed: bool,
     /// Keys of an indexer beside latent vectors.
     pub sparse: bool,
     /// Keys of an indexer beside keys and values.
@@ -52,7 +54,11 @@ impl Kinds {
                         kinds.attention = true;
                         kinds.latent = true;
                     }
-                    Store::Compressed { .. } => kinds.attention = true,
+                    Store::Compressed { .. } => {
+                        kinds.attention = true;
+                        kinds.compressed = true;
+                        kinds.windows = true;
+                    }
                     Store::Indexer { .. } if latent => kinds.sparse = true,
                     Store::Indexer { .. } => kinds.indexed = true,
                     Store::State { recurrence, .. } => {

@@ -9,6 +9,9 @@
 
 mod activations;
 mod block;
+mod cache_dtype;
+mod compressed;
+mod context;
 mod device;
 mod fitted;
 mod graphs;
@@ -19,6 +22,7 @@ mod media;
 mod numbers;
 mod overhead;
 mod plan;
+mod refuse;
 mod rope;
 mod rules;
 mod settle;
@@ -39,7 +43,7 @@ use crate::subject::Subject;
 use groups::Placed;
 use kinds::Kinds;
 use plan::Plan;
-use rules::Rules;
+use rules::{Packing, Rules};
 use spec::{Basis, Blocks, Hold, Request};
 use start::Start;
 use states::Mode;
@@ -216,16 +220,25 @@ impl Engine for Vllm {
         let mut layers = Vec::new();
         for (stage, rank) in ranks.iter().enumerate() {
             for store in rank.stores.iter().flatten() {
-                let spec = spec::of(store, subject, &basis, blocks)?;
-                layers.push(Placed { stage, spec });
+                let specs = match compressed::specs(store).filter(|_| kinds.compressed) {
+                    Some(specs) => specs,
+                    None => vec![spec::of(store, subject, &basis, blocks)?],
+                };
+                layers.extend(specs.into_iter().map(|spec| Placed { stage, spec }));
             }
         }
         let windows = layers
             .iter()
             .any(|layer| matches!(layer.spec.hold, Hold::Sliding(_) | Hold::Chunked(_)));
+        let packing = self.rules.compressed.filter(|_| kinds.compressed);
+        let groups = match packing {
+            Some(packing) => compressed::groups(layers, packing),
+            None => groups::of(layers, &self.rules)?,
+        };
         Ok(Box::new(Plan {
-            groups: groups::of(layers, &self.rules)?,
+            groups,
             stages: ranks.len(),
+            packing: packing.unwrap_or(Packing::Widest),
             request: Request {
                 tokens: settings.context,
                 in_flight: if windows {

@@ -1,9 +1,12 @@
 //! The cache of a pipeline: blocks from bytes, and bytes from requests.
 
-use super::groups::Group;
+use super::compressed;
+use super::groups::{Group, Placed};
+use super::rules::Packing;
 use super::spec::{Hold, Request};
 use super::states::Mode;
 use crate::engine::{CachePlan, Pool};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The cache as vLLM lays it out.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub struct Plan {
     pub stages: usize,
     /// The longest request.
     pub request: Request,
+    /// How groups are packed into blocks.
+    pub packing: Packing,
     /// Whether the tokens printed are the concurrency times the context.
     pub tokens_by_concurrency: bool,
     /// Whether one block that is never given out is counted.
@@ -33,30 +38,66 @@ impl Plan {
                 context_parallel: 1,
                 mode: Mode::Current,
             },
+            packing: Packing::Widest,
             tokens_by_concurrency: false,
             null_block: false,
         }
     }
 
-    /// Bytes of one block on each stage: a page of each layer of the fullest group there, as groups share tensors. One
-    /// group alone may have pages of several sizes.
+    /// Bytes of one block on each stage. Groups share tensors, so that it is that of the widest; one group alone may have
+    /// pages of several sizes.
     #[must_use]
     pub fn block_bytes(&self) -> Vec<u64> {
         (0..self.stages)
             .map(|stage| {
-                self.groups
+                let here: Vec<Vec<Placed>> = self
+                    .groups
                     .iter()
                     .map(|group| {
-                        group
-                            .layers
-                            .iter()
+                        let layers = group.layers.iter();
+                        layers
                             .filter(|layer| layer.stage == stage)
-                            .fold(0_u64, |sum, layer| sum.saturating_add(layer.spec.page))
+                            .copied()
+                            .collect()
                     })
-                    .max()
-                    .unwrap_or(0)
+                    .collect();
+                self.packed(&here)
             })
             .collect()
+    }
+
+    /// Bytes of one block for the layers of each group on one stage.
+    fn packed(&self, groups: &[Vec<Placed>]) -> u64 {
+        let sum = |pages: &mut dyn Iterator<Item = u64>| pages.fold(0, u64::saturating_add);
+        match self.packing {
+            Packing::Widest => groups
+                .iter()
+                .map(|layers| sum(&mut layers.iter().map(|layer| layer.spec.page)))
+                .max()
+                .unwrap_or(0),
+            Packing::Tuples => {
+                let first = groups.first().map_or(&[][..], Vec::as_slice);
+                let pages: BTreeSet<u64> = first.iter().map(|layer| layer.spec.page).collect();
+                let most = groups.iter().map(|layers| compressed::tuples(layers)).max();
+                sum(&mut pages.into_iter()).saturating_mul(most.unwrap_or(0))
+            }
+            Packing::Buckets => {
+                let mut slots: BTreeMap<u64, u64> = BTreeMap::new();
+                for layers in groups {
+                    let mut own: BTreeMap<u64, u64> = BTreeMap::new();
+                    for layer in layers {
+                        *own.entry(layer.spec.page).or_default() += 1;
+                    }
+                    for (page, count) in own {
+                        let slot = slots.entry(page).or_default();
+                        *slot = count.max(*slot);
+                    }
+                }
+                sum(&mut slots
+                    .iter()
+                    .map(|(page, count)| page.saturating_mul(*count)))
+            }
+        }
     }
 
     /// The blocks that a request takes of all groups together.

@@ -43,6 +43,18 @@ pub enum LatentBlock {
     Preferred,
 }
 
+/// How groups with pages of several sizes are packed into blocks, in models with compressed entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// A page of each size that the first group has, as often as the most frequent size of any group
+    /// (0.20, `_get_kv_cache_config_deepseek_v4`).
+    Tuples,
+    /// Pages of each size, as many as the group with most of them has (0.26, `_get_kv_cache_config_packed`).
+    Buckets,
+    /// All pages of the group that needs most bytes (0.29, `_get_kv_cache_bytes_per_block`), as in all other models.
+    Widest,
+}
+
 /// The rules of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
@@ -62,6 +74,8 @@ pub struct Rules {
     /// Groups are as large as the largest kind of layer if it has fewer than so many times the layers of the smallest
     /// (`_get_kv_cache_groups_uniform_page_size`), as a fraction.
     pub even_groups: Option<(u64, u64)>,
+    /// How compressed entries are packed; not at all before there were such models.
+    pub compressed: Option<Packing>,
     /// Whether window layers hold what every batch in flight may bring, and not that of one batch
     /// (`config/vllm.py:max_in_flight_tokens`).
     pub in_flight: bool,
@@ -137,6 +151,15 @@ impl Rules {
                 Some((3, 2))
             } else if from(12, 0) {
                 Some((5, 4))
+            } else {
+                None
+            },
+            compressed: if from(29, 0) {
+                Some(Packing::Widest)
+            } else if from(26, 0) {
+                Some(Packing::Buckets)
+            } else if from(20, 0) {
+                Some(Packing::Tuples)
             } else {
                 None
             },

@@ -5,18 +5,19 @@ use super::kinds::Kinds;
 use super::rules::Rules;
 use super::spec::{self, Basis};
 use super::states::{self, Mode};
+use super::{cache_dtype, context, refuse};
 use crate::architecture::config::Assumption;
 use crate::deployment::{Deployment, FitError, Reason, Settings};
-use crate::hardware::{Gpu, Vendor};
+use crate::hardware::Gpu;
 use crate::memory::store::Store;
-use crate::quantization::cache_format::CacheFormat;
 use crate::subject::Subject;
 use serde_json::Value;
 
 /// Where a default is noted.
-type Notes = Vec<Assumption>;
+pub type Notes = Vec<Assumption>;
 
-fn note(notes: &mut Notes, field: &str, value: &dyn ToString, reason: &str) {
+/// Notes what was taken for something that was not said.
+pub fn note(notes: &mut Notes, field: &str, value: &dyn ToString, reason: &str) {
     notes.push(Assumption::new(field, value.to_string(), reason));
 }
 
@@ -30,15 +31,16 @@ pub fn settle(
     deployment: &Deployment,
     notes: &mut Notes,
 ) -> Result<Settings, FitError> {
-    refuse_vendor(deployment.gpu.vendor)?;
-    refuse_experts(deployment)?;
+    refuse::vendor(deployment.gpu.vendor)?;
+    refuse::experts(deployment)?;
     let gpu = &*deployment.gpu;
     let stores = super::kinds::stores(&subject.architecture, deployment.parallel.tensor);
     let kinds = Kinds::of(&stores);
-    refuse_context_parallel(subject, deployment, kinds)?;
-    let context = context(subject, deployment, notes)?;
+    refuse::context_parallel(subject, deployment, kinds)?;
+    refuse::compressed(rules, deployment, kinds)?;
+    let context = context::settle(subject, deployment, notes)?;
     let model_bytes = model_bytes(subject, deployment, notes);
-    let cache = cache(rules, subject, deployment, kinds, model_bytes, notes)?;
+    let cache = cache_dtype::settle(rules, subject, deployment, kinds, model_bytes, notes)?;
     let prefix_caching = prefix_caching(rules, deployment, kinds, notes);
     let encoder_tokens = encoder_tokens(&stores, context, notes);
     let basis = Basis {
@@ -74,154 +76,6 @@ pub fn settle(
     })
 }
 
-fn refuse_vendor(vendor: Vendor) -> Result<(), FitError> {
-    match vendor {
-        Vendor::Nvidia | Vendor::Amd | Vendor::Intel | Vendor::Any | Vendor::Other => Ok(()),
-        Vendor::Apple | Vendor::Amazon | Vendor::Cpu | Vendor::Google => Err(FitError::new(
-            Reason::Engine,
-            format!(
-                "vllm is described for GPUs of NVIDIA, AMD and Intel, not for {vendor}; choose another engine"
-            ),
-        )),
-    }
-}
-
-/// Experts are either cut like the rest, or dealt out over all ranks of all replicas (vLLM 0.19,
-/// `layers/fused_moe/config.py:FusedMoEParallelConfig.make`).
-fn refuse_experts(deployment: &Deployment) -> Result<(), FitError> {
-    let parallel = deployment.parallel;
-    let all = parallel.expert_ranks();
-    if parallel.expert == 1 || parallel.expert == all {
-        return Ok(());
-    }
-    Err(FitError::new(
-        Reason::Experts,
-        format!(
-            "expert_parallel is {}, but vLLM deals experts out over all ranks or none: use 1 or tensor_parallel times \
-             data_parallel, {all}",
-            parallel.expert
-        ),
-    ))
-}
-
-/// Decode context parallelism lies within tensor parallelism (vLLM 0.19,
-/// `config/model.py:verify_with_parallel_config`, `config/parallel.py`).
-fn refuse_context_parallel(
-    subject: &Subject,
-    deployment: &Deployment,
-    kinds: Kinds,
-) -> Result<(), FitError> {
-    let parallel = deployment.parallel;
-    let (ranks, over) = (parallel.tensor, parallel.context);
-    if over == 1 {
-        return Ok(());
-    }
-    let refuse = |reason, message| Err(FitError::new(reason, message));
-    if !ranks.is_multiple_of(over) {
-        return refuse(
-            Reason::Value,
-            format!(
-                "context_parallel is {over}, but vLLM deals tokens out within tensor_parallel, {ranks}, which does not \
-                 divide by it"
-            ),
-        );
-    }
-    if kinds.windows || kinds.states {
-        return refuse(
-            Reason::Engine,
-            "context_parallel must be 1 in vLLM for models with windows or states".to_owned(),
-        );
-    }
-    if kinds.latent {
-        return Ok(());
-    }
-    let heads = kv_heads(subject).unwrap_or(1).max(1);
-    if ranks <= heads || over > ranks / heads {
-        return refuse(
-            Reason::KvHeads,
-            format!(
-                "context_parallel is {over}, but with {heads} heads of keys and values and tensor_parallel {ranks} \
-                 vLLM has {} ranks with the same heads to deal tokens out to",
-                ranks / heads
-            ),
-        );
-    }
-    Ok(())
-}
-
-fn kv_heads(subject: &Subject) -> Option<u64> {
-    super::kinds::stores(&subject.architecture, 1)
-        .iter()
-        .flatten()
-        .filter_map(|store| match *store {
-            Store::KeyValue { heads, .. } => Some(heads),
-            _ => None,
-        })
-        .max()
-}
-
-/// The longest context vLLM allows, and what it takes by default (vLLM 0.19, `config/model.py:_get_and_verify_max_len`).
-fn context(subject: &Subject, deployment: &Deployment, notes: &mut Notes) -> Result<u64, FitError> {
-    let Some(stated) = subject.architecture.context else {
-        return subject.context(deployment, notes);
-    };
-    let rope = subject.architecture.rope.as_ref();
-    let kind = rope.map_or("default", |rope| rope.kind.as_str());
-    let longest = match rope {
-        // Gemma 3 states its context with the stretch already in it.
-        Some(rope)
-            if !matches!(kind, "su" | "longrope" | "llama3")
-                && !subject.architecture.model_type.contains("gemma3") =>
-        {
-            let begin = match (kind, rope.original_context) {
-                ("yarn", Some(original)) => original,
-                _ => stated,
-            };
-            stretch(begin, rope.factor.unwrap_or(1.0))
-        }
-        _ => stated,
-    };
-    match deployment.context {
-        Some(context) if context > longest => Err(FitError::new(
-            Reason::Context,
-            format!(
-                "context is {context}, but {} allows {longest}; vLLM refuses more",
-                subject.name
-            ),
-        )),
-        Some(context) => Ok(context),
-        None => {
-            // With rotations for long contexts vLLM stays at the short one unless told.
-            let short = rope
-                .filter(|_| matches!(kind, "su" | "longrope"))
-                .and_then(|rope| rope.original_context);
-            let context = short.unwrap_or(longest);
-            note(
-                notes,
-                "context",
-                &context,
-                "none was said; vLLM takes what the config allows",
-            );
-            Ok(context)
-        }
-    }
-}
-
-/// Tokens times a factor, rounded down, as Python's `int` does.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a context of tokens far below 2^53 times a factor that configs write as a fraction; never bytes"
-)]
-fn stretch(tokens: u64, factor: f64) -> u64 {
-    if factor.is_finite() && factor > 0.0 {
-        (tokens as f64 * factor) as u64
-    } else {
-        tokens
-    }
-}
-
 /// Bytes of a number of the dtype the model runs in: 16 bits, unless weights are asked for in 32 (vLLM 0.19,
 /// `config/model.py:_resolve_auto_dtype` runs checkpoints of 32 bits in 16).
 fn model_bytes(subject: &Subject, deployment: &Deployment, notes: &mut Notes) -> u64 {
@@ -234,102 +88,6 @@ fn model_bytes(subject: &Subject, deployment: &Deployment, notes: &mut Notes) ->
         note(notes, "dtype", &"bf16", reason);
     }
     2
-}
-
-/// How keys and values are kept.
-fn cache(
-    rules: &Rules,
-    subject: &Subject,
-    deployment: &Deployment,
-    kinds: Kinds,
-    model_bytes: u64,
-    notes: &mut Notes,
-) -> Result<CacheFormat, FitError> {
-    let named = |name| {
-        CacheFormat::named(name).map_err(|error: String| FitError::new(Reason::Cache, error))
-    };
-    let Some(asked) = deployment.cache else {
-        let twelve = matches!(deployment.gpu.compute_capability, Some((12, _)));
-        if kinds.sparse && (rules.sparse_fp8 || (rules.sparse_fp8_on_12 && twelve)) {
-            let reason = "this version keeps sparse latent attention in 8 bits here unless told";
-            note(notes, "cache", &"fp8", reason);
-            return named("fp8");
-        }
-        if checkpoint_asks_for_fp8(rules, &subject.config) {
-            let reason = "the checkpoint's quantization_config asks for it, and vLLM follows";
-            note(notes, "cache", &"fp8", reason);
-            return named("fp8");
-        }
-        let name = if model_bytes == 4 { "fp32" } else { "bf16" };
-        let reason = "vLLM keeps keys and values in the dtype of the model (kv_cache_dtype auto)";
-        note(notes, "cache", &name, reason);
-        return named(name);
-    };
-    let known = match asked.name {
-        "bf16" | "fp16" | "fp8" => true,
-        "fp32" => model_bytes == 4,
-        "int8" | "fp8_per_token_head" | "nvfp4" => rules.scaled_cache && !kinds.latent,
-        "int4" => rules.int4_cache && !kinds.latent,
-        _ => false,
-    };
-    if known {
-        return Ok(asked);
-    }
-    if asked.name == "fp32" {
-        return Err(FitError::new(
-            Reason::Cache,
-            "cache is fp32, which vLLM keeps only where it runs in 32 bits: ask for weights in fp32 too",
-        ));
-    }
-    let scaled = if rules.scaled_cache && !kinds.latent {
-        ", int8, fp8_per_token_head and nvfp4"
-    } else {
-        ""
-    };
-    Err(FitError::new(
-        Reason::Cache,
-        format!(
-            "cache is {}, which this version of vLLM does not keep for this model; use bf16, fp16 or fp8{scaled}",
-            asked.name
-        ),
-    ))
-}
-
-/// Whether a checkpoint names an 8-bit cache in a way that this version follows.
-fn checkpoint_asks_for_fp8(rules: &Rules, config: &Value) -> bool {
-    let stated = |object: &Value| {
-        ["quantization_config", "compression_config"]
-            .iter()
-            .find_map(|name| object.get(name).filter(|value| value.is_object()).cloned())
-    };
-    let Some(quantization) = stated(config).or_else(|| stated(config.get("text_config")?)) else {
-        return false;
-    };
-    let scheme = |object: &Value| object.get("kv_cache_scheme").cloned();
-    let method = quantization.get("quant_method").and_then(Value::as_str);
-    match method {
-        Some("compressed-tensors") => {
-            rules.compressed_cache && scheme(&quantization).is_some_and(|scheme| !scheme.is_null())
-        }
-        Some(method) if method.starts_with("modelopt") && rules.modelopt_cache => {
-            let inner = quantization.get("quantization").unwrap_or(&quantization);
-            let eight_bits = |value: &Value| match value {
-                Value::String(name) => name.eq_ignore_ascii_case("fp8"),
-                Value::Object(scheme) => {
-                    scheme.get("dynamic") == Some(&Value::Bool(false))
-                        && scheme.get("num_bits").and_then(Value::as_u64) == Some(8)
-                        && scheme.get("type").and_then(Value::as_str) == Some("float")
-                }
-                _ => false,
-            };
-            ["kv_cache_scheme", "kv_cache_quant_algo"]
-                .iter()
-                .filter_map(|name| inner.get(name).or_else(|| quantization.get(name)))
-                .find(|value| !value.is_null())
-                .is_some_and(eight_bits)
-        }
-        _ => false,
-    }
 }
 
 fn prefix_caching(rules: &Rules, deployment: &Deployment, kinds: Kinds, notes: &mut Notes) -> bool {
