@@ -377,6 +377,32 @@ fn sparse_latent_attention_has_its_own_layout() {
     assert_eq!(token("0.19.0", b200, "fp8"), 576 + 132);
 }
 
+/// DeepSeek V4 Flash: 43 layers with a window, 21 with entries of 4 tokens and an indexer, 20 with entries of 128.
+#[test]
+fn compressed_entries_share_a_pool_with_windows_and_states() {
+    let subject = samples::subject("deepseek-v4-flash");
+    let planned = |version: &str| {
+        let mut deployment = deployment(version, h100());
+        deployment.context = Some(1_048_576);
+        plan(&subject, &deployment)
+    };
+    assert_eq!(planned("0.19.0").unwrap_err().reason, Reason::Engine);
+    let block = |version: &str| {
+        let plan = planned(version).unwrap();
+        let each = plan.pool(&[GIB]).concurrency.unwrap().1;
+        let blocks = each + u64::from(version >= "0.29.0");
+        let reserved = plan.reserved(1_048_576, 1)[0];
+        assert_eq!(reserved % blocks, 0);
+        reserved / blocks
+    };
+    // 22 times a page of each size that is kept for ever: 43 windows, 21 and 20 states go into groups of 22.
+    assert_eq!(block("0.21.0"), 22 * (37_440 + 8_640 + 1_728));
+    // As many of each size as the group with most of them has.
+    assert_eq!(block("0.26.0"), 22 * 37_440 + 21 * 8_640 + 20 * 1_728);
+    // The group of what is kept for ever is the widest.
+    assert_eq!(block("0.33.0"), 21 * (37_440 + 8_640) + 20 * 1_728);
+}
+
 #[test]
 fn what_vllm_cannot_do_is_refused_with_its_reason() {
     let llama = samples::subject("llama-3.1-8b");
@@ -482,7 +508,7 @@ fn every_model_is_laid_out_or_refused() {
                     assert_eq!(keeps, pool.tokens > 0, "{} {version}", model.name);
                 }
                 Err(error) => assert!(
-                    matches!(error.reason, Reason::Model | Reason::Cache),
+                    matches!(error.reason, Reason::Model | Reason::Cache | Reason::Engine),
                     "{} {version}: {error}",
                     model.name
                 ),
@@ -497,7 +523,7 @@ const VERSIONS: [&str; 7] = [
 ];
 
 /// Models that keep all there is: plain, windows, chunks, latent vectors, states, an encoder's.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "llama-3.1-8b",
     "gemma-3-12b",
     "gpt-oss-20b",
@@ -507,6 +533,7 @@ const KINDS: [&str; 9] = [
     "nemotron-3-nano-30b-a3b",
     "kimi-linear-48b-a3b",
     "lfm2-1.2b",
+    "deepseek-v4-flash",
 ];
 
 proptest! {
