@@ -4,6 +4,7 @@ use crate::architecture::Architecture;
 use crate::architecture::config::Assumption;
 use crate::deployment::{Deployment, FitError, Reason};
 use crate::memory::body::{self, Piece};
+use crate::memory::stored;
 use crate::model::Model;
 use crate::quantization::scheme::Scheme;
 use serde_json::Value;
@@ -46,7 +47,7 @@ impl Subject {
         let scheme = Scheme::of_config(&config, architecture, &mut notes)
             .map_err(|error| FitError::new(Reason::Model, format!("{}: {error}", model.name)))?;
         let stored = match &model.checkpoint {
-            Some(checkpoint) => body::stored(checkpoint, architecture, &mut notes),
+            Some(checkpoint) => stored::stored(checkpoint, architecture, &mut notes),
             None => body::planned(architecture, &scheme),
         };
         Ok(Self {
@@ -60,12 +61,44 @@ impl Subject {
         })
     }
 
-    /// Its weights in a scheme, or as they are stored.
+    /// Its weights in a scheme, or as they are stored, which they also are if the scheme is the one they are stored in.
     #[must_use]
     pub fn pieces(&self, scheme: Option<&Scheme>) -> Cow<'_, [Piece]> {
         match scheme {
             None => Cow::Borrowed(&self.stored),
+            Some(scheme) if self.is_stored_in(scheme) => Cow::Borrowed(&self.stored),
             Some(scheme) => Cow::Owned(body::planned(&self.architecture, scheme)),
+        }
+    }
+
+    /// Whether the weights were quantized by this scheme already.
+    fn is_stored_in(&self, scheme: &Scheme) -> bool {
+        !scheme.is_plain() && scheme.name == self.storage
+    }
+
+    /// Notes what a scheme assumes of weights as these are stored.
+    pub fn note_weights(&self, scheme: Option<&Scheme>, notes: &mut Vec<Assumption>) {
+        let Some(scheme) = scheme.filter(|scheme| !self.is_stored_in(scheme)) else {
+            return;
+        };
+        if !scheme.is_plain() {
+            notes.push(Assumption::new(
+                "weights",
+                scheme.name.as_str(),
+                format!("made from the config's shapes: {}", scheme.summary()),
+            ));
+        }
+        let plain = Scheme::named(&self.storage).is_ok_and(|storage| storage.is_plain());
+        if !plain {
+            notes.push(Assumption::new(
+                "weights",
+                scheme.name.as_str(),
+                format!(
+                    "the weights are stored as {}; they are taken to be expanded and stored anew, which loses precision \
+                     twice",
+                    self.storage
+                ),
+            ));
         }
     }
 

@@ -68,6 +68,7 @@ impl Spread {
     /// If the deployment cannot be: the message says why, and what to change.
     pub fn fit(&self, subject: &Subject, deployment: &Deployment) -> Result<Fit, FitError> {
         let mut assumptions = subject.notes.clone();
+        subject.note_weights(deployment.weights.as_deref(), &mut assumptions);
         let settings = Self::settle(subject, deployment, &mut assumptions)?;
         let (stages, plan) = self.place(
             subject,

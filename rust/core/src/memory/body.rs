@@ -1,10 +1,9 @@
 //! The weights of a model as pieces: tensors that are alike in all that memory depends on.
 
 use crate::architecture::Architecture;
-use crate::architecture::config::Assumption;
 use crate::architecture::layer::Stack;
 use crate::architecture::template::{Numbers, Routing, Template};
-use crate::checkpoint::{Checkpoint, Role};
+use crate::checkpoint::Role;
 use crate::quantization::scheme::{Scheme, Weight};
 use std::sync::Arc;
 
@@ -85,17 +84,6 @@ pub fn planned(architecture: &Architecture, scheme: &Scheme) -> Vec<Piece> {
         }
     }
     pieces
-}
-
-/// The pieces of a model as its files hold them.
-#[must_use]
-pub fn stored(
-    checkpoint: &Checkpoint,
-    architecture: &Architecture,
-    notes: &mut Vec<Assumption>,
-) -> Vec<Piece> {
-    let _ = (checkpoint, architecture, notes);
-    Vec::new()
 }
 
 /// The numbers of a template's layers, if it has any, and those inside a layer.

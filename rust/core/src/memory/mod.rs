@@ -1,7 +1,7 @@
 //! What a model takes on each GPU, component by component. Nothing here knows a model's name or a field of its config.
 //!
 //! ```text
-//!  templates or stored tensors ─ body ─► pieces ─ split, stage ─► weights of a rank
+//!  templates ─ body, tensors ─ stored ─► pieces ─ split, stage ─► weights of a rank
 //!  layers ─ store ─► caches of a rank                 (engine/* adds what an engine reserves)
 //! ```
 
@@ -15,4 +15,5 @@ pub mod needed;
 pub mod split;
 pub mod stage;
 pub mod store;
+pub mod stored;
 pub mod weights;

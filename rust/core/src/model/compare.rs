@@ -4,37 +4,13 @@
 //! a packed one (scales, zero points) are the business of its scheme and are passed over.
 
 use super::disagreement::{Disagreement, Kind, Severity};
+use super::naming::{self, Expected};
 use crate::architecture::Architecture;
 use crate::architecture::template::{Routing, Template};
 use crate::checkpoint::{Checkpoint, Code, Group, Kind as CheckpointKind, Role, is_buffer};
-use crate::quantization::packing::{CACHE_SCALES, PACKINGS, SIDES};
 use foldhash::{HashMap, HashSet};
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// Prefixes that one and the same model may be stored under: what its publisher wrote, what a library writes.
-const PREFIXES: &[(&str, &str)] = &[
-    ("", "model."),
-    ("model.", ""),
-    ("", "transformer."),
-    ("transformer.", ""),
-    ("", "bert."),
-    ("", "roberta."),
-    ("bert.", ""),
-    ("roberta.", ""),
-    ("model.language_model.", "language_model.model."),
-    ("language_model.model.", "model.language_model."),
-    ("model.", "model.language_model."),
-    ("model.language_model.", "model."),
-    ("model.", "language_model.model."),
-    ("language_model.model.", "model."),
-    ("language_model.", "model.language_model."),
-    ("model.language_model.", "language_model."),
-    ("language_model.", ""),
-    ("", "language_model."),
-    ("base_model.model.", ""),
-    ("module.", ""),
-];
 
 /// Problems by which tensors of a file are not known.
 const UNREAD: &[Code] = &[
@@ -47,12 +23,6 @@ const UNREAD: &[Code] = &[
     Code::ShardMissing,
     Code::LinkBroken,
 ];
-
-/// A tensor that the config asks for.
-struct Expected<'a> {
-    template: &'a Template,
-    layer: Option<u32>,
-}
 
 /// Where the tensors of one name pattern differ.
 struct Entry<'a> {
@@ -67,22 +37,14 @@ type Entries<'a> = BTreeMap<String, Entry<'a>>;
 
 /// Everything in which they differ, worst first.
 pub fn compare(checkpoint: &Checkpoint, architecture: &Architecture) -> Vec<Disagreement> {
-    let mut expected: HashMap<String, Expected<'_>> = HashMap::default();
-    for template in &architecture.templates {
-        template.names(|name, layer| {
-            expected.insert(name.to_owned(), Expected { template, layer });
-        });
-    }
-    let found = stored(checkpoint, &expected);
-    let prefix = best_prefix(&found, &expected);
-    let renamed = |name: &str| match prefix {
-        Some((from, to)) => name.strip_prefix(from).map(|rest| format!("{to}{rest}")),
-        None => None,
-    };
+    let expected = naming::expected(architecture);
+    let found = naming::stored(checkpoint, &expected);
+    let prefix = naming::best_prefix(&found, &expected);
     let mut seen: HashSet<String> = HashSet::default();
     let (mut unexpected, mut reshaped) = (Entries::new(), Entries::new());
     for (name, group) in &found {
-        let known = match renamed(name).filter(|other| expected.contains_key(other)) {
+        let known = match naming::renamed(name, prefix).filter(|other| expected.contains_key(other))
+        {
             Some(other) => other,
             None => name.clone(),
         };
@@ -157,55 +119,6 @@ pub fn compare(checkpoint: &Checkpoint, architecture: &Architecture) -> Vec<Disa
     all
 }
 
-/// The weights of a checkpoint by the names they have without quantization; what only serves others is left out.
-fn stored<'c>(
-    checkpoint: &'c Checkpoint,
-    expected: &HashMap<String, Expected<'_>>,
-) -> Vec<(String, &'c Group)> {
-    let mut found = Vec::new();
-    let mut name = String::new();
-    for file in &checkpoint.files {
-        for tensor in &file.tensors {
-            let group = &checkpoint.groups[file.group(tensor)];
-            name.clear();
-            group
-                .form
-                .pattern
-                .write_name(tensor.numbers(&group.form, &file.numbers), &mut name);
-            if expected.contains_key(&name) {
-                found.push((name.clone(), group));
-                continue;
-            }
-            if group.parameters == 0 && (serves(&name) || is_buffer(group.form.pattern.text())) {
-                continue;
-            }
-            found.push((unpacked(&name).unwrap_or_else(|| name.clone()), group));
-        }
-    }
-    found
-}
-
-fn serves(name: &str) -> bool {
-    SIDES.iter().any(|side| name.ends_with(side.suffix))
-        || CACHE_SCALES.iter().any(|suffix| name.ends_with(suffix))
-}
-
-/// The name that a packed weight has without packing.
-fn unpacked(name: &str) -> Option<String> {
-    PACKINGS
-        .iter()
-        .filter(|packing| packing.suffix != ".weight")
-        .find_map(|packing| {
-            let base = name.strip_suffix(packing.suffix)?;
-            // Fused experts have no `.weight`.
-            Some(if packing.suffix.starts_with('.') {
-                format!("{base}.weight")
-            } else {
-                base.to_owned()
-            })
-        })
-}
-
 fn same_size(group: &Group, template: &Template) -> bool {
     *group.form.shape == *template.shape
         || (group.form.elements() != Some(group.parameters) && template.elements() == Some(group.parameters))
@@ -215,35 +128,6 @@ fn same_size(group: &Group, template: &Template) -> bool {
 
 fn squeezed(shape: &[u64]) -> Vec<u64> {
     shape.iter().copied().filter(|&side| side != 1).collect()
-}
-
-/// The change of prefix by which most names become known, if more become known than without one.
-fn best_prefix(
-    found: &[(String, &Group)],
-    expected: &HashMap<String, Expected<'_>>,
-) -> Option<(&'static str, &'static str)> {
-    let plain = found
-        .iter()
-        .filter(|(name, _)| expected.contains_key(name))
-        .count();
-    if plain * 10 >= found.len() * 9 {
-        return None;
-    }
-    let known = |&(from, to): &(&str, &str)| {
-        found
-            .iter()
-            .filter(|(name, _)| {
-                let other = name.strip_prefix(from).map(|rest| format!("{to}{rest}"));
-                expected.contains_key(name)
-                    || other.is_some_and(|other| expected.contains_key(&other))
-            })
-            .count()
-    };
-    let (best, count) = PREFIXES
-        .iter()
-        .map(|pair| (*pair, known(pair)))
-        .max_by_key(|(_, count)| *count)?;
-    (count > plain).then_some(best)
 }
 
 fn note<'a>(

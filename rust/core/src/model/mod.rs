@@ -14,6 +14,7 @@ mod disagreement;
 mod report;
 
 pub mod builtin;
+pub(crate) mod naming;
 
 pub use disagreement::{Disagreement, Kind, Severity};
 pub use report::SCHEMA;

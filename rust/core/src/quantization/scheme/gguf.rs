@@ -204,7 +204,7 @@ impl Mix {
     }
 
     /// What becomes of a tensor.
-    pub(super) fn store(&self, weight: &Weight<'_>) -> Stored {
+    pub(super) fn store(self, weight: &Weight<'_>) -> Stored {
         let Weight {
             template,
             architecture,
@@ -223,23 +223,21 @@ impl Mix {
         }
         let facts = Facts::of(architecture);
         let split = latent_halves(weight, &matrix);
-        let bytes = match split {
+        let bytes = if let Some(halves) = split {
             // The up-projection of latent attention is stored as its two halves, the keys' transposed.
-            Some(halves) => halves.iter().fold(0_u64, |sum, half| {
-                let format =
-                    self.fitting(self.choose(Category::Other, weight, &facts), half.columns);
-                sum.saturating_add(rows(format, half))
-            }),
-            None => {
-                let category = categorize(template);
-                let mut chosen = self.choose(category, weight, &facts);
-                let is_output = category == Category::Output
-                    || (facts.tied && category == Category::TokenEmbedding);
-                if is_output && !matrix.columns.is_multiple_of(self.ftype.base().weights) {
-                    chosen = Q8_0;
-                }
-                rows(self.fitting(chosen, matrix.columns), &matrix)
+            let chosen = self.choose(Category::Other, weight, &facts);
+            halves.iter().fold(0_u64, |sum, half| {
+                sum.saturating_add(rows(fitting(chosen, half.columns), half))
+            })
+        } else {
+            let category = categorize(template);
+            let mut chosen = self.choose(category, weight, &facts);
+            let is_output = category == Category::Output
+                || (facts.tied && category == Category::TokenEmbedding);
+            if is_output && !matrix.columns.is_multiple_of(self.ftype.base().weights) {
+                chosen = Q8_0;
             }
+            rows(fitting(chosen, matrix.columns), &matrix)
         };
         Stored {
             bytes,
@@ -247,27 +245,7 @@ impl Mix {
         }
     }
 
-    /// The type, or what stands in for it where its blocks do not divide a row (`tensor_type_fallback`).
-    fn fitting(&self, format: Format, columns: u64) -> Format {
-        if columns.is_multiple_of(format.weights) {
-            return format;
-        }
-        let other = match format {
-            IQ1_S | IQ1_M | IQ2_XXS | IQ2_XS | IQ2_S | IQ3_XXS | IQ3_S | IQ4_XS => IQ4_NL,
-            Q2_K | Q3_K | TQ1_0 | TQ2_0 => Q4_0,
-            Q4_K => Q5_0,
-            Q5_K => Q5_1,
-            Q6_K => Q8_0,
-            other => other,
-        };
-        if columns.is_multiple_of(other.weights) {
-            other
-        } else {
-            F16
-        }
-    }
-
-    fn choose(&self, category: Category, weight: &Weight<'_>, facts: &Facts) -> Format {
+    fn choose(self, category: Category, weight: &Weight<'_>, facts: &Facts) -> Format {
         use Ftype as F;
         let base = self.ftype.base();
         let ftype = self.ftype;
@@ -336,7 +314,8 @@ impl Mix {
         }
     }
 
-    fn value(&self, facts: &Facts, place: u64, more: bool, shared: bool) -> Format {
+    #[expect(clippy::match_same_arms, reason = "the order is that of the source")]
+    fn value(self, facts: &Facts, place: u64, more: bool, shared: bool) -> Format {
         use Ftype as F;
         if facts.experts == 8 {
             return Q8_0;
@@ -362,7 +341,7 @@ impl Mix {
         }
     }
 
-    fn down(&self, facts: &Facts, place: u64, places: u64, more: bool) -> Format {
+    fn down(self, facts: &Facts, place: u64, places: u64, more: bool) -> Format {
         use Ftype as F;
         let early = place < places / 8;
         match self.ftype {
@@ -387,7 +366,7 @@ impl Mix {
         }
     }
 
-    fn attention_output(&self, facts: &Facts) -> Format {
+    fn attention_output(self, facts: &Facts) -> Format {
         use Ftype as F;
         match self.ftype {
             F::Q3KL if facts.is_falcon => Q4_K,
@@ -414,6 +393,26 @@ impl Mix {
             F::Q3KL => Q5_K,
             _ => self.ftype.base(),
         }
+    }
+}
+
+/// The type, or what stands in for it where its blocks do not divide a row (`tensor_type_fallback`).
+fn fitting(format: Format, columns: u64) -> Format {
+    if columns.is_multiple_of(format.weights) {
+        return format;
+    }
+    let other = match format {
+        IQ1_S | IQ1_M | IQ2_XXS | IQ2_XS | IQ2_S | IQ3_XXS | IQ3_S | IQ4_XS => IQ4_NL,
+        Q2_K | Q3_K | TQ1_0 | TQ2_0 => Q4_0,
+        Q4_K => Q5_0,
+        Q5_K => Q5_1,
+        Q6_K => Q8_0,
+        other => other,
+    };
+    if columns.is_multiple_of(other.weights) {
+        other
+    } else {
+        F16
     }
 }
 
@@ -473,7 +472,7 @@ fn categorize(template: &Template) -> Category {
         Role::Attention if is(QUERIES) => Category::Query,
         Role::Attention if is(ATTENTION_OUTPUTS) => Category::AttentionOutput,
         // Qwen's first generation calls its gate `w2`.
-        Role::Mlp if last == "w2" && parent.ends_with(".mlp") => Category::Gate,
+        Role::Mlp if last == "w2" && parent.rsplit('.').next() == Some("mlp") => Category::Gate,
         Role::Mlp | Role::Expert | Role::SharedExpert if is(DOWNS) => Category::Down,
         Role::Mlp | Role::Expert | Role::SharedExpert if is(GATES) => Category::Gate,
         Role::Mlp | Role::Expert | Role::SharedExpert => Category::Up,

@@ -192,6 +192,15 @@ impl Scheme {
         stated::of_config(config, architecture, notes)
     }
 
+    /// What it does with which weights, in a sentence.
+    #[must_use]
+    pub fn summary(&self) -> &'static str {
+        SCHEMES.iter().find(|row| row.name == self.name).map_or(
+            "so many bits for each weight of the decoder, 6 for the head",
+            |row| row.summary,
+        )
+    }
+
     /// Whether it quantizes nothing.
     #[must_use]
     pub const fn is_plain(&self) -> bool {

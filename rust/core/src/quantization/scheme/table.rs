@@ -303,7 +303,7 @@ pub const SCHEMES: &[Row] = &[
         "compressed-tensors",
         "4 bits and a 16-bit scale for 128 weights, symmetric",
         CT,
-        touched!(DECODER, terms: &[Term::Words(4), group(128, 2), Term::Tensor(16)], multiple: 128),
+        touched!(DECODER, terms: &[Term::Words(4), group(128, 2), Term::Tensor(8)], multiple: 128),
     ),
     row(
         "nvfp4",
