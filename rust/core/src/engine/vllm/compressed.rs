@@ -238,6 +238,8 @@ mod tests {
         assert_eq!(even_size(&[11, 21], 11), 11);
         // Three layers of padding and not nine.
         assert_eq!(even_size(&[10, 21, 10], 10), 11);
-        assert_eq!(even_size(&[3, 5], 3), 5);
+        assert_eq!(even_size(&[3, 5], 3), 3);
+        // Two layers of padding either way.
+        assert_eq!(even_size(&[4, 6], 4), 6);
     }
 }
