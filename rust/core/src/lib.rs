@@ -26,6 +26,7 @@ pub mod quantization;
 mod regular_file;
 pub mod request;
 pub mod residual;
+pub mod roofline;
 pub mod size;
 pub mod solve;
 pub mod subject;

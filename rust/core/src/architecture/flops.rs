@@ -6,15 +6,81 @@
 //! compressed vector: 2 heads (2 rank + `rope_dim`). A recurrent state is updated and read once: 4 per number.
 
 use super::Architecture;
-use super::layer::{Mixer, Stack};
+use super::layer::{Mixer, Reach, Stack};
 use super::place;
-use super::template::Routing;
+use super::template::{Routing, Template};
 use crate::checkpoint::Role;
+
+/// How many entries a mixer looks at.
+#[derive(Clone, Copy)]
+enum Span {
+    /// As many as it keeps.
+    Reach(Reach),
+    /// One for so many tokens, and a window of single ones.
+    Entries { ratio: u64, window: u64 },
+    /// The same number at every token.
+    Fixed(u64),
+}
+
+impl Span {
+    /// When `tokens` tokens came before.
+    fn at(self, tokens: u64) -> u64 {
+        match self {
+            Self::Reach(reach) => reach.kept(tokens),
+            Self::Entries { ratio, window } => tokens
+                .checked_div(ratio)
+                .unwrap_or(0)
+                .saturating_add(tokens.min(window)),
+            Self::Fixed(entries) => entries,
+        }
+    }
+
+    /// The sum over the tokens of a prompt: of `at(0)` to `at(tokens - 1)`.
+    fn until(self, tokens: u64) -> u128 {
+        let n = u128::from(tokens);
+        // 0 + 1 + ... + (n - 1)
+        let triangle = |n: u128| n * n.saturating_sub(1) / 2;
+        // Up to a window each sees one more, then all of it.
+        let windowed = |window: u64| {
+            let window = u128::from(window);
+            if n <= window {
+                triangle(n)
+            } else {
+                triangle(window) + (n - window) * window
+            }
+        };
+        match self {
+            Self::Reach(reach) => reach.saturates().map_or_else(|| triangle(n), windowed),
+            Self::Entries { ratio, window } => {
+                // Each number of entries below n / ratio is there for `ratio` tokens, the last for the rest.
+                let ratio = u128::from(ratio);
+                let entries = n.checked_div(ratio).unwrap_or(0);
+                let whole = triangle(entries).saturating_mul(ratio);
+                whole + (n - entries * ratio) * entries + windowed(window)
+            }
+            Self::Fixed(entries) => n.saturating_mul(u128::from(entries)),
+        }
+    }
+}
 
 impl Mixer {
     /// Operations of one token when `tokens` tokens came before, beside those with parameters.
     #[must_use]
     pub fn flops(&self, tokens: u64, encoder_tokens: u64) -> u64 {
+        let (each, span) = self.looks_at(encoder_tokens);
+        each.saturating_mul(span.at(tokens))
+    }
+
+    /// The same for all tokens of a prompt of so many.
+    #[must_use]
+    pub fn flops_of_prompt(&self, tokens: u64, encoder_tokens: u64) -> u64 {
+        let (each, span) = self.looks_at(encoder_tokens);
+        let all = u128::from(each).saturating_mul(span.until(tokens));
+        u64::try_from(all).unwrap_or(u64::MAX)
+    }
+
+    /// Operations for each entry that is looked at, and how many there are.
+    fn looks_at(&self, encoder_tokens: u64) -> (u64, Span) {
         let product = |numbers: &[u64]| {
             numbers
                 .iter()
@@ -27,51 +93,61 @@ impl Mixer {
                 value_dim,
                 reach,
                 ..
-            } => product(&[
-                2,
-                heads,
-                key_dim.saturating_add(value_dim),
-                reach.kept(tokens),
-            ]),
+            } => (
+                product(&[2, heads, key_dim.saturating_add(value_dim)]),
+                Span::Reach(reach),
+            ),
             Self::Latent {
                 heads,
                 rank,
                 rope_dim,
                 reach,
                 ..
-            } => product(&[
-                2,
-                heads,
-                rank.saturating_mul(2).saturating_add(rope_dim),
-                reach.kept(tokens),
-            ]),
+            } => (
+                product(&[2, heads, rank.saturating_mul(2).saturating_add(rope_dim)]),
+                Span::Reach(reach),
+            ),
             Self::Compressed {
                 heads,
                 key_dim,
                 ratio,
                 window,
                 ..
-            } => {
-                let entries = tokens
-                    .checked_div(ratio)
-                    .unwrap_or(0)
-                    .saturating_add(tokens.min(window));
-                product(&[4, heads, key_dim, entries])
-            }
+            } => (
+                product(&[4, heads, key_dim]),
+                Span::Entries { ratio, window },
+            ),
             Self::State {
                 convolution,
                 recurrent,
                 ..
-            } => recurrent
-                .saturating_mul(4)
-                .saturating_add(convolution.kept().saturating_mul(2)),
+            } => (
+                recurrent
+                    .saturating_mul(4)
+                    .saturating_add(convolution.kept().saturating_mul(2)),
+                Span::Fixed(1),
+            ),
             Self::Cross {
                 heads,
                 head_dim,
                 tokens,
                 ..
-            } => product(&[4, heads, head_dim, tokens.unwrap_or(encoder_tokens)]),
-            Self::Stateless => 0,
+            } => (
+                product(&[4, heads, head_dim]),
+                Span::Fixed(tokens.unwrap_or(encoder_tokens)),
+            ),
+            Self::Stateless => (0, Span::Fixed(0)),
+        }
+    }
+
+    /// Whether an indexer picks which tokens it looks at.
+    #[must_use]
+    pub const fn is_picked(&self) -> bool {
+        match *self {
+            Self::Attention { indexer_dim, .. }
+            | Self::Latent { indexer_dim, .. }
+            | Self::Compressed { indexer_dim, .. } => indexer_dim > 0,
+            Self::State { .. } | Self::Cross { .. } | Self::Stateless => false,
         }
     }
 }
@@ -83,38 +159,114 @@ impl Architecture {
     /// Towers for images and sound, encoders beside a decoder, and layers that predict further tokens are left out.
     #[must_use]
     pub fn flops_per_token(&self, tokens: u64, encoder_tokens: u64) -> Option<u64> {
-        let outside = [Role::Vision, Role::Audio, Role::Projector, Role::Mtp];
+        let all = self
+            .active_in_body()
+            .saturating_add(self.head_parameters())
+            .saturating_mul(2)
+            .saturating_add(self.mixing(|mixer| mixer.flops(tokens, encoder_tokens)));
+        (all < u64::MAX).then_some(all)
+    }
+
+    /// The fewest operations that read a prompt of so many tokens: all of its tokens go through the layers, and the last
+    /// one through the head. What mixers do whose tokens an indexer picks is left out. `None` if they are more than 64 bits
+    /// count.
+    #[must_use]
+    pub fn flops_of_prompt(&self, tokens: u64, encoder_tokens: u64) -> Option<u64> {
+        let mixing = self.mixing(|mixer| {
+            if mixer.is_picked() {
+                0
+            } else {
+                mixer.flops_of_prompt(tokens, encoder_tokens)
+            }
+        });
+        let all = self
+            .active_in_body()
+            .saturating_mul(tokens)
+            .saturating_add(self.head_parameters())
+            .saturating_mul(2)
+            .saturating_add(mixing);
+        (all < u64::MAX).then_some(all)
+    }
+
+    /// The sum over the mixers of the decoder.
+    pub(crate) fn mixing(&self, flops: impl Fn(&Mixer) -> u64) -> u64 {
+        self.decoder()
+            .flat_map(|layer| &layer.mixers)
+            .fold(0_u64, |sum, mixer| sum.saturating_add(flops(mixer)))
+    }
+
+    /// Parameters that a token of the text model goes through, the head aside.
+    fn active_in_body(&self) -> u64 {
+        let outside = [
+            Role::Vision,
+            Role::Audio,
+            Role::Projector,
+            Role::Mtp,
+            Role::Head,
+        ];
         let writes = self.decoder().next().is_some();
-        let active = self
-            .sum(|template| {
-                let read_once = writes && template.part.is_some_and(|part| part != Stack::Decoder);
-                template.routing != Routing::Lookup
-                    && !outside.contains(&template.role)
-                    && !read_once
-            })
-            .active;
+        self.sum(|template| {
+            let read_once = writes && template.part.is_some_and(|part| part != Stack::Decoder);
+            template.routing != Routing::Lookup && !outside.contains(&template.role) && !read_once
+        })
+        .active
+    }
+
+    /// Parameters that make logits.
+    fn head_parameters(&self) -> u64 {
+        let writes = self.decoder().next().is_some();
+        let own = |template: &Template| template.role == Role::Head;
         // A tied head is no tensor of its own, and is multiplied with all the same; a class without a head has none.
-        let has_head = self
-            .templates
-            .iter()
-            .any(|template| template.role == Role::Head);
-        let bare = self.class.as_deref().is_some_and(place::is_bare);
-        let head = match (has_head || bare, self.hidden_size, self.vocab_size) {
+        if self.templates.iter().any(own) {
+            return self
+                .sum(|template| {
+                    let read_once =
+                        writes && template.part.is_some_and(|part| part != Stack::Decoder);
+                    own(template) && template.routing != Routing::Lookup && !read_once
+                })
+                .active;
+        }
+        match (self.is_bare(), self.hidden_size, self.vocab_size) {
             (false, Some(hidden), Some(vocabulary)) => hidden.saturating_mul(vocabulary),
             _ => 0,
-        };
-        let attention = self
-            .layers
-            .iter()
-            .filter(|layer| layer.stack == Stack::Decoder)
-            .flat_map(|layer| &layer.mixers)
-            .fold(0_u64, |sum, mixer| {
-                sum.saturating_add(mixer.flops(tokens, encoder_tokens))
-            });
-        let all = active
-            .saturating_add(head)
-            .saturating_mul(2)
-            .saturating_add(attention);
-        (all < u64::MAX).then_some(all)
+        }
+    }
+
+    /// Whether its class makes no logits.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.class.as_deref().is_some_and(place::is_bare)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Span;
+    use crate::architecture::layer::Reach;
+
+    #[test]
+    fn sums_over_a_prompt_are_those_of_its_tokens() {
+        for tokens in [0, 1, 2, 7, 8, 9, 31, 32, 33, 100] {
+            for span in [
+                Span::Reach(Reach::Full),
+                Span::Reach(Reach::Sliding(8)),
+                Span::Reach(Reach::Chunked(32)),
+                Span::Fixed(5),
+                Span::Entries {
+                    ratio: 4,
+                    window: 8,
+                },
+                Span::Entries {
+                    ratio: 0,
+                    window: 8,
+                },
+                Span::Entries {
+                    ratio: 128,
+                    window: 3,
+                },
+            ] {
+                let slow: u128 = (0..tokens).map(|token| u128::from(span.at(token))).sum();
+                assert_eq!(span.until(tokens), slow, "{tokens}");
+            }
+        }
     }
 }

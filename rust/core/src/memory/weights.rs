@@ -29,25 +29,10 @@ pub fn on_stage(
     parallel: Parallel,
     rules: WeightRules,
 ) -> Vec<(Role, u64)> {
-    let tied = is_tied(pieces);
     let mut sums = [0_u64; Role::ALL.len()];
-    for piece in pieces {
-        if piece.role == Role::Mtp && !rules.loads_prediction {
-            continue;
-        }
-        let times = if rules.host_tables && stays_on_host(piece) {
-            let is_head = tied && is_table(piece, architecture);
-            u64::from(is_head && stage.is_last())
-        } else {
-            stage.times(piece, tied)
-        };
-        if times == 0 {
-            continue;
-        }
-        let layer = layer_of(architecture, piece);
-        let each = Split::of(piece).bytes(piece, layer, parallel, rules.vocabulary_multiple);
+    for (piece, bytes) in by_piece(pieces, architecture, stage, parallel, rules) {
         let sum = &mut sums[piece.role.index()];
-        *sum = sum.saturating_add(each.saturating_mul(times));
+        *sum = sum.saturating_add(bytes);
     }
     Role::ALL
         .into_iter()
@@ -56,8 +41,37 @@ pub fn on_stage(
         .collect()
 }
 
-/// Whether the head is the table of embeddings.
-pub(super) fn is_tied(pieces: &[Piece]) -> bool {
+/// Bytes of each piece on each tensor-parallel rank of a stage; pieces that do not lie there are left out.
+pub fn by_piece<'a>(
+    pieces: &'a [Piece],
+    architecture: &'a Architecture,
+    stage: &'a Stage,
+    parallel: Parallel,
+    rules: WeightRules,
+) -> impl Iterator<Item = (&'a Piece, u64)> {
+    let tied = is_tied(pieces);
+    pieces.iter().filter_map(move |piece| {
+        if piece.role == Role::Mtp && !rules.loads_prediction {
+            return None;
+        }
+        let times = if rules.host_tables && stays_on_host(piece) {
+            let is_head = tied && is_table(piece, architecture);
+            u64::from(is_head && stage.is_last())
+        } else {
+            stage.times(piece, tied)
+        };
+        if times == 0 {
+            return None;
+        }
+        let layer = layer_of(architecture, piece);
+        let each = Split::of(piece).bytes(piece, layer, parallel, rules.vocabulary_multiple);
+        Some((piece, each.saturating_mul(times)))
+    })
+}
+
+/// Whether the table of embeddings is also the head.
+#[must_use]
+pub fn is_tied(pieces: &[Piece]) -> bool {
     !pieces.iter().any(|piece| piece.role == Role::Head)
 }
 
@@ -67,7 +81,8 @@ fn stays_on_host(piece: &Piece) -> bool {
 }
 
 /// Whether it is the table of embeddings itself, and not one that goes with it.
-fn is_table(piece: &Piece, architecture: &Architecture) -> bool {
+#[must_use]
+pub fn is_table(piece: &Piece, architecture: &Architecture) -> bool {
     let stated = [architecture.vocab_size, architecture.hidden_size];
     stated
         .iter()

@@ -25,6 +25,6 @@ pub use precision::{Precision, best_quantization};
 pub use price::{Offer, PriceError, Prices, cheapest_gpu};
 
 #[cfg(test)]
-mod plain_engine;
+pub(crate) mod plain_engine;
 #[cfg(test)]
 mod tests;

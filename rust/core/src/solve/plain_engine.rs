@@ -4,10 +4,13 @@
 use crate::architecture::config::Assumption;
 use crate::deployment::{Deployment, FitError, Reason, Settings, Share};
 use crate::engine::{CachePlan, Engine, Pool, Rank, Used, Version};
+use crate::hardware::Gpu;
+use crate::memory::layout::Parallel;
 use crate::memory::ledger::{Ledger, Origin};
 use crate::memory::weights::WeightRules;
 use crate::quantization::cache_format::CacheFormat;
 use crate::subject::Subject;
+use std::sync::Arc;
 
 /// Tokens of a block.
 pub const BLOCK: u64 = 16;
@@ -142,5 +145,26 @@ impl CachePlan for Plan {
 
     fn pool(&self, _bytes: &[u64]) -> Pool {
         Pool::default()
+    }
+}
+
+/// One GPU of so many bytes, and nothing else said.
+pub fn deployment(bytes: u64, engine: Plain) -> Deployment {
+    Deployment {
+        gpu: Arc::new(Gpu::of_size("test", bytes)),
+        gpus: None,
+        engine: Arc::new(engine),
+        weights: None,
+        cache: None,
+        context: None,
+        concurrency: 1,
+        parallel: Parallel::default(),
+        memory_utilization: None,
+        batched_tokens: None,
+        sequences: None,
+        block: None,
+        prefix_caching: None,
+        eager: false,
+        cache_memory: None,
     }
 }

@@ -1,13 +1,13 @@
 //! Searches held against hand-made sums, borders and brute force.
 
-use super::plain_engine::{BLOCK, Plain};
+use super::plain_engine::{BLOCK, Plain, deployment as on};
 use super::{
     Answer, Bound, Change, Memory, Precision, Prices, best_quantization, cheapest_gpu,
     max_concurrency, max_context, min_gpus, nearest,
 };
 use crate::deployment::{Deployment, Share};
 use crate::fit::{OnStage, fit};
-use crate::hardware::{Catalogue, Gpu};
+use crate::hardware::Catalogue;
 use crate::memory::layout::Parallel;
 use crate::model::Model;
 use crate::quantization::scheme::Scheme;
@@ -40,26 +40,6 @@ fn mixture() -> Subject {
 
 fn subject(config: serde_json::Value) -> Subject {
     Subject::of(&Model::of("test".to_owned(), None, Some(config), None)).unwrap()
-}
-
-fn on(bytes: u64, engine: Plain) -> Deployment {
-    Deployment {
-        gpu: Arc::new(Gpu::of_size("test", bytes)),
-        gpus: None,
-        engine: Arc::new(engine),
-        weights: None,
-        cache: None,
-        context: None,
-        concurrency: 1,
-        parallel: Parallel::default(),
-        memory_utilization: None,
-        batched_tokens: None,
-        sequences: None,
-        block: None,
-        prefix_caching: None,
-        eager: false,
-        cache_memory: None,
-    }
 }
 
 /// Bytes of the weights of `small`: table and head 2 x 512 x 128; per layer queries and outputs 2 x 128 x 128, keys and
