@@ -129,6 +129,24 @@ pub enum Reason {
     Model,
 }
 
+impl Reason {
+    /// Whether another layout may be without it.
+    #[must_use]
+    pub const fn is_of_layout(self) -> bool {
+        match self {
+            Self::Value
+            | Self::Gpus
+            | Self::Heads
+            | Self::KvHeads
+            | Self::Width
+            | Self::Experts
+            | Self::Layers
+            | Self::Vocabulary => true,
+            Self::Context | Self::Engine | Self::Cache | Self::Model => false,
+        }
+    }
+}
+
 /// A deployment that cannot be, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FitError {

@@ -34,9 +34,8 @@ pub fn min_gpus(subject: &Subject, deployment: &Deployment, most: u64) -> Result
     };
     // Every layout holds all tensors at least once, so that the fullest of n GPUs has at least an n-th of their bytes.
     let usable = deployment.gpu.usable_bytes.max(1);
-    let context = deployment.parallel.context;
     let alone = Parallel {
-        context,
+        context: deployment.parallel.context,
         ..Parallel::default()
     };
     let whole = Spread::with(subject, &search.laid_out(alone), &pieces)?;
@@ -44,11 +43,19 @@ pub fn min_gpus(subject: &Subject, deployment: &Deployment, most: u64) -> Result
     let from = bytes.div_ceil(usable).max(1);
     let mut refused: Option<FitError> = None;
     let mut closest: Option<(i128, Deployment)> = None;
+    if let Err(error) = search.probe(&search.laid_out(alone))
+        && !error.reason.is_of_layout()
+    {
+        return Err(error);
+    }
     for gpus in from..=most {
         let mut best: Option<(Rank, Deployment)> = None;
         let refused_fewer = refused.clone();
         for parallel in search.layouts.with(gpus) {
             let candidate = search.laid_out(parallel);
+            if deployment.engine.gpus(&candidate) != gpus {
+                continue;
+            }
             let probe = match search.probe(&candidate) {
                 Ok(probe) => probe,
                 Err(error) => {
@@ -70,9 +77,9 @@ pub fn min_gpus(subject: &Subject, deployment: &Deployment, most: u64) -> Result
         }
         if let Some((_, found)) = best {
             let binds = match &closest {
-                _ if gpus == context => Bound::Least,
                 Some((_, fewer)) => search.shortage(fewer)?,
-                None => refused_fewer.map_or(Bound::Weights, Bound::Refused),
+                None if from > 1 && gpus == from => Bound::Weights,
+                None => refused_fewer.map_or(Bound::Least, Bound::Refused),
             };
             let fit = Spread::with(subject, &found, &pieces)?.fit(subject, &found)?;
             return Ok(Answer::Found(Box::new(Limit {
@@ -158,36 +165,42 @@ impl Layouts {
         }
     }
 
-    /// Those of so many GPUs, whether the model allows them or not.
+    /// Those of so many GPUs, whether the model allows them or not, and whether the ranks that share the tokens of a
+    /// sequence are GPUs of their own or, as in vLLM, among the tensor-parallel ones.
     fn with(&self, gpus: u64) -> Vec<Parallel> {
         let mut layouts = Vec::new();
-        if !gpus.is_multiple_of(self.context) {
-            return layouts;
+        let mut counts = vec![gpus];
+        if self.context > 1 && gpus.is_multiple_of(self.context) {
+            counts.push(gpus / self.context);
         }
-        let gpus = gpus / self.context;
-        for tensor in divisors(gpus, self.node) {
-            for pipeline in divisors(gpus / tensor, self.layers) {
-                let data = gpus / tensor / pipeline;
-                let all = Parallel {
-                    tensor,
-                    pipeline,
-                    expert: 1,
-                    data,
-                    context: self.context,
-                };
-                if data == 1 || self.experts {
-                    layouts.push(all);
-                }
-                let ranks = all.expert_ranks();
-                if self.experts && ranks > 1 {
-                    layouts.push(Parallel {
-                        expert: ranks,
-                        ..all
-                    });
+        for count in counts {
+            for tensor in divisors(count, self.node) {
+                for pipeline in divisors(count / tensor, self.layers) {
+                    self.add(tensor, pipeline, count / tensor / pipeline, &mut layouts);
                 }
             }
         }
         layouts
+    }
+
+    fn add(&self, tensor: u64, pipeline: u64, data: u64, layouts: &mut Vec<Parallel>) {
+        let cut = Parallel {
+            tensor,
+            pipeline,
+            expert: 1,
+            data,
+            context: self.context,
+        };
+        if data == 1 || self.experts {
+            layouts.push(cut);
+        }
+        let ranks = cut.expert_ranks();
+        if self.experts && ranks > 1 {
+            layouts.push(Parallel {
+                expert: ranks,
+                ..cut
+            });
+        }
     }
 }
 

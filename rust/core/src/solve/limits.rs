@@ -8,7 +8,7 @@ use super::answer::{Answer, Limit, Memory, Nothing};
 use super::bound::Bound;
 use super::search::largest;
 use crate::architecture::Architecture;
-use crate::deployment::{Deployment, FitError};
+use crate::deployment::{Deployment, FitError, Reason};
 use crate::engine::MOST;
 use crate::fit::{Probe, Spread};
 use crate::subject::Subject;
@@ -16,21 +16,27 @@ use std::sync::Arc;
 
 /// The longest context that fits, for as many requests as the deployment says.
 ///
-/// It ends where the model's own does; [`Limit::memory`] then says how many tokens memory alone would hold.
+/// It ends where the model's own does, or where the engine refuses more; [`Limit::memory`] then says how many tokens
+/// memory alone would hold.
 ///
 /// # Errors
 /// If the deployment cannot be, whatever the context.
 pub fn max_context(subject: &Subject, deployment: &Deployment) -> Result<Answer, FitError> {
-    let own = subject.architecture.context.unwrap_or(MOST).clamp(1, MOST);
-    Question {
+    let mut question = Question {
         subject,
         deployment: deployment.clone(),
         set: |deployment, tokens| deployment.context = Some(tokens),
         within: |_| true,
-        most: own,
+        most: MOST,
         end: Bound::ModelContext,
+    };
+    // An engine that knows the model's end by itself may stretch it; else it is what the config states.
+    if let Some(stated) = subject.architecture.context
+        && !question.is_ended_by_engine()?
+    {
+        question.most = stated.clamp(1, MOST);
     }
-    .answer()
+    question.answer()
 }
 
 /// The most requests at one time that fit, each as long as the deployment's context.
@@ -70,6 +76,13 @@ impl Question<'_> {
         deployment
     }
 
+    /// Whether the engine refuses a context that no model has.
+    fn is_ended_by_engine(&self) -> Result<bool, FitError> {
+        let spread = Spread::of(self.subject, &self.at(1))?;
+        let longest = spread.probe(self.subject, &self.at(MOST));
+        Ok(longest.is_err_and(|error| error.reason == Reason::Context))
+    }
+
     fn answer(&self) -> Result<Answer, FitError> {
         let usable = self.deployment.gpu.usable_bytes;
         let first = self.at(1);
@@ -92,6 +105,7 @@ impl Question<'_> {
             self.end.clone()
         } else {
             match probe(value.saturating_add(1)) {
+                Err(error) if error.reason == Reason::Context => self.end.clone(),
                 Err(error) => Bound::Refused(error),
                 Ok(next) if !next.fits() => Bound::of_growth(&probe(value)?, &next, usable),
                 Ok(_) => Bound::Sequences,

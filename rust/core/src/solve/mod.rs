@@ -25,6 +25,8 @@ pub use precision::{Precision, best_quantization};
 pub use price::{Offer, PriceError, Prices, cheapest_gpu};
 
 #[cfg(test)]
+mod engine_tests;
+#[cfg(test)]
 pub(crate) mod plain_engine;
 #[cfg(test)]
 mod tests;

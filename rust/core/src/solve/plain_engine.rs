@@ -59,7 +59,7 @@ impl Engine for Plain {
     ) -> Result<Settings, FitError> {
         let context = subject.context(deployment, notes)?;
         if context > self.longest {
-            return Err(FitError::new(Reason::Context, "too long"));
+            return Err(FitError::new(Reason::Engine, "too long"));
         }
         Ok(Settings {
             context,

@@ -1,0 +1,175 @@
+//! Searches with the engines that are described: borders, and agreement with what they print.
+
+use super::plain_engine::{Plain, deployment as bare};
+use super::{Bound, Memory, max_concurrency, max_context, min_gpus};
+use crate::deployment::Deployment;
+use crate::engine::find;
+use crate::fit::fit;
+use crate::hardware::Catalogue;
+use crate::memory::layout::Parallel;
+use crate::model::Model;
+use crate::parallel::Control;
+use crate::subject::Subject;
+
+fn model(name: &str) -> Subject {
+    Subject::of(&Model::open(name, None, 1, &Control::default()).unwrap()).unwrap()
+}
+
+fn on(gpu: &str, engine: &str) -> Deployment {
+    Deployment {
+        gpu: Catalogue::built_in().find(gpu).unwrap().gpu.into(),
+        engine: find(engine, &mut Vec::new()).unwrap(),
+        ..bare(1, Plain::default())
+    }
+}
+
+const ENGINES: [&str; 3] = ["transformers", "vllm==0.11.0", "vllm==0.19.0"];
+
+/// Dense, tied, of experts, with windows, latent, hybrid with states.
+const MODELS: [&str; 6] = [
+    "llama-3.1-8b",
+    "gemma-3-4b",
+    "gpt-oss-20b",
+    "qwen3-30b-a3b",
+    "deepseek-v2-lite",
+    "qwen3.5-27b",
+];
+
+/// One more token, or request, than what is found does not fit, or is bound by something that is said; what is found
+/// fits. Where the engine cannot run the model, both searches say so.
+#[test]
+fn borders_hold_for_every_engine_and_kind_of_cache() {
+    let mut bound_by_bytes = 0;
+    for name in MODELS {
+        let model = model(name);
+        for engine in ENGINES {
+            for gpu in ["RTX-4090", "H100-SXM-80GB"] {
+                let deployment = Deployment {
+                    concurrency: 3,
+                    ..on(gpu, engine)
+                };
+                let place = format!("{name} {engine} {gpu}");
+                let at = |tokens| {
+                    let changed = Deployment {
+                        context: Some(tokens),
+                        ..deployment.clone()
+                    };
+                    fit(&model, &changed).is_ok_and(|fit| fit.fits())
+                };
+                let answer = max_context(&model, &deployment).unwrap();
+                if let Some(limit) = answer.limit() {
+                    assert!(at(limit.value), "{place}");
+                    match limit.binds {
+                        Bound::ModelContext => assert!(!matches!(limit.memory, Memory::Unknown)),
+                        _ => assert!(!at(limit.value + 1), "{place} {}", limit.value),
+                    }
+                    bound_by_bytes += u32::from(limit.binds.is_bytes());
+                } else {
+                    assert!(!at(1) && answer.binds().is_bytes(), "{place}");
+                }
+                let at = |requests| {
+                    let changed = Deployment {
+                        context: Some(3000),
+                        concurrency: requests,
+                        ..deployment.clone()
+                    };
+                    fit(&model, &changed).is_ok_and(|fit| fit.fits())
+                };
+                let deployment = Deployment {
+                    context: Some(3000),
+                    ..deployment.clone()
+                };
+                let answer = max_concurrency(&model, &deployment).unwrap();
+                if let Some(limit) = answer.limit() {
+                    assert!(at(limit.value), "{place}");
+                    let sequences = limit.fit.settings.sequences;
+                    if limit.binds == Bound::Sequences {
+                        assert_eq!(limit.value, sequences, "{place}");
+                    } else {
+                        assert!(!at(limit.value + 1), "{place} {}", limit.value);
+                        bound_by_bytes += 1;
+                    }
+                } else {
+                    assert!(!at(1), "{place}");
+                }
+            }
+        }
+    }
+    assert!(bound_by_bytes > 20, "{bound_by_bytes}");
+}
+
+/// vLLM prints how many requests of the full context its cache holds; no other number may be found here.
+#[test]
+fn the_most_requests_are_those_that_vllm_prints() {
+    for name in MODELS {
+        let model = model(name);
+        for engine in ["vllm==0.11.0", "vllm==0.19.0"] {
+            let deployment = Deployment {
+                context: Some(4000),
+                ..on("H100-SXM-80GB", engine)
+            };
+            let answer = max_concurrency(&model, &deployment).unwrap();
+            let Some(limit) = answer.limit() else {
+                continue;
+            };
+            let (blocks, each) = limit.fit.pool.concurrency.unwrap();
+            // One block is never given out, which what is printed passes over.
+            let printed = [blocks / each, (blocks - 1) / each];
+            let Memory::Holds(requests) = limit.memory else {
+                panic!("{name}: a cache of finite size holds so many");
+            };
+            assert!(
+                printed.contains(&requests),
+                "{name} {engine}: {requests} {printed:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_large_model_takes_a_node_or_more() {
+    let model = model("llama-3.1-405b");
+    let deployment = Deployment {
+        context: Some(8192),
+        ..on("H100-SXM-80GB", "vllm==0.19.0")
+    };
+    let answer = min_gpus(&model, &deployment, 64).unwrap();
+    let limit = answer.limit().unwrap();
+    // 810 GB of weights in GPUs that give at most 0.9 x 79.19 GiB, 76.5 GB, to vLLM.
+    assert!(limit.value >= 11, "{}", limit.value);
+    assert!(limit.binds.is_bytes());
+    let parallel = limit.fit.deployment.parallel;
+    assert_eq!(parallel.tensor * parallel.pipeline, limit.value);
+    for tensor in [1, 2, 4, 8] {
+        for pipeline in (1..).take_while(|pipeline| tensor * pipeline < limit.value) {
+            let fewer = Deployment {
+                parallel: Parallel {
+                    tensor,
+                    pipeline,
+                    ..Parallel::default()
+                },
+                ..deployment.clone()
+            };
+            assert!(!fit(&model, &fewer).unwrap().fits(), "{tensor} {pipeline}");
+        }
+    }
+}
+
+/// A search that works out the weights of a layout once gives the numbers of an estimate made afresh.
+#[test]
+fn searches_agree_with_estimates_made_afresh() {
+    let model = model("qwen3-30b-a3b");
+    let deployment = on("H100-SXM-80GB", "vllm==0.19.0");
+    let limit = max_context(&model, &deployment).unwrap();
+    let limit = limit.limit().unwrap();
+    let fresh = fit(
+        &model,
+        &Deployment {
+            context: Some(limit.value),
+            ..deployment
+        },
+    )
+    .unwrap();
+    assert_eq!(fresh.stages, limit.fit.stages);
+    assert_eq!(fresh.headroom, limit.fit.headroom);
+}
