@@ -102,6 +102,17 @@ impl Subject {
         }
     }
 
+    /// Its weights as a deployment holds them.
+    #[must_use]
+    pub fn held(&self, deployment: &Deployment) -> Cow<'_, [Piece]> {
+        let pieces = self.pieces(deployment.weights.as_deref());
+        let is_float = self.architecture.dtype.as_deref() == Some("float32");
+        if deployment.weights.is_some() || !is_float || !deployment.engine.halves_floats() {
+            return pieces;
+        }
+        Cow::Owned(pieces.iter().map(Piece::halved).collect())
+    }
+
     /// The context of a deployment: what it says, or else what the model allows.
     ///
     /// # Errors

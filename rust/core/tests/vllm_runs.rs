@@ -24,14 +24,23 @@ struct Run {
     pipeline_parallel: u64,
     context: u64,
     utilization: String,
+    batched_tokens: u64,
+    sequences: u64,
     cache: Option<String>,
     weights: Option<f64>,
     activations: Option<f64>,
     non_torch: Option<f64>,
 }
 
+/// The file.
+#[derive(Deserialize)]
+struct Runs {
+    rows: Vec<Run>,
+}
+
 fn runs() -> Vec<Run> {
-    serde_json::from_str(include_str!("../../../tests/golden/vllm_runs.json")).unwrap()
+    let text = include_str!("../../../tests/golden/vllm_runs.json");
+    serde_json::from_str::<Runs>(text).unwrap().rows
 }
 
 fn subject(name: &str) -> Subject {
@@ -40,28 +49,22 @@ fn subject(name: &str) -> Subject {
     Subject::of(&Model::of(name.to_owned(), None, config, None)).unwrap()
 }
 
-fn deployment(run: &Run, subject: &Subject) -> Deployment {
-    let utilization: f64 = run.utilization.parse().unwrap();
+fn deployment(version: &str, tensor: u64, pipeline: u64, context: u64) -> Deployment {
     let gpu = &Catalogue::built_in().find("H100-SXM-80GB").unwrap().gpu;
-    let scheme = run.scheme.as_deref();
-    let _ = subject;
     Deployment {
         gpu: Arc::new(gpu.clone()),
         gpus: None,
-        engine: engine::find(&format!("vllm=={}", run.version), &mut Vec::new()).unwrap(),
-        weights: scheme.map(|name| Arc::new(Scheme::named(name).unwrap())),
-        cache: run
-            .cache
-            .as_deref()
-            .map(|name| CacheFormat::named(name).unwrap()),
-        context: Some(run.context),
+        engine: engine::find(&format!("vllm=={version}"), &mut Vec::new()).unwrap(),
+        weights: None,
+        cache: None,
+        context: Some(context),
         concurrency: 1,
         parallel: Parallel {
-            tensor: run.tensor_parallel,
-            pipeline: run.pipeline_parallel,
+            tensor,
+            pipeline,
             ..Parallel::default()
         },
-        memory_utilization: Some(Share(format!("{:.0}", utilization * 1e6).parse().unwrap())),
+        memory_utilization: None,
         batched_tokens: Some(8192),
         sequences: Some(1024),
         block: None,
@@ -72,8 +75,23 @@ fn deployment(run: &Run, subject: &Subject) -> Deployment {
 }
 
 fn fitted(run: &Run) -> Fit {
-    let subject = subject(&run.model);
-    fit(&subject, &deployment(run, &subject)).unwrap_or_else(|error| panic!("{}: {error}", run.id))
+    let utilization: f64 = run.utilization.parse().unwrap();
+    let scheme = run.scheme.as_deref();
+    let cache = run.cache.as_deref();
+    let asked = Deployment {
+        weights: scheme.map(|name| Arc::new(Scheme::named(name).unwrap())),
+        cache: cache.map(|name| CacheFormat::named(name).unwrap()),
+        memory_utilization: Some(Share(format!("{:.0}", utilization * 1e6).parse().unwrap())),
+        batched_tokens: Some(run.batched_tokens),
+        sequences: Some(run.sequences),
+        ..deployment(
+            &run.version,
+            run.tensor_parallel,
+            run.pipeline_parallel,
+            run.context,
+        )
+    };
+    fit(&subject(&run.model), &asked).unwrap_or_else(|error| panic!("{}: {error}", run.id))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "bytes of one GPU")]
@@ -121,4 +139,78 @@ fn the_start_is_as_the_logs_print_it() {
         hold("non-torch", stage.used.overhead, run.non_torch, 0.05);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Models that vLLM can run, with every layout and version they allow.
+#[test]
+fn every_built_in_model_starts_within_reason() {
+    const VERSIONS: [&str; 8] = [
+        "0.11.0", "0.13.0", "0.16.0", "0.17.0", "0.19.0", "0.21.0", "0.27.0", "0.33.0",
+    ];
+    let mut fits = 0;
+    for known in builtin::ALL.iter() {
+        let subject = subject(&known.name);
+        let architecture = &subject.architecture;
+        for version in VERSIONS {
+            let mut before: Option<Fit> = None;
+            for tensor in [1, 2, 4, 8] {
+                let asked = deployment(
+                    version,
+                    tensor,
+                    1,
+                    2048.min(architecture.context.unwrap_or(2048)),
+                );
+                let Ok(fit) = fit(&subject, &asked) else {
+                    continue;
+                };
+                fits += 1;
+                let used = fit.on_fullest().used;
+                let name = format!("{} {version} {tensor}", known.name);
+                let samples = fit
+                    .on_fullest()
+                    .parts
+                    .activations
+                    .iter()
+                    .any(|part| part.name == "logits");
+                let layer = fit
+                    .on_fullest()
+                    .parts
+                    .activations
+                    .iter()
+                    .any(|part| part.name == "layer");
+                let logits = 1024 * architecture.vocab_size.unwrap_or(0) * fit.settings.model_bytes;
+                assert!(used.activations >= logits || layer && !samples, "{name}");
+                // The largest known is a tenth of this.
+                assert!(
+                    used.activations < 100 << 30,
+                    "{name}: {}",
+                    gib(used.activations)
+                );
+                assert!(used.overhead < 4 << 30, "{name}: {}", gib(used.overhead));
+                let tensors = fit.on_fullest().parts.weights.iter().filter(|part| {
+                    pondera::checkpoint::Role::ALL
+                        .iter()
+                        .any(|role| role.name() == part.name)
+                });
+                let tensors: u64 = tensors.map(|part| part.bytes).sum();
+                // A table of rotations of ten million positions is the largest that is known.
+                let beside = used.weights - tensors;
+                assert!(beside <= tensors / 8 + (4 << 30), "{name}: {}", gib(beside));
+                if let Some(before) = before {
+                    let before = before.on_fullest().used;
+                    assert!(
+                        used.weights <= before.weights,
+                        "{name}: more ranks, more weights"
+                    );
+                    assert!(
+                        used.activations <= before.activations,
+                        "{name}: more ranks, more activations"
+                    );
+                    assert!(used.overhead >= before.overhead, "{name}");
+                }
+                before = Some(fit);
+            }
+        }
+    }
+    assert!(fits > 1000, "{fits}");
 }

@@ -145,6 +145,11 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// What it does differently with weights.
     fn weight_rules(&self) -> WeightRules;
 
+    /// Whether weights that a config states in 32 bits are held in 16 unless they are asked for as they are.
+    fn halves_floats(&self) -> bool {
+        false
+    }
+
     /// What is loaded beside the tensors: tables, padding, workspaces.
     fn loaded(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger);
 

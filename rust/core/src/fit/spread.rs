@@ -26,7 +26,7 @@ impl Spread {
     /// # Errors
     /// If the model cannot be laid out so.
     pub fn of(subject: &Subject, deployment: &Deployment) -> Result<Self, FitError> {
-        let pieces = subject.pieces(deployment.weights.as_deref());
+        let pieces = subject.held(deployment);
         Self::with(subject, deployment, &pieces)
     }
 

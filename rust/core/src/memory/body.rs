@@ -31,6 +31,16 @@ pub struct Piece {
 }
 
 impl Piece {
+    /// The same in 16 bits, if it is stored in 32.
+    #[must_use]
+    pub fn halved(&self) -> Self {
+        let is_float = self.elements.checked_mul(4) == Some(self.bytes);
+        Self {
+            bytes: if is_float { self.bytes / 2 } else { self.bytes },
+            ..self.clone()
+        }
+    }
+
     /// Bytes of all of them.
     #[must_use]
     pub fn total(&self) -> u64 {

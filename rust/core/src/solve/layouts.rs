@@ -25,7 +25,7 @@ const USUAL_NODE: u64 = 8;
 /// # Errors
 /// If the deployment cannot be, in whatever layout.
 pub fn min_gpus(subject: &Subject, deployment: &Deployment, most: u64) -> Result<Answer, FitError> {
-    let pieces = subject.pieces(deployment.weights.as_deref());
+    let pieces = subject.held(deployment);
     let search = Search {
         subject,
         deployment,

@@ -126,8 +126,8 @@ fn layer(n: &Numbers, media: Option<&Media>, ledger: &mut dyn Ledger) {
         let (rows, tokens) = rows(n, experts);
         let numbers = experts
             .width
-            .saturating_mul(2)
-            .max(n.hidden)
+            .saturating_mul(experts.projections)
+            .max(experts.input)
             .saturating_add(experts.width);
         ledger.add(
             "experts",
@@ -254,9 +254,10 @@ fn kept(n: &Numbers, media: Option<&Media>, ledger: &mut dyn Ledger) {
         .filter(|experts| n.start.keeps_workspaces && !experts.monolithic)
     {
         let (rows, tokens) = rows(n, experts);
-        let one = Numbers::product(&[rows, experts.width.max(n.hidden)])
-            .max(tokens.saturating_mul(n.hidden));
-        let two = Numbers::product(&[rows, experts.width.saturating_mul(2).max(n.hidden)]);
+        let one = Numbers::product(&[rows, experts.width.max(experts.input)])
+            .max(tokens.saturating_mul(experts.input));
+        let wide = experts.width.saturating_mul(experts.projections);
+        let two = Numbers::product(&[rows, wide.max(experts.input)]);
         let bytes = [one, two].map(|numbers| {
             numbers
                 .saturating_mul(n.bytes)
@@ -271,8 +272,8 @@ fn kept(n: &Numbers, media: Option<&Media>, ledger: &mut dyn Ledger) {
              keeps them",
             &|| {
                 format!(
-                    "{rows} rows · (max({0}, {1}) + max(2 · {0}, {1})) · {2} bytes",
-                    experts.width, n.hidden, n.bytes
+                    "{rows} rows · (max({0}, {1}) + max({2} · {0}, {1})) · {3} bytes",
+                    experts.width, experts.input, experts.projections, n.bytes
                 )
             },
         );

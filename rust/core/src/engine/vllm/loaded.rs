@@ -20,7 +20,7 @@ const MXFP4_MULTIPLE: u64 = 64;
 /// Adds what is loaded beside the tensors.
 pub fn add(rank: &Rank<'_>, start: Start, rules: WeightRules, ledger: &mut dyn Ledger) {
     let (deployment, architecture) = (rank.deployment, rank.architecture());
-    let pieces = rank.subject.pieces(deployment.weights.as_deref());
+    let pieces = rank.subject.held(deployment);
     let tensors = fused::tensors(
         &pieces,
         architecture,
@@ -93,7 +93,7 @@ fn latent(rank: &Rank<'_>, ledger: &mut dyn Ledger) {
 /// How experts in MXFP4 lie for their kernels.
 fn mxfp4(rank: &Rank<'_>, start: Start, ledger: &mut dyn Ledger) {
     let deployment = rank.deployment;
-    let pieces = rank.subject.pieces(deployment.weights.as_deref());
+    let pieces = rank.subject.held(deployment);
     let bytes = pieces
         .iter()
         .filter(|piece| piece.role == Role::Expert && piece.shape.len() > 2)

@@ -152,6 +152,11 @@ impl Engine for Vllm {
         }
     }
 
+    fn halves_floats(&self) -> bool {
+        // vLLM 0.19, config/model.py:_resolve_auto_dtype.
+        true
+    }
+
     fn loaded(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
         loaded::add(rank, self.start, self.weight_rules(), ledger);
     }

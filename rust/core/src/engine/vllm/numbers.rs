@@ -3,7 +3,7 @@
 use super::start::Start;
 use crate::architecture::Architecture;
 use crate::architecture::layer::{FeedForward, Layer, Mixer, Stack};
-use crate::architecture::template::Routing;
+use crate::architecture::template::{Routing, Template};
 use crate::checkpoint::Role;
 use crate::engine::Rank;
 use crate::memory::store::local_heads;
@@ -15,6 +15,10 @@ pub struct Experts {
     pub chosen: u64,
     /// The inner width of one, on this GPU.
     pub width: u64,
+    /// The width of what goes into it.
+    pub input: u64,
+    /// How many projections of the inner width it begins with: a gated one has two.
+    pub projections: u64,
     /// Whether their kernel takes no workspace of its own (MXFP4 on Hopper, in Triton).
     pub monolithic: bool,
 }
@@ -41,7 +45,7 @@ pub struct Numbers {
     pub context: u64,
     /// Bytes of a number of the model's dtype.
     pub bytes: u64,
-    /// Entries of the vocabulary.
+    /// Entries of the vocabulary; 0 for a model that writes no tokens.
     pub vocabulary: u64,
     /// The width of the residual stream.
     pub hidden: u64,
@@ -75,8 +79,8 @@ impl Numbers {
         let hidden = hidden(architecture);
         let tokens = settings.batched_tokens;
         let sequences = settings.sequences.min(tokens);
-        let inner = rank
-            .layers
+        let layers = layers(rank);
+        let inner = layers
             .iter()
             .map(|layer| inner(architecture, layer, ranks, hidden))
             .max_by_key(|(width, times)| width.saturating_mul(*times))
@@ -87,11 +91,19 @@ impl Numbers {
             sequences,
             context: settings.context,
             bytes: settings.model_bytes,
-            vocabulary: architecture.vocab_size.unwrap_or(0),
+            vocabulary: if generates(architecture) {
+                architecture.vocab_size.unwrap_or(0)
+            } else {
+                0
+            },
             hidden,
             inner,
-            mixer: largest(rank, |layer| mixer(layer, ranks)),
-            experts: experts(rank),
+            mixer: layers
+                .iter()
+                .map(|layer| mixer(layer, ranks))
+                .max()
+                .unwrap_or(0),
+            experts: experts(rank, hidden),
             latent: latent(rank, ranks),
             first: rank.stage.is_first(),
             last: rank.stage.is_last(),
@@ -110,8 +122,44 @@ impl Numbers {
     }
 }
 
-fn largest(rank: &Rank<'_>, of: impl Fn(&Layer) -> u64) -> u64 {
-    rank.layers.iter().map(|layer| of(layer)).max().unwrap_or(0)
+/// The layers of a step: those that write tokens, or else those of an encoder of text.
+fn layers<'a>(rank: &Rank<'a>) -> Vec<&'a Layer> {
+    if !rank.layers.is_empty() {
+        return rank.layers.clone();
+    }
+    let layers = rank.subject.architecture.layers.iter();
+    layers
+        .filter(|layer| layer.stack == Stack::Encoder)
+        .collect()
+}
+
+/// Ends of the names of classes that vLLM runs for what they make of a text, and not for what they write on
+/// (0.19, `config/model.py:_SUFFIX_TO_DEFAULTS`). `ChatModel` and `LMHeadModel` come before `Model` there.
+const WRITE: &[&str] = &[
+    "ForCausalLM",
+    "ForConditionalGeneration",
+    "ChatModel",
+    "LMHeadModel",
+];
+const POOL: &[&str] = &[
+    "ForTextEncoding",
+    "ForSequenceClassification",
+    "ForTokenClassification",
+    "ForAudioClassification",
+    "ForImageClassification",
+    "ForVideoClassification",
+    "ClassificationModel",
+    "ForRewardModeling",
+    "RewardModel",
+    "EmbeddingModel",
+    "Model",
+];
+
+/// Whether the model writes tokens, and so samples them.
+pub fn generates(architecture: &Architecture) -> bool {
+    let class = architecture.class.as_deref().unwrap_or_default();
+    let ends = |list: &[&str]| list.iter().any(|end| class.ends_with(end));
+    architecture.decoder().next().is_some() && (ends(WRITE) || !ends(POOL))
 }
 
 /// The width of the residual stream: what the config says, or the width of the table of embeddings.
@@ -159,21 +207,9 @@ fn is_gated(
     width: u64,
     hidden: u64,
 ) -> bool {
-    let weights = architecture
-        .templates
-        .iter()
-        .filter(|template| {
-            template.role == role
-                && template.part == Some(layer.stack)
-                && template.in_layer
-                && template
-                    .numbers
-                    .first()
-                    .is_some_and(|numbers| numbers.contains(layer.number))
-        })
-        .fold(0_u64, |sum, template| {
-            sum.saturating_add(template.elements().unwrap_or(0))
-        });
+    let weights = in_layer(architecture, layer, role).fold(0_u64, |sum, template| {
+        sum.saturating_add(template.elements().unwrap_or(0))
+    });
     let matrix = u128::from(width) * u128::from(hidden);
     2 * u128::from(weights) > 5 * matrix
 }
@@ -223,24 +259,87 @@ fn mixer(layer: &Layer, ranks: u64) -> u64 {
         .fold(0, u64::saturating_add)
 }
 
-fn experts(rank: &Rank<'_>) -> Option<Experts> {
+fn experts(rank: &Rank<'_>, hidden: u64) -> Option<Experts> {
     let parallel = rank.deployment.parallel;
     let dealt = parallel.expert.max(1);
     let cut = (parallel.expert_ranks().max(1) / dealt).max(1);
     let monolithic = super::device::is_hopper(&rank.deployment.gpu) && is_mxfp4(rank);
-    rank.layers
+    let layers = rank
+        .layers
         .iter()
-        .filter(|layer| layer.stack == Stack::Decoder)
-        .flat_map(|layer| &layer.feed_forward)
-        .filter_map(|network| match *network {
-            FeedForward::Experts { chosen, width, .. } => Some(Experts {
-                chosen,
-                width: width.div_ceil(cut),
-                monolithic,
-            }),
-            FeedForward::Dense { .. } => None,
+        .filter(|layer| layer.stack == Stack::Decoder);
+    layers
+        .filter_map(|layer| {
+            layer
+                .feed_forward
+                .iter()
+                .find_map(|network| match *network {
+                    FeedForward::Experts {
+                        experts,
+                        chosen,
+                        width,
+                        ..
+                    } => {
+                        let (input, projections) =
+                            shape(rank.architecture(), layer, experts, width, hidden);
+                        Some(Experts {
+                            chosen,
+                            width: width.div_ceil(cut),
+                            input,
+                            projections,
+                            monolithic,
+                        })
+                    }
+                    FeedForward::Dense { .. } => None,
+                })
         })
-        .max_by_key(|experts| experts.chosen.saturating_mul(experts.width))
+        .max_by_key(|experts| {
+            experts
+                .chosen
+                .saturating_mul(experts.width.max(experts.input))
+        })
+}
+
+/// The width of what goes into an expert, and how many projections of its inner width it begins with, told by the
+/// matrices of a layer's experts.
+fn shape(
+    architecture: &Architecture,
+    layer: &Layer,
+    experts: u64,
+    width: u64,
+    hidden: u64,
+) -> (u64, u64) {
+    let mut weights = 0_u128;
+    let mut input = hidden;
+    for template in in_layer(architecture, layer, Role::Expert) {
+        let inner = template.numbers.iter().skip(1);
+        let count = inner.fold(1_u128, |count, numbers| count * numbers.len() as u128);
+        weights += count * u128::from(template.elements().unwrap_or(0));
+        let mut sides = template.shape.iter().copied();
+        let other = sides.rfind(|side| ![experts, width, width.saturating_mul(2)].contains(side));
+        if let Some(other) = other.filter(|_| template.shape.len() > 1) {
+            input = other;
+        }
+    }
+    let matrix = u128::from(experts) * u128::from(width) * u128::from(input);
+    (input, if 2 * weights > 5 * matrix { 2 } else { 1 })
+}
+
+/// The tensors of a role in a layer.
+fn in_layer<'a>(
+    architecture: &'a Architecture,
+    layer: &'a Layer,
+    role: Role,
+) -> impl Iterator<Item = &'a Template> {
+    architecture.templates.iter().filter(move |template| {
+        template.role == role
+            && template.part == Some(layer.stack)
+            && template.in_layer
+            && template
+                .numbers
+                .first()
+                .is_some_and(|numbers| numbers.contains(layer.number))
+    })
 }
 
 /// The dummy step expands keys and values of as many tokens as the workspace of chunked prefill holds (0.19,
@@ -290,5 +389,5 @@ pub fn is_mxfp4(rank: &Rank<'_>) -> bool {
 /// The inner width of the widest experts on one rank.
 #[must_use]
 pub fn expert_width(rank: &Rank<'_>) -> u64 {
-    experts(rank).map_or(0, |experts| experts.width)
+    experts(rank, 0).map_or(0, |experts| experts.width)
 }

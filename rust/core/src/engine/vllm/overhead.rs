@@ -52,7 +52,8 @@ pub fn add(rank: &Rank<'_>, start: Start, ledger: &mut dyn Ledger) {
 /// The kernel that cuts logits off keeps what does not fit its registers in memory.
 fn spill(rank: &Rank<'_>, start: Start, ledger: &mut dyn Ledger) {
     let vocabulary = rank.architecture().vocab_size.unwrap_or(0);
-    if start.sampler != Sampler::Triton || rank.settings.sequences < 8 || !rank.stage.is_last() {
+    let samples = rank.stage.is_last() && super::numbers::generates(rank.architecture());
+    if start.sampler != Sampler::Triton || rank.settings.sequences < 8 || !samples {
         return;
     }
     let multiprocessors = device::multiprocessors(&rank.deployment.gpu);
