@@ -143,7 +143,7 @@ impl Align {
             } else {
                 kernel
             }
-        } else if kinds.latent {
+        } else if kinds.latent && rules.latent_block != LatentBlock::Forced {
             64
         } else if generation(gpu) == 10 && wide_heads && rules.latent_block == LatentBlock::Multiple
         {
