@@ -1,0 +1,245 @@
+"""What an estimate looks like in a terminal: a stacked bar of the GPU's memory, the verdict, and what would fit."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from pondera._native import Fit
+from pondera._numbers import binary_bytes, plural, share
+from pondera._text import Column, Row, Screen, table
+
+_LABEL_WIDTH = 12
+_LISTED_PARTS = 3
+_MARKS = {
+    "weights": ("█", "W", "cyan"),
+    "cache": ("▓", "C", "yellow"),
+    "activations": ("▒", "A", ""),
+    "overhead": ("░", "O", ""),
+    "cuda_context": ("▚", "D", "dim"),
+    "cuda_graphs": ("▞", "G", "dim"),
+}
+"""What each component is drawn with: where blocks can be written, where they cannot, and its style."""
+_FREE = ("·", ".")
+_END = ("┃", "|")
+
+
+def fit_view(
+    screen: Screen,
+    fit: Fit,
+    alternatives: Sequence[Mapping[str, Any]] = (),
+    *,
+    verbose: bool = False,
+) -> list[str]:
+    """The lines for one estimate.
+
+    Args:
+        screen: What the lines must fit.
+        fit: The estimate.
+        alternatives: What would fit, if this does not.
+        verbose: Whether to list what was assumed, rather than count it.
+    """
+    shown = fit.to_dict()
+    lines = [*_heading(screen, fit), "", memory_bar(screen, shown), ""]
+    lines += [*_components(screen, shown), ""]
+    facts = [*_engine_facts(fit, shown)]
+    lines += [line for label, text in facts for line in _fact(screen, label, text)]
+    lines += _alternatives(screen, alternatives)
+    return lines + _assumptions(screen, shown["assumptions"], verbose=verbose)
+
+
+def comparison_view(screen: Screen, fits: Sequence[Fit]) -> list[str]:
+    """The lines for one model on several GPUs: a row each.
+
+    Args:
+        screen: What the lines must fit.
+        fits: The estimates, at least one.
+    """
+    first = fits[0]
+    columns = [
+        Column("GPU", "label"),
+        Column("", "label"),
+        Column("usable"),
+        Column("weights", optional=3),
+        Column("cache", optional=2),
+        Column("beside", optional=4),
+        Column("total"),
+        Column("to spare"),
+        Column("tokens in cache", optional=1),
+    ]
+    rows = [
+        Row(
+            [
+                _where(one),
+                _verdict(screen, one),
+                binary_bytes(one.usable),
+                binary_bytes(one.weights),
+                binary_bytes(one.cache),
+                binary_bytes(one.total - one.weights - one.cache),
+                binary_bytes(one.total),
+                _signed(one.headroom),
+                f"{one.cache_tokens:,}" if one.cache_tokens else "",
+            ],
+            accents={1: "" if one.fits else "red"},
+        )
+        for one in fits
+    ]
+    lines = [screen.paint(first.model, "bold"), *screen.prose(f"  {_asked(screen, first)}", "  "), ""]
+    return [*lines, *table(screen, columns, rows)]
+
+
+def memory_bar(screen: Screen, shown: Mapping[str, Any]) -> str:
+    """One bar of a GPU's memory, a stretch for each component; a line marks its end if they go beyond.
+
+    Args:
+        screen: What it must fit.
+        shown: The estimate in schema `pondera.fit/1`.
+    """
+    plain = 0 if screen.unicode else 1
+    width = min(screen.width, 100)
+    whole = max(shown["usable"], shown["total"], 1)
+    cells: list[tuple[str, str]] = []
+    begin = 0
+    for name, mark in _MARKS.items():
+        begin += shown[name]
+        # The ends of stretches lie where their sums do, and what is there at all shows.
+        stop = max(begin * width // whole, len(cells) + (shown[name] > 0))
+        cells += [(mark[plain], mark[2])] * (stop - len(cells))
+    cells += [(_FREE[plain], "dim")] * (width - len(cells))
+    if shown["total"] > shown["usable"]:
+        cells[max(shown["usable"] * width // whole - 1, 0)] = (_END[plain], "red")
+    return "".join(
+        screen.paint("".join(mark for mark, _ in run), style)
+        for style, run in groupby(cells[:width], key=lambda cell: cell[1])
+    )
+
+
+def _heading(screen: Screen, fit: Fit) -> list[str]:
+    by = binary_bytes(abs(fit.headroom))
+    each = " on each GPU" if fit.gpus > 1 else ""
+    rest = f"{by} to spare{each}" if fit.fits else f"{by} too much{each}"
+    return [
+        screen.paint(f"{fit.model} on {_where(fit)}", "bold"),
+        *screen.prose(f"  {_asked(screen, fit)}", "  "),
+        *screen.prose(f"  {_verdict(screen, fit)}: {rest}", "  ", "bold" if fit.fits else "red"),
+    ]
+
+
+def _where(fit: Fit) -> str:
+    return f"{fit.gpus} x {fit.gpu}" if fit.gpus > 1 else fit.gpu
+
+
+def _asked(screen: Screen, fit: Fit) -> str:
+    settings = fit.settings
+    words = [
+        fit.engine,
+        f"weights {fit.storage}",
+        f"cache {settings['cache']}",
+        f"{plural(settings['concurrency'], 'request')} of {_tokens(settings['context'])} tokens",
+    ]
+    return (" · " if screen.unicode else " | ").join(words)
+
+
+def _verdict(screen: Screen, fit: Fit) -> str:
+    if fit.fits:
+        return "fits"
+    return f"{'✗' if screen.unicode else 'x'} does not fit"
+
+
+def _components(screen: Screen, shown: Mapping[str, Any]) -> list[str]:
+    plain = 0 if screen.unicode else 1
+    columns = [
+        Column("", "label"),
+        Column("per GPU", "label"),
+        Column("bytes"),
+        Column("share"),
+        Column("known", "label"),
+        Column("largest parts", "text", optional=1, style="dim"),
+    ]
+    rows = [
+        Row(
+            [
+                mark[plain],
+                name.replace("_", " "),
+                binary_bytes(shown[name]),
+                share(shown[name], shown["usable"]),
+                _band(shown["band"][name]),
+                ", ".join(f"{part} {binary_bytes(size)}" for part, size in _largest(shown["parts"][name])),
+            ],
+            accents={0: mark[2]},
+        )
+        for name, mark in _MARKS.items()
+        if shown[name]
+    ]
+    total = ["", "total", binary_bytes(shown["total"]), share(shown["total"], shown["usable"]), "", ""]
+    total[-1] = f"of {binary_bytes(shown['usable'])} usable ({shown['gpu']['usable_is']})"
+    return table(screen, columns, rows, Row(total, "bold"))
+
+
+def _largest(parts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(parts.items(), key=lambda item: -item[1])[:_LISTED_PARTS]
+
+
+def _band(band: Sequence[int] | None) -> str:
+    """How sure a number is, in a word or two."""
+    if band is None:
+        return "estimated"
+    low, high = band
+    return "exactly" if low == high else f"± {binary_bytes((high - low) // 2)}"
+
+
+def _engine_facts(fit: Fit, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
+    words = [binary_bytes(fit.cache_pool)]
+    if fit.cache_tokens:
+        words.append(f"{fit.cache_tokens:,} tokens")
+    if fit.blocks is not None:
+        words.append(plural(fit.blocks, "block"))
+    if fit.max_concurrency is not None:
+        full = _tokens(shown["settings"]["context"])
+        words.append(f"{fit.max_concurrency:.2f} times a request of {full} tokens")
+    facts = [("cache pool", ", ".join(words))]
+    if fit.cache_needed != fit.cache_reserved:
+        facts.append(
+            ("cache", f"{binary_bytes(fit.cache_needed)} needed, {binary_bytes(fit.cache_reserved)} reserved")
+        )
+    if len(shown["stages"]) > 1:
+        facts.append(("stage", f"{shown['fullest_stage'] + 1} of {len(shown['stages'])} is the fullest"))
+    return [*facts, ("limit", fit.limit)]
+
+
+def _alternatives(screen: Screen, alternatives: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not alternatives:
+        return []
+    lines = ["", screen.paint("it would fit with one of these changes:", "bold")]
+    for one in alternatives:
+        lines += screen.prose(f"  {one['words']}: {binary_bytes(one['headroom'])} to spare", "    ")
+    return lines
+
+
+def _assumptions(
+    screen: Screen, assumptions: Sequence[Mapping[str, str]], *, verbose: bool
+) -> list[str]:
+    if not assumptions:
+        return []
+    if not verbose:
+        fields = ", ".join(dict.fromkeys(one["field"] for one in assumptions))
+        return screen.prose(f"  assumed: {fields} (--explain says what and why)", "  ", "dim")
+    return [
+        line
+        for one in assumptions
+        for line in screen.prose(f"  assumed: {one['field']} = {one['value']} ({one['reason']})", "    ", "dim")
+    ]
+
+
+def _signed(count: int) -> str:
+    return f"{'-' if count < 0 else ''}{binary_bytes(abs(count))}"
+
+
+def _tokens(tokens: int) -> str:
+    return f"{tokens // 1024}k" if tokens % 1024 == 0 else f"{tokens:,}"
+
+
+def _fact(screen: Screen, label: str, text: str) -> list[str]:
+    # Wrapped together with its label, so that the first line fits too.
+    begin = f"  {label.ljust(_LABEL_WIDTH)}"
+    first, *rest = screen.prose(begin + text, " " * len(begin))
+    return [f"  {screen.paint(begin[2:], 'dim')}{first[len(begin) :]}", *rest]

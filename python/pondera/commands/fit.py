@@ -1,0 +1,179 @@
+"""`pondera fit`: does this model fit on that GPU, and what is the nearest thing that does?"""
+
+import json
+import sys
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from typing import Any
+
+from pondera._fit_view import comparison_view, fit_view
+from pondera._native import FITS_SCHEMA, Fit, Gpu, Model, PonderaError, fit, gpus
+from pondera._text import Screen
+from pondera.commands.command import Command, UsageError
+from pondera.commands.show import add_assume, change
+
+_ASKED = (
+    "gpus",
+    "engine",
+    "weights",
+    "cache",
+    "context",
+    "concurrency",
+    "tensor_parallel",
+    "pipeline_parallel",
+    "expert_parallel",
+    "data_parallel",
+    "context_parallel",
+    "gpu_memory_utilization",
+    "max_batched_tokens",
+    "max_sequences",
+    "block_size",
+    "prefix_caching",
+    "eager",
+    "cache_memory",
+)
+"""Options that are keywords of `fit`, by their names there."""
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("target", metavar="TARGET", help="a model folder, a config.json or a built-in model")
+    _what(parser)
+    _spread(parser)
+    _tuning(parser)
+    _output(parser)
+
+
+def _what(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("what to run it on, and for whom")
+    group.add_argument(
+        "--gpu",
+        metavar="GPU",
+        action="append",
+        help="h100, 'RTX 4090', or a size such as 24GiB; several times to compare; none: the common ones",
+    )
+    group.add_argument("--gpus", metavar="N", help="how many; they share every layer unless a layout is given")
+    group.add_argument("--engine", metavar="NAME", help="vllm (if not given), vllm==0.19.0, transformers, ...")
+    group.add_argument("--context", metavar="TOKENS", help="the longest request with its answer, as 32k")
+    group.add_argument("--concurrency", metavar="N", help="requests at one time (1)")
+    group.add_argument("--weights", metavar="SCHEME", help="fp8, int4-g128, q4_k_m, ...; as stored if not given")
+    group.add_argument("--cache", metavar="FORMAT", help="bf16, fp8, q8_0, ...; as the engine would if not given")
+
+
+def _spread(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("how to spread it over GPUs")
+    group.add_argument("--tensor-parallel", "--tp", metavar="N", help="ranks that share every layer")
+    group.add_argument("--pipeline-parallel", "--pp", metavar="N", help="stages of some layers each")
+    group.add_argument("--expert-parallel", "--ep", metavar="N", help="ranks that experts are dealt out to")
+    group.add_argument("--data-parallel", "--dp", metavar="N", help="replicas with requests of their own")
+    group.add_argument("--context-parallel", "--cp", metavar="N", help="ranks that share a request's tokens")
+
+
+def _tuning(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("settings of the engine, by its own defaults if not given")
+    group.add_argument("--gpu-memory-utilization", metavar="SHARE", type=float, help="of the GPU, as 0.9")
+    group.add_argument("--max-batched-tokens", metavar="TOKENS", help="tokens of one step")
+    group.add_argument("--max-sequences", metavar="N", help="sequences of one step")
+    group.add_argument("--block-size", metavar="TOKENS", help="tokens of a block of the cache")
+    group.add_argument(
+        "--prefix-caching", action=BooleanOptionalAction, help="keep blocks for requests that begin alike"
+    )
+    group.add_argument("--eager", action="store_true", default=None, help="without captured graphs")
+    group.add_argument("--cache-memory", metavar="SIZE", help="give the cache this much on each GPU, as 10GiB")
+
+
+def _output(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("files, changes and output")
+    group.add_argument("--gpu-file", metavar="TOML", help="your own GPUs over the built-in ones")
+    group.add_argument(
+        "--set",
+        metavar="FIELD=VALUE",
+        dest="changes",
+        action="append",
+        type=change,
+        default=[],
+        help="with a field of the config changed; may be given several times",
+    )
+    add_assume(group)
+    group.add_argument(
+        "--explain", action="store_true", help="every part with its formula and source, and what was assumed"
+    )
+    group.add_argument("--json", action="store_true", help="print JSON, schema pondera.fit/1")
+
+
+def run(options: Namespace) -> int:
+    """Work it out and print it.
+
+    Returns:
+        0 if it fits (on any GPU, if several are compared), or 1.
+    """
+    model = _model(options)
+    asked: dict[str, Any] = {name: getattr(options, name) for name in _ASKED}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if options.gpu is not None and len(options.gpu) == 1:
+        found = fit(model, gpu=options.gpu[0], gpu_file=options.gpu_file, **asked)
+        _print_one(found, options)
+        return 0 if found.fits else 1
+    if options.explain:
+        raise UsageError("--explain is about one GPU; name it with --gpu")
+    chosen = _chosen(options)
+    # What cannot be on one GPU cannot be on any of them: the first error is the answer.
+    compared = [fit(model, gpu=gpu, **asked) for gpu in chosen]
+    if options.json:
+        shown = {"schema": FITS_SCHEMA, "fits": [one.to_dict() for one in compared]}
+        sys.stdout.write(json.dumps(shown, separators=(",", ":")) + "\n")
+    else:
+        lines = comparison_view(Screen.of(sys.stdout), compared)
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+    return 0 if any(one.fits for one in compared) else 1
+
+
+def _model(options: Namespace) -> Model:
+    """The target, with the changes that were asked for."""
+    model = Model.open(options.target, assume=options.assume)
+    if options.changes:
+        if model.architecture is None:
+            raise PonderaError(f"{model.name}: {model.unknown}")
+        model, _ = model.what_if(dict(options.changes))
+    return model
+
+
+def _chosen(options: Namespace) -> list[Gpu]:
+    """The GPUs to compare: those that were named, or the common ones."""
+    if options.gpu is not None:
+        from pondera._native import gpu
+
+        return [gpu(name, file=options.gpu_file) for name in options.gpu]
+    return [one for one in gpus(file=options.gpu_file) if one.common]
+
+
+def _print_one(found: Fit, options: Namespace) -> None:
+    alternatives = [] if found.fits else found.alternatives()
+    if options.json:
+        shown = {**found.to_dict(), "alternatives": alternatives, "roofline": found.roofline()}
+        sys.stdout.write(json.dumps(shown, separators=(",", ":")) + "\n")
+        return
+    lines = fit_view(Screen.of(sys.stdout), found, alternatives, verbose=options.explain)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    if options.explain:
+        sys.stdout.write("\n" + found.explain())
+
+
+COMMAND = Command(
+    name="fit",
+    summary="tell whether a model fits on a GPU, and what would",
+    description="""\
+Tell whether a model fits: weights, cache, activations and overhead per GPU, as the engine would take them.
+If it does not, the nearest changes with which it does.
+
+  pondera fit llama-3.1-8b --gpu h100                           with all defaults of the newest vLLM
+  pondera fit llama-3.1-8b --gpu 24GiB --context 32k            any GPU with so much memory
+  pondera fit ./my-model --gpu l40s --gpus 2 --weights fp8      a folder, two GPUs, quantized
+  pondera fit qwen3-8b                                          a row for each common GPU
+  pondera fit qwen3-8b --gpu l4 --explain                       where every number comes from
+
+Tokens may be written 32k and sizes 10GiB. What you do not say is settled as the engine settles it, and listed.
+
+exit code: 0 it fits (on one of them, if several are compared), 1 it does not, 2 it could not be told""",
+    configure=configure,
+    run=run,
+)
