@@ -1,4 +1,4 @@
-"""What an estimate looks like in a terminal: a stacked bar of the GPU's memory, the verdict, and what would fit."""
+"""What an estimate looks like in a terminal: a bar of the GPU's memory, the verdict, and what would fit."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -61,7 +61,8 @@ def comparison_view(screen: Screen, fits: Sequence[Fit]) -> list[str]:
         Column("usable"),
         Column("weights", optional=3),
         Column("cache", optional=2),
-        Column("beside", optional=4),
+        Column("activations", optional=4),
+        Column("overhead", optional=5),
         Column("total"),
         Column("to spare"),
         Column("tokens in cache", optional=1),
@@ -74,7 +75,8 @@ def comparison_view(screen: Screen, fits: Sequence[Fit]) -> list[str]:
                 binary_bytes(one.usable),
                 binary_bytes(one.weights),
                 binary_bytes(one.cache),
-                binary_bytes(one.total - one.weights - one.cache),
+                binary_bytes(one.activations),
+                binary_bytes(one.overhead),
                 binary_bytes(one.total),
                 _signed(one.headroom),
                 f"{one.cache_tokens:,}" if one.cache_tokens else "",
@@ -215,9 +217,7 @@ def _alternatives(screen: Screen, alternatives: Sequence[Mapping[str, Any]]) -> 
     return lines
 
 
-def _assumptions(
-    screen: Screen, assumptions: Sequence[Mapping[str, str]], *, verbose: bool
-) -> list[str]:
+def _assumptions(screen: Screen, assumptions: Sequence[Mapping[str, str]], *, verbose: bool) -> list[str]:
     if not assumptions:
         return []
     if not verbose:
@@ -226,7 +226,9 @@ def _assumptions(
     return [
         line
         for one in assumptions
-        for line in screen.prose(f"  assumed: {one['field']} = {one['value']} ({one['reason']})", "    ", "dim")
+        for line in screen.prose(
+            f"  assumed: {one['field']} = {one['value']} ({one['reason']})", "    ", "dim"
+        )
     ]
 
 

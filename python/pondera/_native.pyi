@@ -13,6 +13,7 @@ from typing_extensions import CapsuleType
 
 __all__ = [
     "DEBUG_BUILD",
+    "FITS_SCHEMA",
     "FIT_SCHEMA",
     "GPUS_SCHEMA",
     "SCAN_SCHEMA",
@@ -58,6 +59,9 @@ __version__: Final[str]
 
 DEBUG_BUILD: Final[bool]
 """Whether the extension was built without optimisation, so that its timings mean nothing."""
+
+FITS_SCHEMA: Final[str]
+"""Name and version of the JSON schema of several estimates, as `pondera.fits/1`."""
 
 FIT_SCHEMA: Final[str]
 """Name and version of the JSON schema of an estimate, as `pondera.fit/1`."""

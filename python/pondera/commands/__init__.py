@@ -1,12 +1,13 @@
 """The commands of the program `pondera`, one module each, in one table."""
 
-from pondera.commands import check, demo, explain, gpus, models, scan, show
+from pondera.commands import check, demo, explain, fit, gpus, models, scan, show
 from pondera.commands.command import Command
 
 COMMANDS: tuple[Command, ...] = (
     check.COMMAND,
     demo.COMMAND,
     explain.COMMAND,
+    fit.COMMAND,
     gpus.COMMAND,
     models.COMMAND,
     scan.COMMAND,

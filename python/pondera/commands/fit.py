@@ -6,7 +6,7 @@ from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from typing import Any
 
 from pondera._fit_view import comparison_view, fit_view
-from pondera._native import FITS_SCHEMA, Fit, Gpu, Model, PonderaError, fit, gpus
+from pondera._native import FITS_SCHEMA, Fit, Gpu, Model, PonderaError, fit, gpu, gpus
 from pondera._text import Screen
 from pondera.commands.command import Command, UsageError
 from pondera.commands.show import add_assume, change
@@ -51,12 +51,20 @@ def _what(parser: ArgumentParser) -> None:
         action="append",
         help="h100, 'RTX 4090', or a size such as 24GiB; several times to compare; none: the common ones",
     )
-    group.add_argument("--gpus", metavar="N", help="how many; they share every layer unless a layout is given")
-    group.add_argument("--engine", metavar="NAME", help="vllm (if not given), vllm==0.19.0, transformers, ...")
+    group.add_argument(
+        "--gpus", metavar="N", help="how many; they share every layer unless a layout is given"
+    )
+    group.add_argument(
+        "--engine", metavar="NAME", help="vllm (if not given), vllm==0.19.0, transformers, ..."
+    )
     group.add_argument("--context", metavar="TOKENS", help="the longest request with its answer, as 32k")
     group.add_argument("--concurrency", metavar="N", help="requests at one time (1)")
-    group.add_argument("--weights", metavar="SCHEME", help="fp8, int4-g128, q4_k_m, ...; as stored if not given")
-    group.add_argument("--cache", metavar="FORMAT", help="bf16, fp8, q8_0, ...; as the engine would if not given")
+    group.add_argument(
+        "--weights", metavar="SCHEME", help="fp8, int4-g128, q4_k_m, ...; as stored if not given"
+    )
+    group.add_argument(
+        "--cache", metavar="FORMAT", help="bf16, fp8, q8_0, ...; as the engine would if not given"
+    )
 
 
 def _spread(parser: ArgumentParser) -> None:
@@ -78,7 +86,9 @@ def _tuning(parser: ArgumentParser) -> None:
         "--prefix-caching", action=BooleanOptionalAction, help="keep blocks for requests that begin alike"
     )
     group.add_argument("--eager", action="store_true", default=None, help="without captured graphs")
-    group.add_argument("--cache-memory", metavar="SIZE", help="give the cache this much on each GPU, as 10GiB")
+    group.add_argument(
+        "--cache-memory", metavar="SIZE", help="give the cache this much on each GPU, as 10GiB"
+    )
 
 
 def _output(parser: ArgumentParser) -> None:
@@ -117,7 +127,7 @@ def run(options: Namespace) -> int:
         raise UsageError("--explain is about one GPU; name it with --gpu")
     chosen = _chosen(options)
     # What cannot be on one GPU cannot be on any of them: the first error is the answer.
-    compared = [fit(model, gpu=gpu, **asked) for gpu in chosen]
+    compared = [fit(model, gpu=one, **asked) for one in chosen]
     if options.json:
         shown = {"schema": FITS_SCHEMA, "fits": [one.to_dict() for one in compared]}
         sys.stdout.write(json.dumps(shown, separators=(",", ":")) + "\n")
@@ -140,8 +150,6 @@ def _model(options: Namespace) -> Model:
 def _chosen(options: Namespace) -> list[Gpu]:
     """The GPUs to compare: those that were named, or the common ones."""
     if options.gpu is not None:
-        from pondera._native import gpu
-
         return [gpu(name, file=options.gpu_file) for name in options.gpu]
     return [one for one in gpus(file=options.gpu_file) if one.common]
 
@@ -163,7 +171,7 @@ COMMAND = Command(
     summary="tell whether a model fits on a GPU, and what would",
     description="""\
 Tell whether a model fits: weights, cache, activations and overhead per GPU, as the engine would take them.
-If it does not, the nearest changes with which it does.
+If it does not, the nearest changes with which it would.
 
   pondera fit llama-3.1-8b --gpu h100                           with all defaults of the newest vLLM
   pondera fit llama-3.1-8b --gpu 24GiB --context 32k            any GPU with so much memory

@@ -14,7 +14,7 @@ mod spread;
 
 pub use binds::Binds;
 pub use component::Component;
-pub use report::SCHEMA;
+pub use report::{SCHEMA, SEVERAL_SCHEMA};
 #[cfg(test)]
 pub(crate) use spread::rank;
 pub use spread::{Probe, Spread};

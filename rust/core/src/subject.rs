@@ -7,6 +7,7 @@ use crate::memory::body::{self, Piece};
 use crate::memory::stored;
 use crate::model::Model;
 use crate::quantization::scheme::Scheme;
+use crate::wording::counted;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -38,7 +39,10 @@ impl Subject {
     pub fn of(model: &Model) -> Result<Self, FitError> {
         let architecture = model.architecture.as_ref().map_err(|error| {
             let weights = model.checkpoint.as_ref().map_or_else(String::new, |body| {
-                format!("; its weights alone take {} bytes", body.total().bytes)
+                format!(
+                    "; its weights alone take {}",
+                    counted(body.total().bytes, "byte")
+                )
             });
             FitError::new(Reason::Model, format!("{}: {error}{weights}", model.name))
         })?;

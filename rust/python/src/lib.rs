@@ -56,6 +56,7 @@ mod _native {
         module.add("DEBUG_BUILD", cfg!(debug_assertions))?;
         module.add("FIT_SCHEMA", pondera::fit::SCHEMA)?;
         module.add("GPUS_SCHEMA", pondera::hardware::SCHEMA)?;
+        module.add("FITS_SCHEMA", pondera::fit::SEVERAL_SCHEMA)?;
         module.add("SCAN_SCHEMA", pondera::checkpoint::SCHEMA)?;
         module.add("SHOW_SCHEMA", pondera::model::SCHEMA)
     }

@@ -12,6 +12,9 @@ use serde::Serialize;
 /// The name and version of the schema.
 pub const SCHEMA: &str = "pondera.fit/1";
 
+/// The same of several estimates side by side.
+pub const SEVERAL_SCHEMA: &str = "pondera.fits/1";
+
 #[derive(Serialize)]
 struct Shown<'a> {
     schema: &'static str,
