@@ -189,7 +189,17 @@ def test_json_dict_and_attributes_agree():
     shown = one.to_dict()
     assert shown["schema"] == "pondera.fit/1"
     assert shown == json.loads(one.to_json())
-    for name in ("fits", "binds", "limit", "headroom", "usable", "cache_pool", "cache_tokens", "blocks", "stages"):
+    for name in (
+        "fits",
+        "binds",
+        "limit",
+        "headroom",
+        "usable",
+        "cache_pool",
+        "cache_tokens",
+        "blocks",
+        "stages",
+    ):
         assert shown[name] == getattr(one, name), name
     assert shown["gpu"]["name"] == one.gpu
     assert repr(one).startswith("Fit(")

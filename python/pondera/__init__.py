@@ -36,6 +36,7 @@ import warnings
 from pondera._explain import explain
 from pondera._native import (
     DEBUG_BUILD,
+    Answer,
     Architecture,
     Checkpoint,
     Disagreement,
@@ -63,8 +64,10 @@ from pondera._native import (
     scan,
     scan_tree,
 )
+from pondera._solve import best_quantization, cheapest_gpu, max_concurrency, max_context, min_gpus
 
 __all__ = [
+    "Answer",
     "Architecture",
     "Checkpoint",
     "Disagreement",
@@ -82,11 +85,16 @@ __all__ = [
     "Tree",
     "WhatIf",
     "__version__",
+    "best_quantization",
     "built_in_models",
+    "cheapest_gpu",
     "explain",
     "fit",
     "gpu",
     "gpus",
+    "max_concurrency",
+    "max_context",
+    "min_gpus",
     "model_types",
     "problem_codes",
     "role_names",

@@ -89,6 +89,37 @@ def comparison_view(screen: Screen, fits: Sequence[Fit]) -> list[str]:
     return [*lines, *table(screen, columns, rows)]
 
 
+def offers_view(screen: Screen, name: str, offers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The lines for the GPUs of a price file: a row each, the cheapest first.
+
+    Args:
+        screen: What the lines must fit.
+        name: What the model is called.
+        offers: What `cheapest_gpu` gives.
+    """
+    columns = [
+        Column("GPU", "label"),
+        Column("GPUs"),
+        Column("each"),
+        Column("an hour"),
+        Column("limit", "text", optional=1, style="dim"),
+    ]
+    rows = [
+        Row(
+            [
+                offer["gpu"],
+                "none" if offer["gpus"] is None else f"{offer['gpus']:,}",
+                offer["each"],
+                offer["price"] or "",
+                offer["limit"],
+            ],
+            style="" if offer["gpus"] else "dim",
+        )
+        for offer in offers
+    ]
+    return [screen.paint(name, "bold"), "", *table(screen, columns, rows)]
+
+
 def memory_bar(screen: Screen, shown: Mapping[str, Any]) -> str:
     """One bar of a GPU's memory, a stretch for each component; a line marks its end if they go beyond.
 

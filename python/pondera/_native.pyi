@@ -16,8 +16,10 @@ __all__ = [
     "FITS_SCHEMA",
     "FIT_SCHEMA",
     "GPUS_SCHEMA",
+    "OFFERS_SCHEMA",
     "SCAN_SCHEMA",
     "SHOW_SCHEMA",
+    "Answer",
     "Architecture",
     "Checkpoint",
     "Disagreement",
@@ -35,7 +37,9 @@ __all__ = [
     "Tree",
     "WhatIf",
     "__version__",
+    "best_quantization",
     "built_in_models",
+    "cheapest_gpu",
     "disk_bytes",
     "distinct",
     "explain_field",
@@ -44,6 +48,9 @@ __all__ = [
     "gpu",
     "gpu_vendors",
     "gpus",
+    "max_concurrency",
+    "max_context",
+    "min_gpus",
     "model_types",
     "no_checkpoint",
     "parse_bytes",
@@ -62,6 +69,9 @@ DEBUG_BUILD: Final[bool]
 
 FITS_SCHEMA: Final[str]
 """Name and version of the JSON schema of several estimates, as `pondera.fits/1`."""
+
+OFFERS_SCHEMA: Final[str]
+"""Name and version of the JSON schema of offers by price, as `pondera.offers/1`."""
 
 FIT_SCHEMA: Final[str]
 """Name and version of the JSON schema of an estimate, as `pondera.fit/1`."""
@@ -728,7 +738,7 @@ class Fit:
         """Whether everything fits on every GPU."""
     @property
     def binds(self) -> str:
-        """What limits: `weights`, `beside_cache`, `cache` or `memory`."""
+        """What limits: a component, or `memory` where the engine holds more than its budget."""
     @property
     def limit(self) -> str:
         """What limits, in words."""
@@ -768,6 +778,12 @@ class Fit:
     @property
     def stages(self) -> list[dict[str, Any]]:
         """The same components on each stage of the pipeline, as a list of dicts."""
+    def alternatives(self) -> list[dict[str, Any]]:
+        """What would fit, if this does not.
+
+        One change each, as dicts of `change`, `value`, `words`, `gpu`, `gpus`, `parallel`, `total`, `usable` and
+        `headroom`.
+        """
     def explain(self) -> str:
         """How each number comes about: formulas with the numbers put in, how sure they are, and sources."""
     def to_json(self) -> str:
@@ -901,3 +917,35 @@ def parse_count(text: str) -> int:
     Raises:
         PonderaError: The text is no such count, is negative or not whole, or is beyond 2**64 - 1.
     """
+class Answer:
+    """What a search found: the best that fits, with its estimate and what stops the next one."""
+    def value(self) -> Any:
+        """Tokens, requests or GPUs, or the name of the scheme; None if nothing fits."""
+    def found(self) -> bool:
+        """Whether anything fits."""
+    def fit(self) -> Fit:
+        """The estimate there; if nothing fits, the one that came closest."""
+    def binds(self) -> str:
+        """What stops the next one: a component, `model_context`, `sequences`, `refused`, ..."""
+    def limit(self) -> str:
+        """The same in words."""
+    def memory_holds(self) -> int | None:
+        """How many memory alone would hold, where something else stops first.
+        None if that is not known or has no end.
+        """
+        """The answer as a dict: `value`, `found`, `binds`, `limit`, `memory_holds` and `fit`."""
+def max_context(fit: Fit) -> Answer:
+    """The longest context with which an estimate fits, exact to the token."""
+def max_concurrency(fit: Fit) -> Answer:
+    """The most requests at one time with which an estimate fits."""
+def min_gpus(fit: Fit, most: int | str | None = None) -> Answer:
+    """The fewest GPUs on which an estimate fits, and how to lay it out on them."""
+def best_quantization(fit: Fit) -> Answer:
+    """The scheme of the least loss of precision with which an estimate fits."""
+def cheapest_gpu(
+    fit: Fit,
+    prices: str | PathLike[str],
+    most: int | str | None = None,
+    gpu_file: str | PathLike[str] | None = None,
+) -> list[dict[str, Any]]:
+    """What an estimate takes of every GPU of a price file, the cheapest first."""

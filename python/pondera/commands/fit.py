@@ -5,8 +5,9 @@ import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from typing import Any
 
-from pondera._fit_view import comparison_view, fit_view
-from pondera._native import FITS_SCHEMA, Fit, Gpu, Model, PonderaError, fit, gpu, gpus
+from pondera._fit_view import comparison_view, fit_view, offers_view
+from pondera._native import FITS_SCHEMA, OFFERS_SCHEMA, Fit, Gpu, Model, PonderaError, fit, gpu, gpus
+from pondera._solve import cheapest_gpu
 from pondera._text import Screen
 from pondera.commands.command import Command, UsageError
 from pondera.commands.show import add_assume, change
@@ -103,6 +104,9 @@ def _output(parser: ArgumentParser) -> None:
         default=[],
         help="with a field of the config changed; may be given several times",
     )
+    group.add_argument(
+        "--prices", metavar="TOML", help="the cheapest GPUs, by lines such as H100-SXM-80GB = 2.99"
+    )
     add_assume(group)
     group.add_argument(
         "--explain", action="store_true", help="every part with its formula and source, and what was assumed"
@@ -119,12 +123,14 @@ def run(options: Namespace) -> int:
     model = _model(options)
     asked: dict[str, Any] = {name: getattr(options, name) for name in _ASKED}
     asked = {name: value for name, value in asked.items() if value is not None}
+    if options.prices is not None:
+        return _cheapest(model, asked, options)
     if options.gpu is not None and len(options.gpu) == 1:
         found = fit(model, gpu=options.gpu[0], gpu_file=options.gpu_file, **asked)
         _print_one(found, options)
         return 0 if found.fits else 1
     if options.explain:
-        raise UsageError("--explain is about one GPU; name it with --gpu")
+        raise UsageError("--explain is about one GPU: name it with --gpu")
     chosen = _chosen(options)
     # What cannot be on one GPU cannot be on any of them: the first error is the answer.
     compared = [fit(model, gpu=one, **asked) for one in chosen]
@@ -147,6 +153,21 @@ def _model(options: Namespace) -> Model:
     return model
 
 
+def _cheapest(model: Model, asked: dict[str, Any], options: Namespace) -> int:
+    """The GPUs of a price file, the cheapest first."""
+    if options.gpu is not None or options.gpus is not None or options.explain:
+        raise UsageError("--prices finds GPUs and how many: leave --gpu, --gpus and --explain out")
+    offers = cheapest_gpu(model, prices=options.prices, gpu_file=options.gpu_file, **asked)
+    if options.json:
+        sys.stdout.write(
+            json.dumps({"schema": OFFERS_SCHEMA, "offers": offers}, separators=(",", ":")) + "\n"
+        )
+    else:
+        lines = offers_view(Screen.of(sys.stdout), model.name, offers)
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+    return 0 if any(offer["gpus"] for offer in offers) else 1
+
+
 def _chosen(options: Namespace) -> list[Gpu]:
     """The GPUs to compare: those that were named, or the common ones."""
     if options.gpu is not None:
@@ -157,7 +178,7 @@ def _chosen(options: Namespace) -> list[Gpu]:
 def _print_one(found: Fit, options: Namespace) -> None:
     alternatives = [] if found.fits else found.alternatives()
     if options.json:
-        shown = {**found.to_dict(), "alternatives": alternatives, "roofline": found.roofline()}
+        shown = {**found.to_dict(), "alternatives": alternatives}
         sys.stdout.write(json.dumps(shown, separators=(",", ":")) + "\n")
         return
     lines = fit_view(Screen.of(sys.stdout), found, alternatives, verbose=options.explain)
@@ -177,6 +198,7 @@ If it does not, the nearest changes with which it would.
   pondera fit llama-3.1-8b --gpu 24GiB --context 32k            any GPU with so much memory
   pondera fit ./my-model --gpu l40s --gpus 2 --weights fp8      a folder, two GPUs, quantized
   pondera fit qwen3-8b                                          a row for each common GPU
+  pondera fit qwen3-8b --prices my-prices.toml                  the cheapest GPUs that hold it
   pondera fit qwen3-8b --gpu l4 --explain                       where every number comes from
 
 Tokens may be written 32k and sizes 10GiB. What you do not say is settled as the engine settles it, and listed.

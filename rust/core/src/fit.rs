@@ -6,13 +6,11 @@
 //!                                       caches ─ engine ─► reserved ─────────────┴─► Fit
 //! ```
 
-mod binds;
 mod component;
 mod explain;
 mod report;
 mod spread;
 
-pub use binds::Binds;
 pub use component::Component;
 pub use report::{SCHEMA, SEVERAL_SCHEMA};
 #[cfg(test)]
@@ -24,6 +22,7 @@ use crate::deployment::{Deployment, FitError, Settings};
 use crate::engine::{CachePlan, Pool, Used};
 use crate::memory::ledger::Part;
 use crate::memory::stage::Stage;
+use crate::solve::Bound;
 use crate::subject::Subject;
 use serde::Serialize;
 
@@ -72,8 +71,16 @@ impl OnStage {
 
     /// Bytes to spare, negative if they do not suffice.
     fn headroom(&self, usable: u64) -> i128 {
-        let cache = self.room - i128::from(self.reserved);
-        cache.min(i128::from(usable) - i128::from(self.held))
+        let (cache, memory) = self.spare(usable);
+        cache.min(memory)
+    }
+
+    /// Bytes to spare in the room for the cache, and in the memory of the GPU.
+    pub(crate) fn spare(&self, usable: u64) -> (i128, i128) {
+        (
+            self.room - i128::from(self.reserved),
+            i128::from(usable) - i128::from(self.held),
+        )
     }
 }
 
@@ -117,6 +124,12 @@ impl Fit {
     #[must_use]
     pub const fn fits(&self) -> bool {
         self.headroom >= 0
+    }
+
+    /// What limits it on the fullest GPU.
+    #[must_use]
+    pub fn binds(&self) -> Bound {
+        Bound::of_fit(self)
     }
 }
 

@@ -109,6 +109,29 @@ impl Request {
         })
     }
 
+    /// The request for a deployment that a search found from this one.
+    #[must_use]
+    pub fn changed(&self, found: &Deployment) -> Self {
+        let gpu = if found.gpu.name == self.gpu.gpu.name {
+            self.gpu.clone()
+        } else {
+            Found {
+                gpu: (*found.gpu).clone(),
+                assumed: None,
+            }
+        };
+        Self {
+            gpu,
+            gpus: found.gpus,
+            weights: found.weights.as_ref().map(|scheme| scheme.name.clone()),
+            cache: found.cache.map(|format| format.name.to_owned()),
+            context: found.context,
+            concurrency: found.concurrency,
+            parallel: found.parallel,
+            ..self.clone()
+        }
+    }
+
     /// The layout; if GPUs alone are said, all of them share every layer.
     fn layout(&self, notes: &mut Vec<Assumption>) -> Parallel {
         match self.gpus {

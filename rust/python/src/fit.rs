@@ -3,8 +3,10 @@
 use crate::checkpoint::{loads, reduce, restore};
 use crate::errors::PonderaError;
 use crate::given::{self, Given, fit_error};
+use crate::solve;
 use crate::table::html;
 use pondera::checkpoint::Checkpoint;
+use pondera::deployment::Deployment;
 use pondera::fit::{self as core, Component};
 use pondera::memory::layout::Parallel;
 use pondera::model::Model;
@@ -127,8 +129,9 @@ pub fn fit(
 pub struct Fit {
     model: Arc<Model>,
     assume: Option<String>,
-    request: Request,
-    core: core::Fit,
+    pub request: Request,
+    pub subject: Arc<Subject>,
+    pub core: core::Fit,
 }
 
 impl Fit {
@@ -138,12 +141,32 @@ impl Fit {
         assume: Option<String>,
         request: Request,
     ) -> PyResult<Self> {
-        let core = py
-            .detach(|| Subject::of(&model).and_then(|subject| request.fit(&subject)))
+        let (subject, core) = py
+            .detach(|| {
+                let subject = Subject::of(&model)?;
+                let core = request.fit(&subject)?;
+                Ok((Arc::new(subject), core))
+            })
             .map_err(fit_error)?;
         Ok(Self {
             model,
             assume,
+            request,
+            subject,
+            core,
+        })
+    }
+
+    /// The estimate for a deployment that a search found from this one.
+    pub fn changed(&self, py: Python<'_>, found: &Deployment) -> PyResult<Self> {
+        let request = self.request.changed(found);
+        let core = py
+            .detach(|| request.fit(&self.subject))
+            .map_err(fit_error)?;
+        Ok(Self {
+            model: Arc::clone(&self.model),
+            assume: self.assume.clone(),
+            subject: Arc::clone(&self.subject),
             request,
             core,
         })
@@ -253,7 +276,7 @@ impl Fit {
         self.core.fits()
     }
 
-    /// What limits: `weights`, `beside_cache`, `cache` or `memory`.
+    /// What limits: a component, or `memory` where the engine holds more than its budget.
     #[getter]
     fn binds(&self) -> &'static str {
         self.core.binds().name()
@@ -334,6 +357,13 @@ impl Fit {
     #[getter]
     fn stages<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.field(py, "stages")
+    }
+
+    /// What would fit, if this does not: one change each, as dicts of `change`, `value`, `words`, `gpu`, `gpus`, `total`,
+    /// `usable` and `headroom`.
+    fn alternatives<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let text = py.detach(|| solve::alternatives(self));
+        loads(py, &text)
     }
 
     /// How each number comes about: formulas with the numbers put in, how sure they are, and their sources.

@@ -20,6 +20,7 @@ mod fit;
 mod given;
 mod hardware;
 mod run;
+mod solve;
 mod table;
 
 /// Scans allocate on threads that live for milliseconds. The system's allocator gives each of them an arena of its
@@ -46,6 +47,9 @@ mod _native {
     use super::fit::{Fit, fit};
     #[pymodule_export]
     use super::hardware::{Gpu, gpu, gpu_vendors, gpus, parse_bytes, parse_count};
+    use super::solve::{
+        Answer, best_quantization, cheapest_gpu, max_concurrency, max_context, min_gpus,
+    };
     #[pymodule_export]
     use super::table::Table;
     use pyo3::prelude::*;
@@ -56,6 +60,7 @@ mod _native {
         module.add("DEBUG_BUILD", cfg!(debug_assertions))?;
         module.add("FIT_SCHEMA", pondera::fit::SCHEMA)?;
         module.add("GPUS_SCHEMA", pondera::hardware::SCHEMA)?;
+        module.add("OFFERS_SCHEMA", pondera::solve::OFFERS_SCHEMA)?;
         module.add("FITS_SCHEMA", pondera::fit::SEVERAL_SCHEMA)?;
         module.add("SCAN_SCHEMA", pondera::checkpoint::SCHEMA)?;
         module.add("SHOW_SCHEMA", pondera::model::SCHEMA)

@@ -1,6 +1,7 @@
 //! How a model is spread over GPUs.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Degrees of parallelism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,6 +27,24 @@ impl Default for Parallel {
             data: 1,
             context: 1,
         }
+    }
+}
+
+impl fmt::Display for Parallel {
+    /// Every degree beyond 1, each with its name: ` tensor_parallel 4 data_parallel 2`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, degree) in [
+            ("tensor_parallel", self.tensor),
+            ("pipeline_parallel", self.pipeline),
+            ("expert_parallel", self.expert),
+            ("data_parallel", self.data),
+            ("context_parallel", self.context),
+        ] {
+            if degree > 1 {
+                write!(f, " {name} {degree}")?;
+            }
+        }
+        Ok(())
     }
 }
 

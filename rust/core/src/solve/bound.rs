@@ -1,7 +1,7 @@
 //! What stops the next token, request or smaller layout.
 
 use crate::deployment::FitError;
-use crate::fit::{OnStage, Probe};
+use crate::fit::{Fit, OnStage, Probe};
 use serde::Serialize;
 use std::fmt;
 
@@ -91,9 +91,24 @@ impl Bound {
 
     /// What does not fit in any more, when a GPU is filled in the order in which an engine takes its memory.
     pub(super) fn of_shortage(next: &Probe, usable: u64) -> Self {
-        let Some(stage) = next.stages.get(next.fullest) else {
-            return Self::Memory;
-        };
+        next.stages
+            .get(next.fullest)
+            .map_or(Self::Memory, |stage| Self::of_stage(stage, usable))
+    }
+
+    /// What limits an estimate: what does not fit, or what would be the first not to.
+    #[must_use]
+    pub fn of_fit(fit: &Fit) -> Self {
+        let stage = fit.on_fullest();
+        let (cache, memory) = stage.spare(fit.usable);
+        match (fit.fits(), memory < cache) {
+            (true, true) => Self::Memory,
+            (true, false) => Self::Cache,
+            (false, _) => Self::of_stage(stage, fit.usable),
+        }
+    }
+
+    fn of_stage(stage: &OnStage, usable: u64) -> Self {
         let fixed = stage.room.saturating_add(i128::from(stage.used.total()));
         // What the engine may take, where its room follows from what is used; else what there is.
         let budget = if lacks_memory_only(stage) {

@@ -10,6 +10,9 @@ use crate::hardware::Catalogue;
 use crate::memory::layout::Parallel;
 use crate::quantization::cache_format::CacheFormat;
 use crate::subject::Subject;
+use crate::wording::counted;
+use serde_json::Value;
+use std::fmt;
 use std::sync::Arc;
 
 /// One change with which a deployment fits.
@@ -36,6 +39,48 @@ pub struct Alternative {
     pub change: Change,
     /// The estimate with it.
     pub fit: Fit,
+}
+
+impl Change {
+    /// Its name in data: the argument that changes.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Context(_) => "context",
+            Self::Concurrency(_) => "concurrency",
+            Self::Gpus(..) => "gpus",
+            Self::Weights(_) => "weights",
+            Self::Cache(_) => "cache",
+            Self::Gpu(_) => "gpu",
+        }
+    }
+
+    /// What it is changed to.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        match self {
+            Self::Context(number) | Self::Concurrency(number) | Self::Gpus(number, _) => {
+                (*number).into()
+            }
+            Self::Weights(name) | Self::Gpu(name) => name.as_str().into(),
+            Self::Cache(name) => (*name).into(),
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Context(tokens) => write!(f, "a context of {}", counted(*tokens, "token")),
+            Self::Concurrency(requests) => {
+                write!(f, "{} at one time", counted(*requests, "request"))
+            }
+            Self::Gpus(gpus, parallel) => write!(f, "{}{parallel}", counted(*gpus, "GPU")),
+            Self::Weights(scheme) => write!(f, "weights in {scheme}"),
+            Self::Cache(format) => write!(f, "a cache in {format}"),
+            Self::Gpu(name) => write!(f, "a {name}"),
+        }
+    }
 }
 
 /// Deployments that fit and are one change away from one that does not: at most one of each kind of [`Change`], in that

@@ -19,6 +19,9 @@ use std::path::Path;
 use std::sync::Arc;
 use toml::{Spanned, Value};
 
+/// Name and version of the JSON of offers.
+pub const OFFERS_SCHEMA: &str = "pondera.offers/1";
+
 /// Longer files are refused; a price takes some thirty bytes.
 const LIMIT: u64 = 1 << 20;
 
