@@ -781,8 +781,8 @@ class Fit:
     def alternatives(self) -> list[dict[str, Any]]:
         """What would fit, if this does not.
 
-        One change each, as dicts of `change`, `value`, `words`, `gpu`, `gpus`, `parallel`, `total`, `usable` and
-        `headroom`.
+        One change each, as dicts of `change`, `value`, `words`, `gpu`, `gpus`, `parallel`, `total`, `usable`
+        and `headroom`.
         """
     def explain(self) -> str:
         """How each number comes about: formulas with the numbers put in, how sure they are, and sources."""
@@ -920,6 +920,9 @@ def parse_count(text: str) -> int:
 class Answer:
     """What a search found: the best that fits, with its estimate and what stops the next one."""
     def value(self) -> Any:
+
+    @property
+    def value(self) -> int | str | None:
         """Tokens, requests or GPUs, or the name of the scheme; None if nothing fits."""
     def found(self) -> bool:
         """Whether anything fits."""

@@ -1,4 +1,4 @@
-"""What fits at most, at least, best and cheapest: each takes a target with the keywords of `fit`, or a `Fit`."""
+"""What fits at most, at least, best and cheapest, of a target with the keywords of `fit` or of a `Fit`."""
 
 from collections.abc import Mapping
 from os import PathLike
@@ -44,8 +44,8 @@ def max_context(target: Target, **asked: Unpack[Asked]) -> Answer:
         asked: The keywords of `fit`; none of them beside a `Fit`.
 
     Returns:
-        `value` in tokens with the `fit` there, and in `binds` what stops one token more. The model's own context
-        is an end too; `memory_holds` then says how many tokens memory alone would hold.
+        `value` in tokens with the `fit` there, and in `binds` what stops one token more. The model's own
+        context is an end too; `memory_holds` then says how many tokens memory alone would hold.
     """
     return _native.max_context(_fit(target, asked))
 
@@ -85,7 +85,7 @@ def best_quantization(target: Target, **asked: Unpack[Asked]) -> Answer:
         asked: The keywords of `fit`; none of them beside a `Fit`.
 
     Returns:
-        `value` as the scheme's name with the `fit` there, and in `binds` what stops the next more precise one.
+        `value` as the scheme's name with the `fit` there, and in `binds` what stops a more precise one.
     """
     return _native.best_quantization(_fit(target, asked))
 

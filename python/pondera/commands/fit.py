@@ -201,7 +201,7 @@ If it does not, the nearest changes with which it would.
   pondera fit qwen3-8b --prices my-prices.toml                  the cheapest GPUs that hold it
   pondera fit qwen3-8b --gpu l4 --explain                       where every number comes from
 
-Tokens may be written 32k and sizes 10GiB. What you do not say is settled as the engine settles it, and listed.
+Tokens may be written 32k and sizes 10GiB. What you do not say is settled as the engine does, and listed.
 
 exit code: 0 it fits (on one of them, if several are compared), 1 it does not, 2 it could not be told""",
     configure=configure,
