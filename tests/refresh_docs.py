@@ -113,8 +113,18 @@ def roles() -> str:
     return "\n".join(["| role | what has it |", "|---|---|", *rows])
 
 
+def engines() -> str:
+    """The engines with their versions, as the core has them."""
+    rows = [
+        f"| `{engine['name']}` | {engine['oldest']} | {engine['newest']} | {engine['summary']} |"
+        for engine in _native.engines()
+    ]
+    return "\n".join(["| engine | from | to | what is described |", "|---|---|---|---|", *rows])
+
+
 TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
     "gpus.md": {"gpus": catalogue},
+    "fit.md": {"engines": engines},
     "models.md": {"families": families, "built-in": built_in, "exactness": exactness},
     "problems.md": {"codes": codes},
     "scan.md": {"roles": roles},

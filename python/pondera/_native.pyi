@@ -42,6 +42,7 @@ __all__ = [
     "cheapest_gpu",
     "disk_bytes",
     "distinct",
+    "engines",
     "explain_field",
     "explain_number",
     "fit",
@@ -683,6 +684,9 @@ def fit(
         FileNotFoundError: There is nothing at the path.
         TypeError: An argument is of the wrong type.
     """
+
+def engines() -> list[dict[str, Any]]:
+    """The engines that are described: dicts of `name`, `aliases`, `oldest`, `newest` and `summary`."""
 
 @final
 class Fit:

@@ -7,6 +7,7 @@ use crate::solve;
 use crate::table::html;
 use pondera::checkpoint::Checkpoint;
 use pondera::deployment::Deployment;
+use pondera::engine::ENGINES;
 use pondera::fit::{self as core, Component};
 use pondera::memory::layout::Parallel;
 use pondera::model::Model;
@@ -122,6 +123,23 @@ pub fn fit(
     };
     let (model, assume) = given::model(&target, assume)?;
     Fit::of(py, model, assume, request)
+}
+
+/// The engines that are described, by name: dicts of `name`, `aliases`, `oldest`, `newest` and `summary`.
+#[pyfunction]
+pub fn engines(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
+    ENGINES
+        .iter()
+        .map(|entry| {
+            let shown = PyDict::new(py);
+            shown.set_item("name", entry.name)?;
+            shown.set_item("aliases", entry.aliases)?;
+            shown.set_item("oldest", entry.oldest)?;
+            shown.set_item("newest", entry.newest)?;
+            shown.set_item("summary", entry.summary)?;
+            Ok(shown)
+        })
+        .collect()
 }
 
 /// Whether and how a model fits: bytes per GPU on the fullest one, by component.

@@ -44,7 +44,7 @@ mod _native {
     #[pymodule_export]
     use super::errors::{NoCheckpoint, PonderaError, SeveralCheckpoints};
     #[pymodule_export]
-    use super::fit::{Fit, fit};
+    use super::fit::{Fit, engines, fit};
     #[pymodule_export]
     use super::hardware::{Gpu, gpu, gpu_vendors, gpus, parse_bytes, parse_count};
     use super::solve::{
