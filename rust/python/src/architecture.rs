@@ -542,6 +542,45 @@ impl Disagreement {
     }
 }
 
+/// What a model is made from: name, weights, config, config of the processor, and the type that was assumed.
+pub type Written<C> = (
+    String,
+    Option<C>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+);
+
+/// What is needed to make a model again.
+pub fn written<'a>(
+    core: &'a model::Model,
+    assume: Option<&str>,
+) -> Written<&'a pondera::checkpoint::Checkpoint> {
+    let text = |value: &Option<Arc<Value>>| value.as_ref().map(ToString::to_string);
+    (
+        core.name.clone(),
+        core.checkpoint.as_deref(),
+        text(&core.config),
+        text(&core.processor),
+        assume.map(str::to_owned),
+    )
+}
+
+/// The model that was written. What follows from its halves is worked out again.
+pub fn read(
+    (name, checkpoint, config, processor, assume): Written<pondera::checkpoint::Checkpoint>,
+) -> PyResult<(model::Model, Option<String>)> {
+    let value = |text: Option<String>| {
+        text.map(|text| serde_json::from_str::<Value>(&text))
+            .transpose()
+            .map_err(|error| PonderaError::new_err(error.to_string()))
+    };
+    let (config, processor) = (value(config)?, value(processor)?);
+    let model = model::Model::of(name, checkpoint.map(Arc::new), config, assume.as_deref());
+    let processor = processor.map(Arc::new);
+    Ok((model::Model { processor, ..model }, assume))
+}
+
 /// A body with its mind, and where the two disagree.
 #[pyclass(frozen, module = "pondera")]
 pub struct Model(pub Arc<model::Model>, pub Option<String>);
@@ -651,6 +690,7 @@ impl Model {
             one.1 == other.1
                 && one.0.name == other.0.name
                 && one.0.config == other.0.config
+                && one.0.processor == other.0.processor
                 && one.0.checkpoint == other.0.checkpoint
         })
     }
@@ -665,28 +705,12 @@ impl Model {
         slf: &Bound<'py, Self>,
     ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
         let Self(core, assume) = slf.get();
-        let config = core.config.as_ref().map(ToString::to_string);
-        reduce(
-            slf.as_any(),
-            &(&core.name, core.checkpoint.as_deref(), config, assume),
-        )
+        reduce(slf.as_any(), &written(core, assume.as_deref()))
     }
 
     #[staticmethod]
     fn _from_bytes(bytes: &[u8]) -> PyResult<Self> {
-        type State = (
-            String,
-            Option<pondera::checkpoint::Checkpoint>,
-            Option<String>,
-            Option<String>,
-        );
-        let (name, checkpoint, config, assume): State = restore(bytes)?;
-        let config = config
-            .map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(|error| PonderaError::new_err(error.to_string()))?;
-        // What follows from the two halves is worked out again.
-        let core = model::Model::of(name, checkpoint.map(Arc::new), config, assume.as_deref());
+        let (core, assume) = read(restore(bytes)?)?;
         Ok(Self(Arc::new(core), assume))
     }
 

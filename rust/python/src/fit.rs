@@ -1,7 +1,7 @@
 //! `fit` and `Fit`: whether and how a model fits.
 
+use crate::architecture::{Written, read, written};
 use crate::checkpoint::{loads, reduce, restore};
-use crate::errors::PonderaError;
 use crate::given::{self, Given, fit_error};
 use crate::solve;
 use crate::table::html;
@@ -424,6 +424,7 @@ impl Fit {
                 && self.assume == other.assume
                 && self.model.name == other.model.name
                 && self.model.config == other.model.config
+                && self.model.processor == other.model.processor
                 && self.model.checkpoint == other.model.checkpoint
         })
     }
@@ -436,33 +437,15 @@ impl Fit {
         slf: &Bound<'py, Self>,
     ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
         let this = slf.get();
-        let config = this.model.config.as_ref().map(ToString::to_string);
-        let state = (
-            &this.model.name,
-            this.model.checkpoint.as_deref(),
-            config,
-            &this.assume,
-            &this.request,
-        );
-        reduce(slf.as_any(), &state)
+        let model = written(&this.model, this.assume.as_deref());
+        reduce(slf.as_any(), &(model, &this.request))
     }
 
     #[staticmethod]
     fn _from_bytes(py: Python<'_>, bytes: &[u8]) -> PyResult<Self> {
-        type State = (
-            String,
-            Option<Checkpoint>,
-            Option<String>,
-            Option<String>,
-            Request,
-        );
-        let (name, checkpoint, config, assume, request): State = restore(bytes)?;
-        let config = config
-            .map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(|error| PonderaError::new_err(error.to_string()))?;
         // What follows from model and request is worked out again.
-        let model = Model::of(name, checkpoint.map(Arc::new), config, assume.as_deref());
+        let (written, request): (Written<Checkpoint>, Request) = restore(bytes)?;
+        let (model, assume) = read(written)?;
         Self::of(py, Arc::new(model), assume, request)
     }
 }

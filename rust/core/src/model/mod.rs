@@ -116,24 +116,19 @@ impl Model {
                 name: target.to_owned(),
                 checkpoint: None,
                 config: Some(Arc::new(config)),
-                processor: None,
+                processor: read_processor(folder_of(path)),
                 architecture: Ok(Arc::new(architecture)),
                 disagreements: Vec::new(),
             });
         }
         // A weight file: its config lies beside it.
         let checkpoint = scan(path, threads, control).map_err(ModelError::Scan)?;
-        let folder = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or_else(|| Path::new("."));
-        let config = read_config(&folder.join("config.json"))?;
-        Ok(Self::of(
+        Self::of_body(
             target.to_owned(),
-            Some(Arc::new(checkpoint)),
-            config,
+            Arc::new(checkpoint),
+            folder_of(path),
             assume,
-        ))
+        )
     }
 
     fn open_folder(
@@ -156,11 +151,7 @@ impl Model {
             assume,
         );
         Ok(Self {
-            // It only tells the size of dummy images: one that cannot be read is as good as none.
-            processor: json_file::read(&path.join("preprocessor_config.json"))
-                .ok()
-                .flatten()
-                .map(Arc::new),
+            processor: read_processor(path),
             ..model
         })
     }
@@ -213,17 +204,28 @@ impl Model {
         checkpoint: Arc<Checkpoint>,
         assume: Option<&str>,
     ) -> Result<Self, ModelError> {
-        let path = &checkpoint.path;
+        let path = checkpoint.path.clone();
         let folder = if path.is_dir() {
             path.as_path()
         } else {
-            path.parent()
-                .filter(|parent| !parent.as_os_str().is_empty())
-                .unwrap_or_else(|| Path::new("."))
+            folder_of(&path)
         };
-        let config = read_config(&folder.join("config.json"))?;
         let name = path.to_string_lossy().into_owned();
-        Ok(Self::of(name, Some(checkpoint), config, assume))
+        Self::of_body(name, checkpoint, folder, assume)
+    }
+
+    /// A body with the configs that lie in a folder.
+    fn of_body(
+        name: String,
+        body: Arc<Checkpoint>,
+        folder: &Path,
+        assume: Option<&str>,
+    ) -> Result<Self, ModelError> {
+        let config = read_config(&folder.join("config.json"))?;
+        Ok(Self {
+            processor: read_processor(folder),
+            ..Self::of(name, Some(body), config, assume)
+        })
     }
 
     /// Puts a body and a config together, and holds them against each other.
@@ -269,6 +271,22 @@ pub fn parse_config(text: &str) -> Result<Value, ConfigError> {
 fn read_config(path: &Path) -> Result<Option<Value>, ModelError> {
     json_file::read(path)
         .map_err(|error| ModelError::Config(path.to_owned(), ConfigError::new("", error)))
+}
+
+/// The config of the processor in a folder. It only tells the size of dummy images: one that cannot be read is as good
+/// as none.
+fn read_processor(folder: &Path) -> Option<Arc<Value>> {
+    json_file::read(&folder.join("preprocessor_config.json"))
+        .ok()
+        .flatten()
+        .map(Arc::new)
+}
+
+/// The folder that a file is in.
+fn folder_of(file: &Path) -> &Path {
+    file.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or_else(|| Path::new("."))
 }
 
 /// The config of a target: a config.json, a folder with one, or a built-in model.
