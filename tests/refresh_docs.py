@@ -123,8 +123,8 @@ def engines() -> str:
 
 
 TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
-    "gpus.md": {"gpus": catalogue},
     "fit.md": {"engines": engines},
+    "gpus.md": {"gpus": catalogue},
     "models.md": {"families": families, "built-in": built_in, "exactness": exactness},
     "problems.md": {"codes": codes},
     "scan.md": {"roles": roles},

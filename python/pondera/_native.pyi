@@ -921,34 +921,47 @@ def parse_count(text: str) -> int:
     Raises:
         PonderaError: The text is no such count, is negative or not whole, or is beyond 2**64 - 1.
     """
+
+@final
 class Answer:
     """What a search found: the best that fits, with its estimate and what stops the next one."""
-    def value(self) -> Any:
 
     @property
     def value(self) -> int | str | None:
         """Tokens, requests or GPUs, or the name of the scheme; None if nothing fits."""
+    @property
     def found(self) -> bool:
         """Whether anything fits."""
+    @property
     def fit(self) -> Fit:
         """The estimate there; if nothing fits, the one that came closest."""
+    @property
     def binds(self) -> str:
         """What stops the next one: a component, `model_context`, `sequences`, `refused`, ..."""
+    @property
     def limit(self) -> str:
         """The same in words."""
+    @property
     def memory_holds(self) -> int | None:
         """How many memory alone would hold, where something else stops first.
+
         None if that is not known or has no end.
         """
+    def to_dict(self) -> dict[str, Any]:
         """The answer as a dict: `value`, `found`, `binds`, `limit`, `memory_holds` and `fit`."""
+
 def max_context(fit: Fit) -> Answer:
     """The longest context with which an estimate fits, exact to the token."""
+
 def max_concurrency(fit: Fit) -> Answer:
     """The most requests at one time with which an estimate fits."""
+
 def min_gpus(fit: Fit, most: int | str | None = None) -> Answer:
     """The fewest GPUs on which an estimate fits, and how to lay it out on them."""
+
 def best_quantization(fit: Fit) -> Answer:
     """The scheme of the least loss of precision with which an estimate fits."""
+
 def cheapest_gpu(
     fit: Fit,
     prices: str | PathLike[str],

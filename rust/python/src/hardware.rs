@@ -188,7 +188,7 @@ impl Gpu {
 }
 
 /// The built-in rows, or those with a user's over them.
-fn catalogue(py: Python<'_>, file: Option<PathBuf>) -> PyResult<Cow<'static, Catalogue>> {
+pub fn catalogue(py: Python<'_>, file: Option<PathBuf>) -> PyResult<Cow<'static, Catalogue>> {
     match file {
         None => Ok(Cow::Borrowed(Catalogue::built_in())),
         Some(path) => py

@@ -47,6 +47,7 @@ mod _native {
     use super::fit::{Fit, engines, fit};
     #[pymodule_export]
     use super::hardware::{Gpu, gpu, gpu_vendors, gpus, parse_bytes, parse_count};
+    #[pymodule_export]
     use super::solve::{
         Answer, best_quantization, cheapest_gpu, max_concurrency, max_context, min_gpus,
     };

@@ -5,6 +5,7 @@ use crate::checkpoint::loads;
 use crate::errors::PonderaError;
 use crate::fit::Fit;
 use crate::given::{Given, fit_error};
+use crate::hardware;
 use pondera::deployment::{Deployment, FitError};
 use pondera::fit as core;
 use pondera::hardware::Catalogue;
@@ -183,13 +184,8 @@ pub fn cheapest_gpu<'py>(
     most: Option<Given>,
     gpu_file: Option<PathBuf>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let own = gpu_file
-        .map(|file| {
-            Catalogue::with_file(&file).map_err(|error| PonderaError::new_err(error.to_string()))
-        })
-        .transpose()?;
-    let catalogue = own.as_ref().unwrap_or_else(|| Catalogue::built_in());
-    let prices = Prices::read(&prices, catalogue)
+    let catalogue = hardware::catalogue(py, gpu_file)?;
+    let prices = Prices::read(&prices, &catalogue)
         .map_err(|error| PonderaError::new_err(error.to_string()))?;
     let most = most.map(|most| most.count("most")).transpose()?;
     let most = most.unwrap_or(solve::MOST_GPUS);
