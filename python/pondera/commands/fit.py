@@ -107,7 +107,7 @@ def _output(parser: ArgumentParser) -> None:
     group.add_argument(
         "--prices", metavar="TOML", help="the cheapest GPUs, by lines such as H100-SXM-80GB = 2.99"
     )
-    add_assume(group)
+    add_assume(parser)
     group.add_argument(
         "--explain", action="store_true", help="every part with its formula and source, and what was assumed"
     )
