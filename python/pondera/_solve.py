@@ -1,39 +1,45 @@
 """What fits at most, at least, best and cheapest, of a target with the keywords of `fit` or of a `Fit`."""
 
-from collections.abc import Mapping
-from os import PathLike
-from typing import Any, TypedDict, Unpack
+from __future__ import annotations
 
 from pondera import _native
-from pondera._native import Answer, Architecture, Checkpoint, Fit, Gpu, Model, fit, gpus
+from pondera._native import Fit, fit, gpus
 
-Target = str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model | Fit
+# What type checkers call this name; `typing` itself is not worth its import.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from os import PathLike
+    from typing import Any, TypedDict, Unpack
 
+    from pondera._native import Answer, Architecture, Checkpoint, Gpu, Model
 
-class Asked(TypedDict, total=False):
-    """The keywords of `fit`."""
+    Target = str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model | Fit
 
-    gpu: str | Gpu
-    gpus: int | str | None
-    engine: str
-    weights: str | None
-    cache: str | None
-    context: int | str | None
-    concurrency: int | str
-    tensor_parallel: int | str
-    pipeline_parallel: int | str
-    expert_parallel: int | str
-    data_parallel: int | str
-    context_parallel: int | str
-    gpu_memory_utilization: float | None
-    max_batched_tokens: int | str | None
-    max_sequences: int | str | None
-    block_size: int | str | None
-    prefix_caching: bool | None
-    eager: bool
-    cache_memory: int | str | None
-    assume: str | None
-    gpu_file: str | PathLike[str] | None
+    class Asked(TypedDict, total=False):
+        """The keywords of `fit`."""
+
+        gpu: str | Gpu
+        gpus: int | str | None
+        engine: str
+        weights: str | None
+        cache: str | None
+        context: int | str | None
+        concurrency: int | str
+        tensor_parallel: int | str
+        pipeline_parallel: int | str
+        expert_parallel: int | str
+        data_parallel: int | str
+        context_parallel: int | str
+        gpu_memory_utilization: float | None
+        max_batched_tokens: int | str | None
+        max_sequences: int | str | None
+        block_size: int | str | None
+        prefix_caching: bool | None
+        eager: bool
+        cache_memory: int | str | None
+        assume: str | None
+        gpu_file: str | PathLike[str] | None
 
 
 def max_context(target: Target, **asked: Unpack[Asked]) -> Answer:
