@@ -35,6 +35,11 @@ pub struct Convolution {
     pub grouped: u64,
     /// How many such groups there are.
     pub groups: u64,
+    /// Whether its class in transformers keeps no more inputs than the next token needs. Most keep one more: as many as
+    /// it spans.
+    pub tight: bool,
+    /// Whether its class in transformers computes in 32 bits, and so keeps its inputs, whatever the model's dtype.
+    pub float32: bool,
 }
 
 impl Convolution {
@@ -46,6 +51,26 @@ impl Convolution {
             width,
             grouped: 0,
             groups: 0,
+            tight: false,
+            float32: false,
+        }
+    }
+
+    /// The same, whose class in transformers keeps no more inputs than the next token needs.
+    #[must_use]
+    pub const fn tight(self) -> Self {
+        Self {
+            tight: true,
+            ..self
+        }
+    }
+
+    /// The same, whose class in transformers computes in 32 bits.
+    #[must_use]
+    pub const fn in_float32(self) -> Self {
+        Self {
+            float32: true,
+            ..self
         }
     }
 

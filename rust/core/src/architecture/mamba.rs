@@ -166,6 +166,8 @@ impl Mamba2 {
                 width: self.kernel,
                 grouped: 2 * self.groups * self.state,
                 groups: self.groups,
+                tight: false,
+                float32: false,
             },
             recurrent: self.heads * self.head_dim * self.state,
             dtype: self.dtype,

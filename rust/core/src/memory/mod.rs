@@ -3,6 +3,7 @@
 //! ```text
 //!  templates ─ body, tensors ─ stored ─► pieces ─ split, stage ─► weights of a rank
 //!  layers ─ store ─► caches of a rank                 (engine/* adds what an engine reserves)
+//!  layers ─ forward ─► widths of what passes through  (engine/* adds what lives at one time)
 //! ```
 
 pub mod allocation;
@@ -16,4 +17,5 @@ pub mod split;
 pub mod stage;
 pub mod store;
 pub mod stored;
+pub mod torch;
 pub mod weights;

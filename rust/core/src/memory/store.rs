@@ -264,6 +264,7 @@ impl Convolution {
             width: self.width,
             grouped,
             groups,
+            ..self
         }
     }
 }
@@ -290,6 +291,7 @@ mod tests {
             width: 4,
             grouped: 256,
             groups: 1,
+            ..Convolution::default()
         };
         assert_eq!(one.on_rank(4).channels, 1024 + 256);
         let eight = Convolution {
@@ -297,6 +299,7 @@ mod tests {
             width: 4,
             grouped: 2048,
             groups: 8,
+            ..Convolution::default()
         };
         assert_eq!(eight.on_rank(4).channels, 1024 + 512);
     }

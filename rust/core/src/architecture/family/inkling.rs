@@ -280,10 +280,8 @@ impl Geometry {
     /// What the layer is told of its four convolutions: of keys, values and both blocks' outputs.
     #[must_use]
     pub const fn convolutions(&self, hidden: u64, kernel: u64) -> Mixer {
-        short_convolution::mixer(Convolution::new(
-            2 * (self.kv_heads * self.head_dim + hidden),
-            kernel,
-        ))
+        let channels = 2 * (self.kv_heads * self.head_dim + hidden);
+        short_convolution::mixer(Convolution::new(channels, kernel).in_float32())
     }
 }
 

@@ -267,7 +267,9 @@ impl Grams {
             .saturating_sub(1)
             .saturating_mul(self.size)
             .saturating_add(1);
-        b.mixer(short_convolution::mixer(Convolution::new(streamed, span)));
+        b.mixer(short_convolution::mixer(
+            Convolution::new(streamed, span).tight(),
+        ));
         Ok(())
     }
 }

@@ -127,7 +127,7 @@ impl Rglru {
         b.mixer(Mixer::State {
             recurrence: Recurrence::Rglru,
             heads,
-            convolution: Convolution::new(width, kernel),
+            convolution: Convolution::new(width, kernel).tight(),
             recurrent: width,
             dtype: StateDtype::Float32,
         });

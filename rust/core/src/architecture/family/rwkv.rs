@@ -73,7 +73,7 @@ fn text(b: &mut Builder, fields: &Fields<'_>, place: &Place<'_>) -> Result<()> {
         b.mixer(Mixer::State {
             recurrence: Recurrence::Rwkv,
             heads: 0,
-            convolution: Convolution::new(2 * hidden, 2),
+            convolution: Convolution::new(2 * hidden, 2).tight(),
             recurrent: 3 * inner,
             dtype: StateDtype::Float32,
         });

@@ -86,7 +86,7 @@ fn lower(b: &mut Builder, fields: &Fields<'_>) -> Result<()> {
             recurrence: Recurrence::Rwkv,
             heads,
             // Both mixings keep the token before.
-            convolution: Convolution::new(2 * hidden, 2),
+            convolution: Convolution::new(2 * hidden, 2).tight(),
             recurrent: inner * head_dim,
             dtype: StateDtype::Float32,
         });

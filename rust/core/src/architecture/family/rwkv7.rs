@@ -154,7 +154,7 @@ impl TimeMixing {
             recurrence: Recurrence::Rwkv,
             heads,
             // Time mixing and the feed-forward keep the token before.
-            convolution: Convolution::new(2 * hidden, 2),
+            convolution: Convolution::new(2 * hidden, 2).tight(),
             recurrent: head_dim * values,
             dtype: StateDtype::Float32,
         });

@@ -153,7 +153,8 @@ impl Attention {
             convolution: Convolution::new(
                 channels,
                 by_channel.saturating_add(by_head).saturating_sub(1),
-            ),
+            )
+            .tight(),
             recurrent: keys / 2,
             dtype: StateDtype::Cache,
         });
