@@ -30,6 +30,8 @@ struct Run {
     weights: Option<f64>,
     activations: Option<f64>,
     non_torch: Option<f64>,
+    pool: Option<f64>,
+    tokens: Option<u64>,
 }
 
 /// The file.
@@ -139,6 +141,36 @@ fn the_start_is_as_the_logs_print_it() {
         hold("non-torch", stage.used.overhead, run.non_torch, 0.05);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+#[expect(clippy::cast_precision_loss, reason = "tokens of one server")]
+fn pools_and_tokens_are_right_end_to_end() {
+    let (mut pools, mut tokens) = (Vec::new(), Vec::new());
+    for run in runs() {
+        let fit = fitted(&run);
+        let off = |estimate: f64, logged: f64| (estimate / logged - 1.0).abs();
+        if let Some(logged) = run.pool {
+            pools.push((off(gib(fit.cache_pool), logged), run.id.clone()));
+        }
+        if let Some(logged) = run.tokens {
+            tokens.push((off(fit.pool.tokens as f64, logged as f64), run.id));
+        }
+    }
+    for (what, mut all, mean, worst) in [
+        ("pools", pools, 0.005, 0.02),
+        ("tokens", tokens, 0.005, 0.02),
+    ] {
+        all.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let sum: f64 = all.iter().map(|(off, _)| off).sum();
+        println!(
+            "{what}: mean {:.5}, {:?}",
+            sum / all.len() as f64,
+            &all[..4]
+        );
+        assert!(sum / all.len() as f64 <= mean, "{what}: {all:?}");
+        assert!(all[0].0 <= worst, "{what}: {all:?}");
+    }
 }
 
 /// Models that vLLM can run, with every layout and version they allow.

@@ -1,8 +1,33 @@
 //! What of a GPU the start of vLLM depends on beside its memory.
 
+use super::start::{Sampler, Start};
+use crate::architecture::config::Assumption;
+use crate::deployment::Deployment;
 use crate::hardware::Gpu;
 
 const MIB: u64 = 1 << 20;
+
+/// Notes what of the start is taken from other GPUs or versions.
+pub fn note(deployment: &Deployment, start: Start, notes: &mut Vec<Assumption>) {
+    let gpu = &deployment.gpu;
+    if !is_hopper(gpu) {
+        notes.push(Assumption::new(
+            "overhead",
+            "that of an H100",
+            format!(
+                "what vLLM and its libraries take beside tensors is known from logs of H100s only, not of {}",
+                gpu.name
+            ),
+        ));
+    }
+    if start.sampler == Sampler::FlashInfer {
+        notes.push(Assumption::new(
+            "activations",
+            "by the engine's source",
+            "no published log of this version was there to compare with; the newest is of 0.19",
+        ));
+    }
+}
 
 /// Whether it is of the Hopper generation.
 #[must_use]

@@ -139,6 +139,7 @@ impl Engine for Vllm {
         notes: &mut Vec<Assumption>,
     ) -> Result<Settings, FitError> {
         media::note(subject, notes);
+        device::note(deployment, self.start, notes);
         settle::settle(&self.rules, subject, deployment, notes)
     }
 
