@@ -343,12 +343,13 @@ impl Engine for LlamaCpp {
     }
 
     fn loaded(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
-        if rank.deployment.weights.is_some() {
+        // Schemes of GGUF have these in 32 bits already.
+        let scheme = rank.deployment.weights.as_deref();
+        if scheme.is_some_and(|scheme| !matches!(scheme.name.as_str(), "bf16" | "fp16")) {
             return;
         }
-        let more = rank
-            .subject
-            .stored
+        let pieces = rank.subject.pieces(scheme);
+        let more = pieces
             .iter()
             .filter(|piece| is_float(piece) && piece.bytes == piece.elements.saturating_mul(2))
             .filter(|piece| !matches!(piece.role, Role::Embedding | Role::Position | Role::Mtp))

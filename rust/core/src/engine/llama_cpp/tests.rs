@@ -1,11 +1,14 @@
 //! Sizes that llama.cpp printed, and sizes counted by hand from its rules.
 
+use super::build::Build;
+use super::cells::Rules;
 use crate::deployment::{Deployment, FitError, Reason};
-use crate::engine::find;
 use crate::engine::samples::{asked, subject};
+use crate::engine::{Version, find};
 use crate::fit::{Fit, fit};
 use crate::hardware::Gpu;
 use crate::quantization::cache_format::CacheFormat;
+use crate::quantization::scheme::Scheme;
 use std::sync::Arc;
 
 const MIB: u64 = 1 << 20;
@@ -88,6 +91,19 @@ fn windows_keep_one_window_for_each_slot_and_a_step() {
     // A model in which every layer has a window is read as if none had.
     let mistral = reserved("mistral-7b", |it| it.sequences = Some(1));
     assert_eq!(mistral, 8192 * 32 * 8 * 128 * 2 * 2);
+}
+
+#[test]
+fn cells_of_a_window_are_as_printed() {
+    // ggml-org/llama.cpp, issue 27680: 64000 cells, and 4352 of a window of 128, with steps of 4096 tokens and one slot.
+    let rules = Rules {
+        build: Build::of(&Version::parse("b10864").unwrap()),
+        flash: true,
+        asked: Some(1),
+        step: 4096,
+    };
+    let cells = rules.cells(64_000, 1);
+    assert_eq!((cells.each, rules.window(cells, 128)), (64_000, 4352));
 }
 
 #[test]
@@ -175,6 +191,22 @@ fn the_table_of_embeddings_stays_on_the_host() {
     // A table that is also the head lies on both.
     let tied = on("gemma-3-27b", |_| ()).unwrap();
     assert!(roles(&tied).contains(&"embedding"));
+}
+
+#[test]
+fn vectors_of_a_gguf_are_in_32_bits() {
+    // Llama 3.1 8B has two norms of 4096 in each of 32 layers, and one more: 2 bytes more for each of their numbers.
+    let bytes = |scheme: Option<&str>| {
+        let fit = on("llama-3.1-8b", |it| {
+            it.weights = scheme.map(|name| Arc::new(Scheme::named(name).unwrap()));
+        });
+        let parts = fit.unwrap().on_fullest().parts.weights.clone();
+        let more = parts.iter().find(|part| part.name == "vectors in 32 bits");
+        more.map(|part| part.bytes)
+    };
+    assert_eq!(bytes(None), Some(65 * 4096 * 2));
+    assert_eq!(bytes(Some("fp16")), Some(65 * 4096 * 2));
+    assert_eq!(bytes(Some("q4_k_m")), None);
 }
 
 #[test]
