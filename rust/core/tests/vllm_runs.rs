@@ -107,7 +107,7 @@ fn the_start_is_as_the_logs_print_it() {
     for run in runs() {
         let fit = fitted(&run);
         // Every worker of a pipeline prints its own; the published row has weights of an end and the rest of a middle.
-        let stage = &fit.stages[if run.pipeline_parallel > 2 { 1 } else { 0 }];
+        let stage = &fit.stages[usize::from(run.pipeline_parallel > 2)];
         let mut hold = |what: &str, bytes: u64, logged: Option<f64>, within: f64| {
             let Some(logged) = logged else { return };
             let estimate = gib(bytes);
