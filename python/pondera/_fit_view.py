@@ -41,18 +41,19 @@ def fit_view(
     shown = fit.to_dict()
     lines = [*_heading(screen, fit), "", memory_bar(screen, shown), ""]
     lines += [*_components(screen, shown), ""]
-    facts = [*_engine_facts(fit, shown)]
+    facts = [*_engine_facts(fit, shown), *(_speed(fit) if fit.fits else [])]
     lines += [line for label, text in facts for line in _fact(screen, label, text)]
     lines += _alternatives(screen, alternatives)
     return lines + _assumptions(screen, shown["assumptions"], verbose=verbose)
 
 
-def comparison_view(screen: Screen, fits: Sequence[Fit]) -> list[str]:
+def comparison_view(screen: Screen, fits: Sequence[Fit], refused: Mapping[str, str]) -> list[str]:
     """The lines for one model on several GPUs: a row each.
 
     Args:
         screen: What the lines must fit.
         fits: The estimates, at least one.
+        refused: Why it cannot be tried on other GPUs, by their names.
     """
     first = fits[0]
     columns = [
@@ -86,7 +87,10 @@ def comparison_view(screen: Screen, fits: Sequence[Fit]) -> list[str]:
         for one in fits
     ]
     lines = [screen.paint(first.model, "bold"), *screen.prose(f"  {_asked(screen, first)}", "  "), ""]
-    return [*lines, *table(screen, columns, rows)]
+    lines += table(screen, columns, rows)
+    for name, why in refused.items():
+        lines += screen.prose(f"  not on {name}: {why}", "    ", "dim")
+    return lines
 
 
 def offers_view(screen: Screen, name: str, offers: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -221,6 +225,8 @@ def _band(band: Sequence[int] | None) -> str:
 
 
 def _engine_facts(fit: Fit, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if not fit.cache_pool:
+        return [("cache pool", "nothing is left for it"), ("limit", fit.limit)]
     words = [binary_bytes(fit.cache_pool)]
     if fit.cache_tokens:
         words.append(f"{fit.cache_tokens:,} tokens")
@@ -230,13 +236,26 @@ def _engine_facts(fit: Fit, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
         full = _tokens(shown["settings"]["context"])
         words.append(f"{fit.max_concurrency:.2f} times a request of {full} tokens")
     facts = [("cache pool", ", ".join(words))]
-    if fit.cache_needed != fit.cache_reserved:
-        facts.append(
-            ("cache", f"{binary_bytes(fit.cache_needed)} needed, {binary_bytes(fit.cache_reserved)} reserved")
-        )
+    needed, reserved = binary_bytes(fit.cache_needed), binary_bytes(fit.cache_reserved)
+    if needed != reserved:
+        facts.append(("cache", f"{needed} needed, {reserved} reserved"))
     if len(shown["stages"]) > 1:
         facts.append(("stage", f"{shown['fullest_stage'] + 1} of {len(shown['stages'])} is the fullest"))
     return [*facts, ("limit", fit.limit)]
+
+
+def _speed(fit: Fit) -> list[tuple[str, str]]:
+    """Tokens per second at most, where the catalogue knows enough of the GPU."""
+    speed = fit.roofline()
+    words = [
+        f"{rate:,.0f} tokens/s {what}"
+        for rate, what in (
+            (speed["decode"]["tokens_per_second"], "written"),
+            (speed["prefill"]["tokens_per_second"], "read"),
+        )
+        if rate is not None
+    ]
+    return [("at most", ", ".join(words) + " (roofline, an upper bound)")] if words else []
 
 
 def _alternatives(screen: Screen, alternatives: Sequence[Mapping[str, Any]]) -> list[str]:

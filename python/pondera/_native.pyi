@@ -736,7 +736,7 @@ class Fit:
         """Bytes that the runtime reports of the GPU."""
     @property
     def headroom(self) -> int:
-        """Bytes to spare on the fullest GPU; negative if they do not suffice."""
+        """Bytes to spare in the room for the cache on the fullest GPU; negative if they do not suffice."""
     @property
     def fits(self) -> bool:
         """Whether everything fits on every GPU."""
@@ -787,6 +787,12 @@ class Fit:
 
         One change each, as dicts of `change`, `value`, `words`, `gpu`, `gpus`, `parallel`, `total`, `usable`
         and `headroom`.
+        """
+    def roofline(self, prompt: int | str | None = None) -> dict[str, Any]:
+        """An upper bound of its speed, as a dict.
+
+        Reading a prompt of so many tokens (the context, if not given) and writing at the asked concurrency and
+        context.
         """
     def explain(self) -> str:
         """How each number comes about: formulas with the numbers put in, how sure they are, and sources."""

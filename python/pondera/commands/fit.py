@@ -131,14 +131,29 @@ def run(options: Namespace) -> int:
         return 0 if found.fits else 1
     if options.explain:
         raise UsageError("--explain is about one GPU: name it with --gpu")
-    chosen = _chosen(options)
-    # What cannot be on one GPU cannot be on any of them: the first error is the answer.
-    compared = [fit(model, gpu=one, **asked) for one in chosen]
+    return _compare(model, asked, options)
+
+
+def _compare(model: Model, asked: dict[str, Any], options: Namespace) -> int:
+    """A row for each GPU; one that the engine does not run on is told apart."""
+    compared: list[Fit] = []
+    refused: dict[str, PonderaError] = {}
+    for one in _chosen(options):
+        try:
+            compared.append(fit(model, gpu=one, **asked))
+        except PonderaError as error:
+            refused[one.name] = error
+    if not compared:
+        # Nothing depends on the GPU then.
+        raise next(
+            iter(refused.values()), PonderaError("the catalogue has no common GPU; name one with --gpu")
+        )
+    reasons = {name: str(error) for name, error in refused.items()}
     if options.json:
-        shown = {"schema": FITS_SCHEMA, "fits": [one.to_dict() for one in compared]}
+        shown = {"schema": FITS_SCHEMA, "fits": [one.to_dict() for one in compared], "refused": reasons}
         sys.stdout.write(json.dumps(shown, separators=(",", ":")) + "\n")
     else:
-        lines = comparison_view(Screen.of(sys.stdout), compared)
+        lines = comparison_view(Screen.of(sys.stdout), compared, reasons)
         sys.stdout.writelines(f"{line}\n" for line in lines)
     return 0 if any(one.fits for one in compared) else 1
 
@@ -178,7 +193,7 @@ def _chosen(options: Namespace) -> list[Gpu]:
 def _print_one(found: Fit, options: Namespace) -> None:
     alternatives = [] if found.fits else found.alternatives()
     if options.json:
-        shown = {**found.to_dict(), "alternatives": alternatives}
+        shown = {**found.to_dict(), "alternatives": alternatives, "roofline": found.roofline()}
         sys.stdout.write(json.dumps(shown, separators=(",", ":")) + "\n")
         return
     lines = fit_view(Screen.of(sys.stdout), found, alternatives, verbose=options.explain)

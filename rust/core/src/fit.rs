@@ -69,18 +69,14 @@ impl OnStage {
         self.used.total().saturating_add(self.reserved)
     }
 
-    /// Bytes to spare, negative if they do not suffice.
+    /// Bytes to spare in the room for the cache, negative if they do not suffice there or on the GPU. What the GPU has
+    /// beyond the engine's budget is not to spare: requests get none of it.
     fn headroom(&self, usable: u64) -> i128 {
-        let (cache, memory) = self.spare(usable);
-        cache.min(memory)
-    }
-
-    /// Bytes to spare in the room for the cache, and in the memory of the GPU.
-    pub(crate) fn spare(&self, usable: u64) -> (i128, i128) {
-        (
-            self.room - i128::from(self.reserved),
-            i128::from(usable) - i128::from(self.held),
-        )
+        let cache = self.room - i128::from(self.reserved);
+        match i128::from(usable) - i128::from(self.held) {
+            memory if memory < 0 => cache.min(memory),
+            _ => cache,
+        }
     }
 }
 
@@ -103,7 +99,7 @@ pub struct Fit {
     pub fullest: usize,
     /// Bytes that the runtime reports of each GPU.
     pub usable: u64,
-    /// Bytes to spare on the fullest GPU, negative if they do not suffice.
+    /// Bytes to spare in the room for the cache on the fullest GPU, negative if they do not suffice.
     pub headroom: i128,
     /// Bytes that the engine gives to the cache on the first stage, as it prints them there.
     pub cache_pool: u64,

@@ -2,6 +2,7 @@
 
 use crate::architecture::{Written, read, written};
 use crate::checkpoint::{loads, reduce, restore};
+use crate::errors::PonderaError;
 use crate::given::{self, Given, fit_error};
 use crate::solve;
 use crate::table::html;
@@ -12,6 +13,7 @@ use pondera::fit::{self as core, Component};
 use pondera::memory::layout::Parallel;
 use pondera::model::Model;
 use pondera::request::Request;
+use pondera::roofline::roofline;
 use pondera::subject::Subject;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -282,7 +284,7 @@ impl Fit {
         self.core.usable
     }
 
-    /// Bytes to spare on the fullest GPU; negative if they do not suffice.
+    /// Bytes to spare in the room for the cache on the fullest GPU; negative if they do not suffice.
     #[getter]
     const fn headroom(&self) -> i128 {
         self.core.headroom
@@ -381,6 +383,20 @@ impl Fit {
     /// `usable` and `headroom`.
     fn alternatives<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let text = py.detach(|| solve::alternatives(self));
+        loads(py, &text)
+    }
+
+    /// An upper bound of its speed, as a dict: reading a prompt of so many tokens (the context, if not given) and
+    /// writing at the asked concurrency and context.
+    #[pyo3(signature = (prompt=None))]
+    fn roofline<'py>(&self, py: Python<'py>, prompt: Option<Given>) -> PyResult<Bound<'py, PyAny>> {
+        let prompt = prompt.map(|prompt| prompt.count("prompt")).transpose()?;
+        let prompt = prompt.unwrap_or(self.core.settings.context);
+        let bounds = py
+            .detach(|| roofline(&self.subject, &self.core.deployment, prompt))
+            .map_err(fit_error)?;
+        let text = serde_json::to_string(&bounds)
+            .map_err(|error| PonderaError::new_err(error.to_string()))?;
         loads(py, &text)
     }
 

@@ -31,8 +31,9 @@ impl Default for Parallel {
 }
 
 impl fmt::Display for Parallel {
-    /// Every degree beyond 1, each with its name: ` tensor_parallel 4 data_parallel 2`.
+    /// Every degree beyond 1, each with its name: `tensor_parallel 4, data_parallel 2`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut between = "";
         for (name, degree) in [
             ("tensor_parallel", self.tensor),
             ("pipeline_parallel", self.pipeline),
@@ -41,7 +42,8 @@ impl fmt::Display for Parallel {
             ("context_parallel", self.context),
         ] {
             if degree > 1 {
-                write!(f, " {name} {degree}")?;
+                write!(f, "{between}{name} {degree}")?;
+                between = ", ";
             }
         }
         Ok(())

@@ -99,12 +99,10 @@ impl Bound {
     /// What limits an estimate: what does not fit, or what would be the first not to.
     #[must_use]
     pub fn of_fit(fit: &Fit) -> Self {
-        let stage = fit.on_fullest();
-        let (cache, memory) = stage.spare(fit.usable);
-        match (fit.fits(), memory < cache) {
-            (true, true) => Self::Memory,
-            (true, false) => Self::Cache,
-            (false, _) => Self::of_stage(stage, fit.usable),
+        if fit.fits() {
+            Self::Cache
+        } else {
+            Self::of_stage(fit.on_fullest(), fit.usable)
         }
     }
 

@@ -75,7 +75,7 @@ impl fmt::Display for Change {
             Self::Concurrency(requests) => {
                 write!(f, "{} at one time", counted(*requests, "request"))
             }
-            Self::Gpus(gpus, parallel) => write!(f, "{}{parallel}", counted(*gpus, "GPU")),
+            Self::Gpus(gpus, parallel) => write!(f, "{}: {parallel}", counted(*gpus, "GPU")),
             Self::Weights(scheme) => write!(f, "weights in {scheme}"),
             Self::Cache(format) => write!(f, "a cache in {format}"),
             Self::Gpu(name) => write!(f, "a {name}"),
