@@ -791,8 +791,8 @@ class Fit:
     def roofline(self, prompt: int | str | None = None) -> dict[str, Any]:
         """An upper bound of its speed, as a dict.
 
-        Reading a prompt of so many tokens (the context, if not given) and writing at the asked concurrency and
-        context.
+        Reading a prompt of so many tokens (the context, if not given), and writing at the asked context and
+        concurrency.
         """
     def explain(self) -> str:
         """How each number comes about: formulas with the numbers put in, how sure they are, and sources."""
