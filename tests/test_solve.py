@@ -1,0 +1,112 @@
+"""What fits at most, at least, best and cheapest: each answer fits, and the next one does not."""
+
+import pytest
+
+import pondera
+from test_fit import CONFIG
+
+ENGINES = ("transformers", "vllm==0.19.0", "llama.cpp", "sglang")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_longest_context_fits_and_one_token_more_does_not(engine):
+    asked = {"gpu": "L4", "engine": engine}
+    answer = pondera.max_context("llama-3.1-8b", **asked)
+    assert 0 < answer.value < 131072
+    assert answer.fit.fits
+    assert answer.fit.settings["context"] == answer.value
+    assert pondera.fit("llama-3.1-8b", context=answer.value, **asked).fits
+    assert not pondera.fit("llama-3.1-8b", context=answer.value + 1, **asked).fits
+    assert answer.limit
+
+
+def test_the_context_ends_where_the_models_does():
+    answer = pondera.max_context(CONFIG, gpu="h100", engine="transformers")
+    assert (answer.value, answer.binds) == (4096, "model_context")
+
+
+@pytest.mark.parametrize("engine", ["transformers", "vllm==0.19.0"])
+def test_the_most_requests_fit_and_one_more_does_not(engine):
+    asked = {"gpu": "L4", "engine": engine, "context": "4k"}
+    answer = pondera.max_concurrency("llama-3.1-8b", **asked)
+    assert pondera.fit("llama-3.1-8b", concurrency=answer.value, **asked).fits
+    assert not pondera.fit("llama-3.1-8b", concurrency=answer.value + 1, **asked).fits
+
+
+def test_the_fewest_gpus_fit_in_their_layout():
+    asked = {"gpu": "h100", "engine": "vllm==0.19.0", "context": "8k"}
+    answer = pondera.min_gpus("llama-3.1-70b", **asked)
+    layout = answer.fit.to_dict()["parallel"]
+    again = pondera.fit(
+        "llama-3.1-70b",
+        tensor_parallel=layout["tensor"],
+        pipeline_parallel=layout["pipeline"],
+        **asked,
+    )
+    assert (again.fits, again.gpus) == (True, answer.value)
+    assert not pondera.min_gpus("llama-3.1-70b", most=answer.value - 1, **asked).found
+
+
+def test_the_best_scheme_fits():
+    asked = {"gpu": "h100", "engine": "vllm==0.19.0", "context": "8k"}
+    answer = pondera.best_quantization("llama-3.1-70b", **asked)
+    assert not pondera.fit("llama-3.1-70b", **asked).fits
+    again = pondera.fit("llama-3.1-70b", weights=answer.value, **asked)
+    assert (again.fits, again.total) == (True, answer.fit.total)
+
+
+def test_where_nothing_fits_the_closest_is_told():
+    answer = pondera.max_context("llama-3.1-70b", gpu="8GiB", engine="transformers")
+    assert (answer.value, answer.found, answer.binds) == (None, False, "weights")
+    assert not answer.fit.fits
+    assert answer.to_dict()["fit"]["fits"] is False
+
+
+def test_an_estimate_stands_for_its_target_and_takes_no_more_keywords():
+    fit = pondera.fit("llama-3.1-8b", gpu="L4", engine="transformers")
+    asked = pondera.max_context("llama-3.1-8b", gpu="L4", engine="transformers")
+    assert pondera.max_context(fit).value == asked.value
+    with pytest.raises(TypeError, match="a Fit has its own context"):
+        pondera.max_context(fit, context=3)
+
+
+def test_prices_are_exact_and_sorted_and_say_why_not(tmp_path):
+    prices = tmp_path / "prices.toml"
+    prices.write_text("H100-SXM-80GB = 2.99\nL4 = 0.1\nT4 = 9\n")
+    offers = pondera.cheapest_gpu("llama-3.1-70b", prices=prices, engine="transformers", context="1k", most=3)
+    assert [offer["gpu"] for offer in offers] == ["H100-SXM-80GB", "L4", "T4"]
+    assert (offers[0]["gpus"], offers[0]["price"]) == (2, "5.98")
+    assert [offer["gpus"] for offer in offers[1:]] == [None, None]
+    assert all(offer["limit"] for offer in offers)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("L4 = -1\n", "L4"), ("NO-GPU = 1\n", "NO-GPU"), ("[[", "prices.toml"), ("L4 = 'much'\n", "L4")],
+)
+def test_bad_prices_are_one_sentence(tmp_path, text, said):
+    prices = tmp_path / "prices.toml"
+    prices.write_text(text)
+    with pytest.raises(pondera.PonderaError, match=said):
+        pondera.cheapest_gpu(CONFIG, prices=prices, engine="transformers")
+
+
+def test_bad_numbers_are_refused():
+    with pytest.raises(pondera.PonderaError, match="most"):
+        pondera.min_gpus(CONFIG, gpu="h100", engine="transformers", most=-1)
+    with pytest.raises(pondera.PonderaError, match="context"):
+        pondera.max_concurrency(CONFIG, gpu="h100", engine="transformers", context=0)
+
+
+def test_the_roofline_is_labelled_and_bounded_by_the_bandwidth():
+    fit = pondera.fit("llama-3.1-8b", gpu="H100-SXM-80GB", engine="vllm==0.19.0", context="8k")
+    speed = fit.roofline(prompt="1k")
+    assert {"roofline"} <= {one["field"] for one in speed["assumptions"]}
+    assert speed["prefill"]["tokens"] == 1024
+    gpu = pondera.gpu("H100-SXM-80GB")
+    # One request reads all weights but the table of embeddings for each token.
+    read = fit.weights - fit.parts["weights"]["embedding"]
+    assert 0 < speed["decode"]["tokens_per_second"] <= gpu.bandwidth / read * 1.01
+    unknown = pondera.fit("llama-3.1-8b", gpu="24GiB", engine="transformers", context="1k").roofline()
+    assert unknown["unknown"]
+    assert unknown["decode"]["tokens_per_second"] is None
