@@ -10,7 +10,7 @@ ENGINES = ("transformers", "vllm==0.19.0", "llama.cpp", "sglang")
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_longest_context_fits_and_one_token_more_does_not(engine):
-    asked = {"gpu": "L4", "engine": engine}
+    asked = {"gpu": "RTX-5090", "engine": engine}
     answer = pondera.max_context("llama-3.1-8b", **asked)
     assert 0 < answer.value < 131072
     assert answer.fit.fits
