@@ -122,12 +122,27 @@ def engines() -> str:
     return "\n".join(["| engine | from | to | what is described |", "|---|---|---|---|", *rows])
 
 
+def schemes() -> str:
+    """The table of schemes of quantization, as the extension has it, most bits first in each library."""
+    rows = []
+    for row in _native.weight_schemes():
+        names = ", ".join(f"`{name}`" for name in (row["name"], *row["aliases"]))
+        bits = f"{row['bits'] / row['weights']:.4f}".rstrip("0").rstrip(".")
+        rows.append(f"| {names} | {bits} | {row['library']} | {row['summary']} | {row['source']} |")
+    heading = [
+        "| names | bits per weight | library | what it makes and keeps | layout read in |",
+        "|---|---|---|---|---|",
+    ]
+    return "\n".join([*heading, *rows])
+
+
 TABLES: dict[str, dict[str, Callable[[], str | None]]] = {
     "fit.md": {"engines": engines},
     "gpus.md": {"gpus": catalogue},
     "models.md": {"families": families, "built-in": built_in, "exactness": exactness},
     "problems.md": {"codes": codes},
     "scan.md": {"roles": roles},
+    "schemes.md": {"schemes": schemes},
 }
 """For each page its generated tables by name."""
 

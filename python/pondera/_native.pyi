@@ -56,11 +56,13 @@ __all__ = [
     "no_checkpoint",
     "parse_bytes",
     "parse_count",
+    "planned_weights",
     "problem_codes",
     "role_meanings",
     "role_names",
     "scan",
     "scan_tree",
+    "weight_schemes",
 ]
 
 __version__: Final[str]
@@ -614,6 +616,20 @@ def built_in_models() -> list[dict[str, Any]]:
 
 def model_types() -> list[tuple[str, str]]:
     """Every model type that is known, with the family that lowers it."""
+
+def weight_schemes() -> list[dict[str, Any]]:
+    """Every scheme of quantization: `name`, `aliases`, `bits`, `weights`, `library`, `summary`, `source`."""
+
+def planned_weights(
+    architecture: Architecture, scheme: str | None = None
+) -> tuple[str, list[tuple[str, bool, int, int, int]], list[tuple[str, str, str]]]:
+    """What a scheme makes of a model, or the one that its config states.
+
+    The scheme's name; by role whether it is quantized, tensors, parameters and bytes; what was assumed.
+
+    Raises:
+        PonderaError: The scheme is not known, or what the config states cannot be.
+    """
 
 def explain_field(name: str, config: Architecture | None = None) -> dict[str, Any]:
     """What a config field determines: `field`, `class`, `text`, `value`, `cost`."""

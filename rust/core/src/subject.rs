@@ -48,11 +48,26 @@ impl Subject {
         })?;
         let config = model.config.clone().unwrap_or_default();
         let mut notes = architecture.assumptions.clone();
-        let scheme = Scheme::of_config(&config, architecture, &mut notes)
-            .map_err(|error| FitError::new(Reason::Model, format!("{}: {error}", model.name)))?;
-        let stored = match &model.checkpoint {
-            Some(checkpoint) => stored::stored(checkpoint, architecture, &mut notes),
-            None => body::planned(architecture, &scheme),
+        let mut read = Vec::new();
+        let scheme = Scheme::of_config(&config, architecture, &mut read);
+        let (stored, storage) = match (&model.checkpoint, scheme) {
+            // Files say themselves what they take; a config only gives it a name.
+            (Some(checkpoint), scheme) => (
+                stored::stored(checkpoint, architecture, &mut notes),
+                match (scheme, &checkpoint.quantization) {
+                    (Ok(scheme), method) if !scheme.is_plain() || method.is_none() => scheme.name,
+                    (_, Some(method)) => method.clone(),
+                    (_, None) => "a scheme that is not known".to_owned(),
+                },
+            ),
+            (None, Ok(scheme)) => {
+                notes.append(&mut read);
+                (body::planned(architecture, &scheme), scheme.name)
+            }
+            (None, Err(error)) => {
+                let message = format!("{}: {error}", model.name);
+                return Err(FitError::new(Reason::Model, message));
+            }
         };
         Ok(Self {
             name: model.name.clone(),
@@ -60,7 +75,7 @@ impl Subject {
             config,
             processor: model.processor.clone(),
             stored: Arc::new(stored),
-            storage: scheme.name,
+            storage,
             notes,
         })
     }

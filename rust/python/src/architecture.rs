@@ -16,8 +16,8 @@ use std::sync::Arc;
 #[pyclass(frozen, module = "pondera")]
 #[derive(Clone)]
 pub struct Architecture {
-    core: Arc<core::Architecture>,
-    config: Arc<Value>,
+    pub core: Arc<core::Architecture>,
+    pub config: Arc<Value>,
     pub assume: Option<String>,
 }
 

@@ -20,6 +20,7 @@ mod fit;
 mod given;
 mod hardware;
 mod run;
+mod scheme;
 mod solve;
 mod table;
 
@@ -47,6 +48,8 @@ mod _native {
     use super::fit::{Fit, engines, fit};
     #[pymodule_export]
     use super::hardware::{Gpu, gpu, gpu_vendors, gpus, parse_bytes, parse_count};
+    #[pymodule_export]
+    use super::scheme::{planned_weights, weight_schemes};
     #[pymodule_export]
     use super::solve::{
         Answer, best_quantization, cheapest_gpu, max_concurrency, max_context, min_gpus,

@@ -1,5 +1,6 @@
 //! How the numbers of a cache are kept: blocks of so many numbers in so many bytes, and scales beside them.
 
+use super::format::{self, Format};
 use serde::Serialize;
 
 /// A format of cached keys and values.
@@ -65,12 +66,12 @@ const fn plain(name: &'static str, aliases: &'static [&'static str], bytes: u64)
 const VLLM: &str = "vLLM 0.21, v1/kv_cache_interface.py:FullAttentionSpec";
 const GGML: &str = "ggml-common.h, the static assertions on block sizes";
 
-const fn ggml(name: &'static str, numbers: u64, bytes: u64) -> CacheFormat {
+const fn ggml(name: &'static str, format: Format) -> CacheFormat {
     CacheFormat {
         name,
         aliases: &[],
-        numbers,
-        bytes,
+        numbers: format.weights,
+        bytes: format.bytes,
         per_head: 0,
         source: GGML,
     }
@@ -115,10 +116,10 @@ pub const FORMATS: &[CacheFormat] = &[
         per_head: 0,
         source: VLLM,
     },
-    ggml("q8_0", 32, 34),
-    ggml("q5_1", 32, 24),
-    ggml("q5_0", 32, 22),
-    ggml("q4_1", 32, 20),
-    ggml("q4_0", 32, 18),
-    ggml("iq4_nl", 32, 18),
+    ggml("q8_0", format::Q8_0),
+    ggml("q5_1", format::Q5_1),
+    ggml("q5_0", format::Q5_0),
+    ggml("q4_1", format::Q4_1),
+    ggml("q4_0", format::Q4_0),
+    ggml("iq4_nl", format::IQ4_NL),
 ];
