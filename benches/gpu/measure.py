@@ -43,6 +43,13 @@ FORWARDS: list[tuple[str, list[tuple[int, int]]]] = [
     ("mamba-codestral-7b", [(1, 256)]),
     ("gpt2", [(8, 1024)]),
     ("olmo-3-7b", [(1, 8192)]),
+    ("mistral-7b", [(1, 8192), (2, 8192)]),
+    ("gemma-7b", [(1, 4096)]),
+    ("qwen2.5-14b", [(2, 8192)]),
+    ("qwen3-14b", [(1, 16384)]),
+    ("gpt-j-6b", [(2, 2048)]),
+    ("granite-3.1-1b-a400m", [(4, 4096)]),
+    ("lfm2-1.2b", [(1, 8192)]),
 ]
 
 # Name, batch, tokens, dtype, and whether activations are computed anew in the backward pass.
@@ -315,6 +322,7 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--quick", action="store_true", help="the smallest of each only")
     parser.add_argument("--seconds", type=float, default=400.0, help="start nothing new after so long")
+    parser.add_argument("--only", default="", help="names of models, with commas between; all if not given")
     options = parser.parse_args()
     began = time.monotonic()
     result: dict[str, Any] = {
@@ -332,6 +340,8 @@ def main() -> int:
     keep()
     result["forward"], result["training"], result["failed"] = [], [], []
     jobs = [("training", entry) for entry in TRAININGS] + [("forward", entry) for entry in FORWARDS]
+    if options.only:
+        jobs = [(kind, entry) for kind, entry in jobs if entry[0] in options.only.split(",")]
     for kind, entry in jobs[:: len(jobs) // 2] if options.quick else jobs:
         if time.monotonic() - began > options.seconds:
             result["failed"].append({"kind": kind, "entry": entry, "why": "no time left"})
