@@ -6,7 +6,7 @@
 //! runs lies beside the project, they are all held against.
 
 use pondera::architecture::Architecture;
-use pondera::architecture::layer::Layer;
+use pondera::architecture::layer::{Layer, Reach};
 use pondera::deployment::{Deployment, Settings};
 use pondera::engine::{self, Rank};
 use pondera::hardware::Gpu;
@@ -15,7 +15,10 @@ use pondera::memory::ledger::Account;
 use pondera::memory::stage::Stage;
 use pondera::memory::store::{Kept, Store};
 use pondera::model::Model;
+use pondera::model::builtin::ALL;
 use pondera::subject::Subject;
+use proptest::prelude::*;
+use proptest::sample::select;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -338,5 +341,62 @@ fn so_are_all_that_lie_beside() {
     }
     if !cases.is_empty() {
         assert!(known >= 400, "{known} caches were compared");
+    }
+}
+
+/// Bytes of one entry of every window: the classes keep one less than is of use to the next token, which sees itself too.
+fn one_of_each_window(stores: &[Store], kept: &Kept) -> u64 {
+    let windowed = stores.iter().filter(|store| match store {
+        Store::KeyValue { reach, .. } | Store::Latent { reach, .. } => *reach != Reach::Full,
+        Store::Compressed { .. } => true,
+        _ => false,
+    });
+    windowed.map(|store| store.row(kept)).sum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn caches_grow_with_tokens_and_sequences_and_hold_what_is_needed(
+        at in 0..ALL.len(),
+        version in select(vec!["4.57.1", "5.4", "5.16", "5.23"]),
+        tokens in 1_u64..200_000,
+        more in 1_u64..5_000,
+        batch in 1_u64..64,
+    ) {
+        let model = &ALL[at];
+        let case = Case {
+            name: model.name.clone(),
+            transformers: version.to_owned(),
+            config: model.config.clone(),
+            measured: Vec::new(),
+        };
+        let run = |tokens: u64, batch: u64| {
+            let measured = Measured {
+                batch,
+                tokens,
+                dtype: "bfloat16".to_owned(),
+                encoder_tokens: Some(7),
+                layers: BTreeMap::new(),
+                total: 0,
+                storage: None,
+                prefill: false,
+            };
+            let run = Run::of(&case, &measured).unwrap();
+            (run.reserved(run.layers(true)), run)
+        };
+        let (here, one) = run(tokens, batch);
+        prop_assert!(run(tokens + more, batch).0 >= here);
+        prop_assert!(run(tokens, batch + 1).0 > here || here == 0);
+        if version == "5.23" {
+            let stage = Stage { index: 0, of: 1, layers: 0..1 };
+            let rank = one.rank(&stage, one.layers(true));
+            let less: u64 = rank
+                .stores
+                .iter()
+                .map(|stores| one_of_each_window(stores, &rank.kept))
+                .sum();
+            prop_assert!(here + less * batch >= rank.needed(tokens, batch));
+        }
     }
 }

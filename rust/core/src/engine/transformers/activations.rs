@@ -24,8 +24,13 @@ pub struct Pass {
     pub model_bytes: u64,
     /// Whether all experts of a layer run at once (from 5.0 on) or one after another.
     pub grouped: bool,
-    /// Whether every score is held.
-    pub scores: bool,
+    /// Bytes of every score together, where scores are held.
+    pub scores: Option<u64>,
+    /// Bytes of a number that an expert gave once it is weighed.
+    pub weighed: u64,
+    /// Numbers of the tables of rotations for each token, which all layers look into: cosines and sines for each kind of
+    /// reach.
+    pub tables: u64,
     /// Whether latent attention expands its compressed vectors after they were cached.
     pub latent: bool,
 }
@@ -64,7 +69,7 @@ impl Pass {
     /// goes through (`masking_utils.py:_ignore_causal_mask_sdpa`).
     #[must_use]
     pub const fn has_mask(&self, reach: Reach) -> bool {
-        if self.scores {
+        if self.scores.is_some() {
             return true;
         }
         match reach {
@@ -80,7 +85,7 @@ impl Pass {
     #[must_use]
     pub const fn mask(&self) -> u64 {
         let pairs = self.step.saturating_mul(self.context);
-        if self.scores {
+        if self.scores.is_some() {
             pairs
                 .saturating_mul(self.sequences)
                 .saturating_mul(self.model_bytes)
@@ -107,15 +112,15 @@ impl Pass {
                 channels,
             } => self.moment(
                 "mixing with a state",
-                &[(2, self.hidden), (1, projected), (2, channels)],
+                &[(3, self.hidden), (1, projected), (2, channels)],
                 0,
-                "2 hidden + projections + 2 channels",
+                "3 hidden + projections + 2 channels",
             ),
             Block::Dense { width } => self.moment(
                 "feed-forward",
-                &[(3, self.hidden), (3, width)],
+                &[(4, self.hidden), (3, width)],
                 0,
-                "3 hidden (input, residual, normed) + 3 inner (gate, up, product)",
+                "4 hidden (looked up, input, residual, normed) + 3 inner (gate, up, product)",
             ),
             Block::Experts {
                 experts,
@@ -166,16 +171,14 @@ impl Pass {
 
     fn attention(&self, widths: [u64; 6], head: (u64, u64), masked: bool) -> Moment {
         let [heads, query, key, value, output, latent] = widths;
-        let stream = (2, self.hidden);
-        // Two tables of rotations, for all heads.
-        let tables = (2, head.0);
+        // What was looked up, what comes in, and that normed. The first stays until the last layer.
+        let stream = (3, self.hidden);
         let rotating = if latent > 0 {
             let expanded = if self.latent { key } else { 0 };
             self.moment(
                 "attention, expanding keys and values",
                 &[
                     stream,
-                    tables,
                     (2, query),
                     (2, latent),
                     (2, key),
@@ -183,20 +186,20 @@ impl Pass {
                     (1, expanded),
                 ],
                 0,
-                "2 hidden + rotations + 2 queries + 2 latents + 2 keys + values",
+                "3 hidden + 2 queries + 2 latents + 2 keys + values",
             )
         } else {
             self.moment(
                 "attention, rotating queries",
-                &[stream, tables, (4, query), (1, key), (1, value)],
+                &[stream, (4, query), (1, key), (1, value)],
                 0,
-                "2 hidden + rotations + 4 queries + keys + values",
+                "3 hidden + 4 queries + keys + values",
             )
         };
         // Keys and values that are cached count there. They are copied to all heads unless the kernel knows groups.
         let fits_kernel = !masked && head.0 == head.1 && head.0 <= 256;
         let groups = key < query || value < output;
-        let repeated = if groups && (self.scores || !fits_kernel) {
+        let repeated = if groups && (self.scores.is_some() || !fits_kernel) {
             query.saturating_add(output)
         } else {
             0
@@ -209,9 +212,7 @@ impl Pass {
             .sequences
             .saturating_mul(self.step)
             .saturating_mul(self.context);
-        let scores = if self.scores {
-            // Scores with the mask added, their softmax in 32 bits, and that in the model's dtype.
-            let each = self.model_bytes.saturating_mul(2).saturating_add(4);
+        let scores = if let Some(each) = self.scores {
             pairs.saturating_mul(heads).saturating_mul(each)
         } else if masked {
             // The kernel takes a mask of numbers.
@@ -221,22 +222,22 @@ impl Pass {
         };
         let kernel = self.moment(
             "attention, in the kernel",
-            &[stream, tables, (1, query), (2, output)],
+            &[stream, (1, query), (2, output)],
             copies
                 .saturating_add(scores)
                 .saturating_add(self.tokens().saturating_mul(heads).saturating_mul(4)),
-            "2 hidden + rotations + queries + 2 outputs, with copies of keys and values and masks or scores",
+            "3 hidden + queries + 2 outputs, with copies of keys and values and masks or scores",
         );
         rotating.larger(kernel)
     }
 
     fn experts(&self, experts: u64, chosen: u64, width: u64, shared: u64) -> Moment {
-        let stream = (3, self.hidden);
+        let stream = (4, self.hidden);
         let beside = self.moment(
             "shared expert",
-            &[(4, self.hidden), (3, shared)],
+            &[(5, self.hidden), (3, shared)],
             0,
-            "4 hidden + 3 inner",
+            "5 hidden + 3 inner",
         );
         let router = experts.saturating_mul(self.model_bytes.saturating_add(4));
         let visited = if self.grouped {
@@ -248,13 +249,19 @@ impl Pass {
                     (chosen.saturating_mul(4), width),
                 ],
                 self.tokens().saturating_mul(router),
-                "3 hidden + chosen x (hidden + 4 inner)",
+                "4 hidden + chosen x (hidden + 4 inner)",
             );
             let closing = self.moment(
                 "experts, closing",
-                &[stream, (chosen.saturating_mul(4), self.hidden)],
-                self.tokens().saturating_mul(router),
-                "3 hidden + chosen x 4 hidden",
+                &[stream, (chosen.saturating_mul(2), self.hidden)],
+                self.tokens().saturating_mul(
+                    chosen
+                        .saturating_mul(2)
+                        .saturating_mul(self.hidden)
+                        .saturating_mul(self.weighed)
+                        .saturating_add(router),
+                ),
+                "4 hidden + chosen x 2 hidden, and chosen x 2 hidden as they are weighed",
             );
             opening.larger(closing)
         } else {
@@ -272,11 +279,11 @@ impl Pass {
                 .saturating_mul(self.model_bytes);
             self.moment(
                 "experts, one after another",
-                &[(4, self.hidden)],
+                &[(5, self.hidden)],
                 self.tokens()
                     .saturating_mul(router.saturating_add(visits))
                     .saturating_add(evenly),
-                "4 hidden, 8 B for each expert and choice, and an even share of the tokens in one expert",
+                "5 hidden, 8 B for each expert and choice, and an even share of the tokens in one expert",
             )
         };
         if shared > 0 {
@@ -296,10 +303,14 @@ impl Pass {
         let numbers = widths.iter().fold(0_u64, |sum, &(times, width)| {
             sum.saturating_add(times.saturating_mul(width))
         });
+        let numbers = numbers.saturating_add(self.tables);
         let moment = self.per_token(
             name,
             numbers.saturating_mul(self.model_bytes),
-            &format!("{numbers} numbers x {} B ({words})", self.model_bytes),
+            &format!(
+                "{numbers} numbers x {} B ({words}, and rotations)",
+                self.model_bytes
+            ),
         );
         if beside == 0 {
             return moment;
@@ -333,14 +344,16 @@ mod tests {
         hidden: 4096,
         model_bytes: 2,
         grouped: true,
-        scores: false,
+        scores: None,
+        weighed: 4,
+        tables: 256,
         latent: true,
     };
 
     #[test]
     fn the_widest_moment_of_a_llama_is_its_network() {
         let network = LLAMA.of(&Block::Dense { width: 14_336 }, false);
-        assert_eq!(network.bytes, 2000 * 2 * (3 * 4096 + 3 * 14_336));
+        assert_eq!(network.bytes, 2000 * 2 * (256 + 4 * 4096 + 3 * 14_336));
         let attention = Block::Attention {
             heads: 32,
             query: 4096,
@@ -353,7 +366,7 @@ mod tests {
         let rotating = LLAMA.of(&attention, false);
         assert_eq!(
             rotating.bytes,
-            2000 * 2 * (2 * 4096 + 2 * 128 + 4 * 4096 + 2048)
+            2000 * 2 * (3 * 4096 + 2 * 128 + 4 * 4096 + 2048)
         );
         assert!(LLAMA.of(&attention, true).bytes > rotating.bytes);
     }

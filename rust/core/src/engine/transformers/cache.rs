@@ -77,7 +77,7 @@ impl Classes {
                         .flat_map(|layer| &layer.mixers)
                         .find_map(convolution);
                 }
-                Otherwise::Scores => {}
+                Otherwise::Scores | Otherwise::ScoresWithSinks | Otherwise::NarrowWeights => {}
             }
         }
         Self {

@@ -6,12 +6,17 @@ use super::Version;
 /// What a class does otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Otherwise {
-    /// It has no scaled dot product attention of PyTorch's, and so holds every score (`_supports_sdpa = False`).
+    /// It has no scaled dot product attention of PyTorch's (`_supports_sdpa = False`), and so holds every score: once,
+    /// again in 32 bits, and that in the model's dtype.
     Scores,
+    /// The same, with sinks beside the scores: three times in the model's dtype.
+    ScoresWithSinks,
     /// It copies keys and values to all query heads before it caches them, if it has more than one head of them.
     Broadcast,
     /// Its first layer with an indexer keeps the positions of all tokens, so many numbers of 64 bits for each.
     Positions(u64),
+    /// It weighs what experts give in the model's dtype, and not in 32 bits.
+    NarrowWeights,
     /// It makes room for recurrent states in the model's dtype, and keeps them so.
     ModelStates,
     /// It makes room for a convolution in every layer, those with attention too.
@@ -50,36 +55,56 @@ const fn own_cache(model_type: &'static str, does: Otherwise) -> Row {
 /// those of 4.57.1 were measured, and those up to 5.4 read.
 const ROWS: &[Row] = &[
     own_cache("bamba", Otherwise::ModelStates),
-    row("deepseek_v4", Otherwise::Scores),
+    row("deepseek_v4", Otherwise::ScoresWithSinks),
+    row("ernie4_5_moe", Otherwise::NarrowWeights),
     // `FalconAttention._split_heads`: `torch.broadcast_to(key, query.shape)`.
     row("falcon", Otherwise::Broadcast),
     own_cache("falcon_h1", Otherwise::ModelStates),
     own_cache("falcon_mamba", Otherwise::ModelStates),
-    row("flint", Otherwise::Scores),
+    row("flex_olmo", Otherwise::NarrowWeights),
+    row("flint", Otherwise::ScoresWithSinks),
+    // Not yet in 5.18, and so in 5.22.
     Row {
-        from: &[5],
+        from: &[5, 22],
         ..row("gemma2", Otherwise::Scores)
     },
-    row("gpt_oss", Otherwise::Scores),
-    row("granite_swa", Otherwise::Scores),
-    row("granitemoe_swa", Otherwise::Scores),
+    row("gpt_oss", Otherwise::ScoresWithSinks),
+    row("granite_swa", Otherwise::ScoresWithSinks),
+    row("granitemoe", Otherwise::NarrowWeights),
+    row("granitemoe_swa", Otherwise::ScoresWithSinks),
+    row("granitemoe_swa", Otherwise::NarrowWeights),
     own_cache("granitemoehybrid", Otherwise::ModelStates),
-    row("hy_v4", Otherwise::Scores),
+    row("granitemoehybrid", Otherwise::NarrowWeights),
+    row("granitemoeshared", Otherwise::NarrowWeights),
+    row("hy_v4", Otherwise::ScoresWithSinks),
     row("inkling2", Otherwise::Scores),
+    row("jamba", Otherwise::NarrowWeights),
+    row("laguna", Otherwise::NarrowWeights),
     own_cache("lfm2", Otherwise::EmptyConvolutions),
     own_cache("lfm2_moe", Otherwise::EmptyConvolutions),
     own_cache("mamba", Otherwise::ModelStates),
     own_cache("mamba2", Otherwise::ModelStates),
-    row("mimo_v2_flash", Otherwise::Scores),
+    row("mellum", Otherwise::NarrowWeights),
+    row("mimo_v2_flash", Otherwise::ScoresWithSinks),
     own_cache("nemotron_h", Otherwise::ModelStates),
     row("nllb_moe", Otherwise::Scores),
+    row("olmoe", Otherwise::NarrowWeights),
+    row("qwen2_moe", Otherwise::NarrowWeights),
+    row("qwen3_5_moe", Otherwise::NarrowWeights),
+    row("qwen3_moe", Otherwise::NarrowWeights),
+    row("qwen3_next", Otherwise::NarrowWeights),
+    row("qwen3_vl_moe", Otherwise::NarrowWeights),
     // `Qwen4ExpTextModel.forward`: three position ids of each token, for all indexers.
     row("qwen4_exp", Otherwise::Positions(3)),
+    row("qwen4_exp", Otherwise::NarrowWeights),
     Row {
         until: &[5],
         ..row("recurrent_gemma", Otherwise::Scores)
     },
-    row("vaultgemma", Otherwise::Scores),
+    Row {
+        from: &[5, 22],
+        ..row("vaultgemma", Otherwise::Scores)
+    },
     Row {
         until: &[5],
         ..row("zamba", Otherwise::Scores)
@@ -116,6 +141,7 @@ mod tests {
             of("gemma2", &version).collect::<Vec<_>>()
         };
         assert_eq!(at("4.57.1"), []);
+        assert_eq!(at("5.18"), []);
         assert_eq!(at("5.23"), [Otherwise::Scores]);
     }
 }

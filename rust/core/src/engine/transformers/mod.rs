@@ -12,7 +12,7 @@ mod quantized;
 
 use super::{CachePlan, Engine, Entry, Rank, Used, Version};
 use crate::architecture::config::Assumption;
-use crate::architecture::layer::{Mixer, Reach, Stack};
+use crate::architecture::layer::{Layer, Mixer, Reach, Stack};
 use crate::checkpoint::Role;
 use crate::deployment::{Deployment, FitError, Reason, Settings, Share};
 use crate::hardware::{Gpu, Vendor};
@@ -323,15 +323,36 @@ impl Transformers {
 
     fn pass(&self, rank: &Rank<'_>) -> Pass {
         let architecture = rank.architecture();
+        let model_bytes = rank.settings.model_bytes;
+        let mut scores = None;
+        let mut weighed = 4;
+        for does in classes::of(&architecture.model_type, &self.version) {
+            match does {
+                Otherwise::Scores => scores = Some(model_bytes.saturating_mul(2).saturating_add(4)),
+                Otherwise::ScoresWithSinks => scores = Some(model_bytes.saturating_mul(3)),
+                Otherwise::NarrowWeights => weighed = model_bytes,
+                _ => {}
+            }
+        }
+        let local = |layer: &&&Layer| {
+            let reaches = layer.mixers.iter().filter_map(reach);
+            reaches.into_iter().any(|reach| reach != Reach::Full)
+        };
+        let locals = rank.layers.iter().filter(local).count();
+        let mixed = locals > 0 && locals < rank.layers.len();
         Pass {
             sequences: rank.settings.concurrency,
             step: rank.settings.batched_tokens,
             context: rank.settings.context,
             hidden: architecture.hidden_size.unwrap_or(0),
-            model_bytes: rank.settings.model_bytes,
+            model_bytes,
             grouped: self.version.at_least(&[5]),
-            scores: classes::of(&architecture.model_type, &self.version)
-                .any(|does| does == Otherwise::Scores),
+            scores,
+            weighed,
+            tables: rotary_dim(rank)
+                .filter(|_| architecture.rope.is_some())
+                .unwrap_or(0)
+                .saturating_mul(if mixed { 4 } else { 2 }),
             latent: self.version.at_least(&[5, 15]),
         }
     }
