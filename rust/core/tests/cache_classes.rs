@@ -1,7 +1,7 @@
 //! Caches of small models that were run for real with transformers, against what the engine sets aside: every byte of
 //! every layer.
 //!
-//! A handful of runs lies in tests/golden/transformers_caches.json, with where each is from. Prompts of models that gather
+//! A handful of runs lies in `tests/golden/transformers_caches.json`, with where each is from. Prompts of models that gather
 //! several tokens in one entry end where most of them wait, for that is what has to be set aside. Where the folder of all
 //! runs lies beside the project, they are all held against.
 

@@ -1,7 +1,7 @@
 //! Forward passes of transformers that were measured on a GPU, against what the engine says of them: cache and
 //! activations together, which is what PyTorch's allocator counts over the weights.
 //!
-//! The rows lie in tests/golden/gpu_runs.json and were measured with benches/gpu/measure.py.
+//! The rows lie in `tests/golden/gpu_runs.json` and were measured with `benches/gpu/measure.py`.
 
 use pondera::architecture::Architecture;
 use pondera::deployment::Deployment;
