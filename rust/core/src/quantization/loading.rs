@@ -34,6 +34,7 @@ const fn dropped(engine: &'static str, library: &'static str, until: &'static st
 /// - tensorrt-llm: what `ModelOpt` 0.37 exports to it, `torch/export/model_config.py`.
 /// - transformers 4.57.1 and 5.23.0, `quantizers/auto.py:AUTO_QUANTIZATION_CONFIG_MAPPING`; its `fp8` is in blocks.
 /// - vllm 0.11, 0.16, 0.17, 0.19, 0.21, 0.26 and 0.33, `layers/quantization/__init__.py:QuantizationMethods`.
+///   Its reading of GGUF files, dropped by 0.26, is left out: which architectures it took was not read.
 const LOADS: &[Loads] = &[
     loads("llama.cpp", "llama.cpp"),
     loads("sglang", "awq"),
@@ -59,7 +60,6 @@ const LOADS: &[Loads] = &[
     loads("vllm", "compressed-tensors"),
     loads("vllm", "gptq"),
     dropped("vllm", "hqq", "0.16"),
-    dropped("vllm", "llama.cpp", "0.26"),
     loads("vllm", "modelopt"),
     loads("vllm", "openai"),
     loads("vllm", "torchao"),

@@ -32,22 +32,27 @@ pub fn min_gpus(subject: &Subject, deployment: &Deployment, most: u64) -> Result
         pieces: &pieces,
         layouts: Layouts::of(subject, deployment),
     };
-    // Every layout holds all tensors at least once, so that the fullest of n GPUs has at least an n-th of their bytes.
     let usable = deployment.gpu.usable_bytes.max(1);
     let alone = Parallel {
         context: deployment.parallel.context,
         ..Parallel::default()
     };
-    let whole = Spread::with(subject, &search.laid_out(alone), &pieces)?;
-    let bytes = whole.weights().fold(0_u64, u64::saturating_add);
-    let from = bytes.div_ceil(usable).max(1);
+    let whole = search.laid_out(alone);
+    let spread = Spread::with(subject, &whole, &pieces)?;
+    let bytes = spread.weights().fold(0_u64, u64::saturating_add);
+    let cache = match spread.probe(subject, &whole) {
+        Ok(probe) => probe.stages.iter().fold(0_u64, |sum, stage| {
+            sum.saturating_add(stage.needed.min(stage.reserved))
+        }),
+        Err(error) if error.reason.is_of_layout() => 0,
+        Err(error) => return Err(error),
+    };
+    // Every layout holds all tensors at least once, and what the requests need: shares are rounded up and copies only add.
+    // So the fullest of n GPUs has at least an n-th of their bytes.
+    let by_weights = bytes.div_ceil(usable).max(1);
+    let from = bytes.saturating_add(cache).div_ceil(usable).max(1);
     let mut refused: Option<FitError> = None;
     let mut closest: Option<(i128, Deployment)> = None;
-    if let Err(error) = search.probe(&search.laid_out(alone))
-        && !error.reason.is_of_layout()
-    {
-        return Err(error);
-    }
     for gpus in from..=most {
         let mut best: Option<(Rank, Deployment)> = None;
         let refused_fewer = refused.clone();
@@ -78,7 +83,8 @@ pub fn min_gpus(subject: &Subject, deployment: &Deployment, most: u64) -> Result
         if let Some((_, found)) = best {
             let binds = match &closest {
                 Some((_, fewer)) => search.shortage(fewer)?,
-                None if from > 1 && gpus == from => Bound::Weights,
+                None if gpus > 1 && gpus == by_weights => Bound::Weights,
+                None if gpus > 1 && gpus == from => Bound::Cache,
                 None => refused_fewer.map_or(Bound::Least, Bound::Refused),
             };
             let fit = Spread::with(subject, &found, &pieces)?.fit(subject, &found)?;
