@@ -6,7 +6,7 @@ use super::Version;
 /// What a class does otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Otherwise {
-    /// It has no scaled dot product attention of PyTorch's (`_supports_sdpa = False`), and so holds every score: once,
+    /// It has no scaled dot product attention of PyTorch's (`_supports_sdpa` is not true), and so holds every score: once,
     /// again in 32 bits, and that in the model's dtype.
     Scores,
     /// The same, with sinks beside the scores: three times in the model's dtype.
@@ -55,6 +55,13 @@ const fn own_cache(model_type: &'static str, does: Otherwise) -> Row {
 /// those of 4.57.1 were measured, and those up to 5.4 read.
 const ROWS: &[Row] = &[
     own_cache("bamba", Otherwise::ModelStates),
+    row("bloom", Otherwise::Scores),
+    row("codegen", Otherwise::Scores),
+    row("cpmant", Otherwise::Scores),
+    Row {
+        until: &[5],
+        ..row("ctrl", Otherwise::Scores)
+    },
     row("deepseek_v4", Otherwise::ScoresWithSinks),
     row("ernie4_5_moe", Otherwise::NarrowWeights),
     // `FalconAttention._split_heads`: `torch.broadcast_to(key, query.shape)`.
@@ -68,7 +75,10 @@ const ROWS: &[Row] = &[
         from: &[5, 22],
         ..row("gemma2", Otherwise::Scores)
     },
+    row("git", Otherwise::Scores),
+    row("gpt_neo", Otherwise::Scores),
     row("gpt_oss", Otherwise::ScoresWithSinks),
+    row("gptj", Otherwise::Scores),
     row("granite_swa", Otherwise::ScoresWithSinks),
     row("granitemoe", Otherwise::NarrowWeights),
     row("granitemoe_swa", Otherwise::ScoresWithSinks),
@@ -86,9 +96,15 @@ const ROWS: &[Row] = &[
     own_cache("mamba2", Otherwise::ModelStates),
     row("mellum", Otherwise::NarrowWeights),
     row("mimo_v2_flash", Otherwise::ScoresWithSinks),
+    row("mpt", Otherwise::Scores),
+    Row {
+        until: &[5],
+        ..row("mt5", Otherwise::Scores)
+    },
     own_cache("nemotron_h", Otherwise::ModelStates),
     row("nllb_moe", Otherwise::Scores),
     row("olmoe", Otherwise::NarrowWeights),
+    row("prophetnet", Otherwise::Scores),
     row("qwen2_moe", Otherwise::NarrowWeights),
     row("qwen3_5_moe", Otherwise::NarrowWeights),
     row("qwen3_moe", Otherwise::NarrowWeights),
@@ -102,9 +118,15 @@ const ROWS: &[Row] = &[
         ..row("recurrent_gemma", Otherwise::Scores)
     },
     Row {
+        until: &[5],
+        ..row("t5", Otherwise::Scores)
+    },
+    row("trocr", Otherwise::Scores),
+    Row {
         from: &[5, 22],
         ..row("vaultgemma", Otherwise::Scores)
     },
+    row("xglm", Otherwise::Scores),
     Row {
         until: &[5],
         ..row("zamba", Otherwise::Scores)

@@ -88,6 +88,19 @@ impl Engine for Transformers {
                 "nothing was measured on this GPU; that of an H100 is taken",
             ));
         }
+        let recurs = subject.architecture.decoder().any(|layer| {
+            layer
+                .mixers
+                .iter()
+                .any(|mixer| matches!(mixer, Mixer::State { .. }))
+        });
+        if recurs {
+            notes.push(Assumption::new(
+                "kernels",
+                "installed",
+                "the kernels of recurrent layers (mamba-ssm, causal-conv1d, flash-linear-attention) are taken to be there; without them PyTorch holds many times as much",
+            ));
+        }
         if deployment.concurrency > 1 {
             notes.push(Assumption::new(
                 "concurrency",
