@@ -254,7 +254,8 @@ def bands(held: list[Difference]) -> str:
     head = [line for line in BANDS.read_text().splitlines() if line.startswith("#")]
     tables = []
     byte_components = ("weights", "cache", "activations", "overhead", "cuda_graphs", "cache_pool")
-    for (engine, versions, component), group in sorted(_groups(held).items()):
+    in_order = sorted(_groups(held).items(), key=lambda item: (item[0][0], item[0][2], item[0][1]))
+    for (engine, versions, component), group in in_order:
         if component not in byte_components:
             continue
         begin, _, end = versions.partition(" to ")
