@@ -123,7 +123,7 @@ def transformers_differences() -> Iterable[Difference]:
     """What transformers took on a GPU, beside its estimate."""
     runs = gpu_runs()
     for row in runs["forward"]:
-        if "error" in row:
+        if "apart" in row:
             continue
         fit = pondera.fit(
             row["model"],
@@ -228,6 +228,15 @@ def _details(held: list[Difference]) -> list[str]:
     return lines
 
 
+def _apart() -> list[str]:
+    """What was measured under conditions that no estimate is for."""
+    return [
+        f"{row['model']}, {row['batch']} x {row['tokens']}: {row['apart']}; its peak was {_gib(row['prefill_peak'])}."
+        for row in gpu_runs()["forward"]
+        if "apart" in row
+    ]
+
+
 def page(held: list[Difference]) -> str:
     """The page, but for what is written by hand in it."""
     return "\n".join(
@@ -239,6 +248,8 @@ def page(held: list[Difference]) -> str:
             "`cache_pool` and `cache_tokens` are end to end: nothing that was measured is given. `tokens_of_pool` gives the",
             "pool as printed, in hundredths of a GiB, and asks for the tokens. `activations` of transformers are those of a",
             "prompt with its cache: the peak that PyTorch counts.",
+            "",
+            "Left out, for no estimate is for it: " + " ".join(_apart()),
             "",
             "## Row by row",
             "",
