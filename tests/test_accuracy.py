@@ -1,6 +1,7 @@
 """Estimates against measurements nobody here wrote: the errors that are promised, and the page that tells them."""
 
 import pytest
+
 from accuracy import BANDS, PAGE, Difference, bands, differences, mean, page
 
 GIB = 1 << 30
