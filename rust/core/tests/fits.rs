@@ -1,0 +1,175 @@
+//! What holds of every estimate, whatever the model, the engine and the layout.
+
+use pondera::deployment::{Deployment, FitError};
+use pondera::engine;
+use pondera::fit::{Fit, OnStage, fit};
+use pondera::hardware::Catalogue;
+use pondera::memory::layout::Parallel;
+use pondera::memory::ledger::Part;
+use pondera::model::{Model, builtin};
+use pondera::subject::Subject;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// One model of each kind: dense, windows, experts, latents, states beside attention, a tower, an encoder.
+const MODELS: &[&str] = &[
+    "llama-3.1-8b",
+    "gemma-2-9b",
+    "gemma-3-12b",
+    "gpt-oss-20b",
+    "qwen3-30b-a3b",
+    "deepseek-v2-lite",
+    "deepseek-v3",
+    "nemotron-3-nano-30b-a3b",
+    "qwen3-next-80b-a3b",
+    "lfm2-1.2b",
+    "qwen2.5-vl-7b",
+    "falcon-7b",
+];
+
+const ENGINES: &[&str] = &[
+    "vllm==0.11.0",
+    "vllm==0.19.0",
+    "vllm",
+    "transformers==4.57.1",
+    "transformers",
+    "sglang",
+    "tensorrt-llm",
+    "llama.cpp",
+];
+
+fn subject_of(name: &str, config: Value) -> Subject {
+    Subject::of(&Model::of(name.to_owned(), None, Some(config), None)).unwrap()
+}
+
+fn subject(name: &str) -> Subject {
+    subject_of(name, builtin::find(name).unwrap().config.clone())
+}
+
+fn deployment(engine: &str, context: u64, concurrency: u64, tensor: u64) -> Deployment {
+    let gpu = &Catalogue::built_in().find("H200-SXM-141GB").unwrap().gpu;
+    Deployment {
+        gpu: Arc::new(gpu.clone()),
+        gpus: None,
+        engine: engine::find(engine, &mut Vec::new()).unwrap(),
+        weights: None,
+        cache: None,
+        context: Some(context),
+        concurrency,
+        parallel: Parallel {
+            tensor,
+            ..Parallel::default()
+        },
+        memory_utilization: None,
+        batched_tokens: None,
+        sequences: None,
+        block: None,
+        prefix_caching: None,
+        eager: false,
+        cache_memory: None,
+    }
+}
+
+/// A refusal is an answer too; it says something.
+fn placed(subject: &Subject, asked: &Deployment) -> Option<Fit> {
+    match fit(subject, asked) {
+        Ok(fit) => Some(fit),
+        Err(FitError { message, .. }) => {
+            assert!(message.len() > 20, "{message}");
+            None
+        }
+    }
+}
+
+fn sum(parts: &[Part]) -> u64 {
+    parts.iter().map(|part| part.bytes).sum()
+}
+
+fn the_parts_are_the_whole(stage: &OnStage) {
+    let OnStage { used, parts, .. } = stage;
+    assert_eq!(sum(&parts.weights), used.weights);
+    assert_eq!(sum(&parts.activations), used.activations);
+    assert_eq!(sum(&parts.overhead), used.overhead);
+    assert_eq!(sum(&parts.cuda_context), used.context);
+    assert_eq!(sum(&parts.cuda_graphs), used.graphs);
+    let components = used.weights + used.activations + used.overhead + used.context + used.graphs;
+    assert_eq!(stage.total(), components + stage.reserved);
+    let named = [&parts.weights, &parts.activations, &parts.overhead];
+    for part in named.into_iter().flatten() {
+        assert!(
+            !part.source.is_empty() && !part.formula.is_empty(),
+            "{}",
+            part.name
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn totals_are_sums_and_more_requests_never_take_less(
+        model in prop::sample::select(MODELS),
+        engine in prop::sample::select(ENGINES),
+        context in 16_u64..4000,
+        longer in 1_u64..3000,
+        concurrency in 1_u64..32,
+        more in 1_u64..32,
+    ) {
+        let subject = subject(model);
+        let Some(one) = placed(&subject, &deployment(engine, context, concurrency, 1)) else {
+            return Ok(());
+        };
+        one.stages.iter().for_each(the_parts_are_the_whole);
+        let others = [(context + longer, concurrency), (context, concurrency + more)];
+        for (context, concurrency) in others {
+            let Some(other) = placed(&subject, &deployment(engine, context, concurrency, 1)) else {
+                continue;
+            };
+            let (one, other) = (&one.stages[0], &other.stages[0]);
+            prop_assert!(other.needed >= one.needed);
+            prop_assert!(other.reserved >= one.reserved, "{} < {}", other.reserved, one.reserved);
+            prop_assert_eq!(other.parts.weights.first(), one.parts.weights.first());
+        }
+    }
+
+    #[test]
+    fn more_gpus_never_take_more_of_each_but_for_what_they_say_to_each_other(
+        model in prop::sample::select(MODELS),
+        engine in prop::sample::select(ENGINES),
+        context in 16_u64..4000,
+        ranks in prop::sample::select(&[1_u64, 2, 4][..]),
+    ) {
+        let subject = subject(model);
+        let at = |ranks| placed(&subject, &deployment(engine, context, 4, ranks));
+        let (Some(fewer), Some(more)) = (at(ranks), at(ranks * 2)) else {
+            return Ok(());
+        };
+        let (fewer, more) = (&fewer.stages[0], &more.stages[0]);
+        prop_assert!(more.used.weights <= fewer.used.weights);
+        prop_assert!(more.needed <= fewer.needed);
+        prop_assert!(more.used.activations <= fewer.used.activations);
+    }
+}
+
+#[test]
+fn more_layers_take_more() {
+    let with = |layers: u64| {
+        let mut config = builtin::find("llama-3.1-8b").unwrap().config.clone();
+        config["num_hidden_layers"] = json!(layers);
+        subject_of("llama", config)
+    };
+    for engine in ENGINES {
+        let mut before = (0, 0);
+        for layers in [1, 2, 31, 32, 33] {
+            let fit = placed(&with(layers), &deployment(engine, 4096, 4, 1)).unwrap();
+            let now = (fit.stages[0].used.weights, fit.stages[0].reserved);
+            assert!(
+                now.0 > before.0 && now.1 > before.1,
+                "{engine}: {before:?} {now:?}"
+            );
+            before = now;
+        }
+    }
+}
