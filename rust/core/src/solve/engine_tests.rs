@@ -1,7 +1,7 @@
 //! Searches with the engines that are described: borders, and agreement with what they print.
 
 use super::plain_engine::{Plain, deployment as bare};
-use super::{Bound, Memory, max_concurrency, max_context, min_gpus};
+use super::{Bound, Memory, Precision, best_quantization, max_concurrency, max_context, min_gpus};
 use crate::deployment::Deployment;
 use crate::engine::find;
 use crate::fit::fit;
@@ -172,4 +172,31 @@ fn searches_agree_with_estimates_made_afresh() {
     .unwrap();
     assert_eq!(fresh.stages, limit.fit.stages);
     assert_eq!(fresh.headroom, limit.fit.headroom);
+}
+
+/// A GPU without kernels for a scheme is not told to use it, although its bits would fit.
+#[test]
+fn the_best_scheme_is_one_that_the_gpu_runs() {
+    let model = model("llama-3.1-8b");
+    for (gpu, engine, expected) in [
+        // 16 GB of weights do not fit; 8-bit floats in small blocks, which lose least, are for Blackwell.
+        ("T4", "vllm==0.19.0", Some("int8")),
+        // Nor does Volta have kernels for any scheme of 8 bits, but those of bitsandbytes.
+        ("V100-SXM-16GB", "vllm==0.19.0", Some("int8-bnb")),
+        ("T4", "tensorrt-llm==1.0", None),
+        ("T4", "sglang==0.5.23", Some("int8-bnb")),
+    ] {
+        let deployment = Deployment {
+            context: Some(2048),
+            ..on(gpu, engine)
+        };
+        let scheme = match best_quantization(&model, &deployment).unwrap() {
+            Precision::Found { scheme, fit, .. } => {
+                assert!(fit.fits());
+                scheme.map(|scheme| scheme.name.clone())
+            }
+            Precision::Nothing(_) => None,
+        };
+        assert_eq!(scheme.as_deref(), expected, "{gpu} {engine}");
+    }
 }

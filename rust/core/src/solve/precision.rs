@@ -26,7 +26,7 @@ pub enum Precision {
 }
 
 /// The scheme of the least loss with which the deployment fits: the weights as they are stored, or else the most precise
-/// scheme that makes them smaller and that the engine loads.
+/// scheme that makes them smaller and that the engine loads and runs on this GPU.
 ///
 /// Schemes are taken in the order of [`by_precision`]. What the deployment says of weights is not looked at.
 ///
@@ -50,7 +50,7 @@ pub fn best_quantization(
     let stored = bytes(None);
     let smaller = by_precision()
         .into_iter()
-        .filter(|row| does_load(&*deployment.engine, row.library))
+        .filter(|row| does_load(&*deployment.engine, &deployment.gpu, row))
         .map(|row| Arc::new(row.scheme()))
         .filter(|scheme| bytes(Some(scheme)) < stored)
         .map(Some);
