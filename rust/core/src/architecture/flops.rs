@@ -2,8 +2,10 @@
 //!
 //! Two per parameter a token goes through (one multiplication, one addition), tables of embeddings aside, and those
 //! of attention over what is kept: scores and weighted sum, 2 heads (`key_dim` + `value_dim`) per token in reach
-//! (Kaplan et al. 2020, appendix; `PaLM`, appendix B). Latent attention is counted as decoding does it, over the
-//! compressed vector: 2 heads (2 rank + `rope_dim`). A recurrent state is updated and read once: 4 per number.
+//! (Kaplan et al. 2020, appendix; `PaLM`, appendix B). Latent attention over a cache goes over the compressed vector: 2 heads
+//! (2 rank + `rope_dim`); a prompt is read with keys and values of their own for every head where that takes less: 2 heads
+//! (`nope_dim` + `rope_dim` + `value_dim`). Making either is the same matrix, once per token (DeepSeek-V2, section 2.1;
+//! vLLM 0.19, `layers/attention/mla_attention.py`: "compute friendly" and "data-movement friendly"). A recurrent state is updated and read once: 4 per number.
 
 use super::Architecture;
 use super::layer::{Mixer, Reach, Stack};
@@ -75,8 +77,25 @@ impl Mixer {
     #[must_use]
     pub fn flops_of_prompt(&self, tokens: u64, encoder_tokens: u64) -> u64 {
         let (each, span) = self.looks_at(encoder_tokens);
+        let each = self.expanded().map_or(each, |expanded| expanded.min(each));
         let all = u128::from(each).saturating_mul(span.until(tokens));
         u64::try_from(all).unwrap_or(u64::MAX)
+    }
+
+    /// Operations for each entry that is looked at where latent attention makes keys and values for every head.
+    fn expanded(&self) -> Option<u64> {
+        let Self::Latent {
+            heads,
+            rope_dim,
+            nope_dim,
+            value_dim,
+            ..
+        } = *self
+        else {
+            return None;
+        };
+        let width = nope_dim.saturating_add(rope_dim).saturating_add(value_dim);
+        Some(heads.saturating_mul(2).saturating_mul(width))
     }
 
     /// Operations for each entry that is looked at, and how many there are.
@@ -241,7 +260,32 @@ impl Architecture {
 #[cfg(test)]
 mod tests {
     use super::Span;
-    use crate::architecture::layer::Reach;
+    use crate::architecture::layer::{Mixer, Reach};
+
+    #[test]
+    fn a_prompt_is_read_with_expanded_keys_where_that_takes_less() {
+        // DeepSeek-V3: 128 heads of 128 + 64 and 128 numbers, a compressed vector of 512.
+        let mixer = |rank| Mixer::Latent {
+            heads: 128,
+            rank,
+            rope_dim: 64,
+            nope_dim: 128,
+            value_dim: 128,
+            reach: Reach::Full,
+            indexer_dim: 0,
+            indexer_ratio: 1,
+        };
+        let pairs = 1000 * 999 / 2;
+        let prompt = mixer(512).flops_of_prompt(1000, 0);
+        assert_eq!(prompt, 2 * 128 * (128 + 64 + 128) * pairs);
+        // Writing goes over what is kept.
+        assert_eq!(mixer(512).flops(1000, 0), 2 * 128 * (2 * 512 + 64) * 1000);
+        // A vector that is narrower than a head is cheaper in any case.
+        assert_eq!(
+            mixer(64).flops_of_prompt(1000, 0),
+            2 * 128 * (2 * 64 + 64) * pairs
+        );
+    }
 
     #[test]
     fn sums_over_a_prompt_are_those_of_its_tokens() {
