@@ -12,8 +12,10 @@
 mod catalogue;
 mod gpu;
 mod look_up;
+mod number;
 mod row;
 
 pub use catalogue::{Catalogue, CatalogueError, SCHEMA};
 pub use gpu::{Flops, Gpu, Interconnect, Memory, Usable, Vendor};
 pub use look_up::{Found, UnknownGpu};
+pub use number::Number;

@@ -11,7 +11,8 @@
 mod compute;
 mod touched;
 
-pub use compute::{Compute, Number};
+pub use crate::hardware::Number;
+pub use compute::Compute;
 pub use touched::{Touched, share_of_experts};
 
 use crate::architecture::config::Assumption;

@@ -201,7 +201,13 @@ fn narrow_weights_compute_in_what_the_hardware_has() {
     assert_eq!(number("int4-g128", "H100-SXM-80GB"), Number::Bf16);
     assert_eq!(number("nvfp4", "B200"), Number::Fp4);
     assert_eq!(number("nvfp4", "H100-SXM-80GB"), Number::Bf16);
+    // llama.cpp quantizes activations to bytes, but not where the weights are floats.
     assert_eq!(number("q4_k_m", "H100-SXM-80GB"), Number::Int8);
+    assert_eq!(number("gguf-bf16", "H100-SXM-80GB"), Number::Bf16);
+    assert_eq!(number("iq1_m", "H100-SXM-80GB"), Number::Bf16);
+    assert_eq!(number("int8wo", "H100-SXM-80GB"), Number::Bf16);
+    assert_eq!(number("mlx-4", "H100-SXM-80GB"), Number::Bf16);
+    assert_eq!(number("int8", "H100-SXM-80GB"), Number::Int8);
     assert_eq!(number("fp32", "H100-SXM-80GB"), Number::Fp32);
 }
 

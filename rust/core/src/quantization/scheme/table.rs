@@ -5,6 +5,7 @@ use super::layout::{Layout, Term};
 use super::names::Names;
 use super::{Plan, Rule, Scheme, Touches};
 use crate::checkpoint::Role;
+use crate::hardware::Number;
 use crate::quantization::format::{BYTE, HALF_BYTE, MXFP4, MXFP8, NVFP4};
 
 /// What a scheme does.
@@ -46,7 +47,20 @@ pub struct Row {
     pub summary: &'static str,
     /// Where its layout was read.
     pub source: &'static str,
+    /// What activations are quantized to, so that matrices are multiplied in it where the hardware can; nothing where the
+    /// weights are unpacked to the model's dtype first.
+    pub activations: Option<Number>,
     way: Way,
+}
+
+impl Row {
+    /// The same with activations that are quantized too.
+    const fn multiplied_in(self, number: Number) -> Self {
+        Self {
+            activations: Some(number),
+            ..self
+        }
+    }
 }
 
 /// What libraries that know a model's decoder quantize: vLLM passes no `quant_config` to routers and heads, AutoGPTQ and
@@ -150,13 +164,14 @@ const fn row(
         library,
         summary,
         source,
+        activations: None,
         way,
     }
 }
 
 const fn gguf(name: &'static str, aliases: &'static [&'static str], ftype: Ftype) -> Row {
     let base = ftype.base();
-    row(
+    let row = row(
         name,
         aliases,
         (base.bytes * 8, base.weights),
@@ -164,11 +179,22 @@ const fn gguf(name: &'static str, aliases: &'static [&'static str], ftype: Ftype
         "GGUF: a type for each tensor by llama.cpp's rule; vectors, routers and convolutions in 32 bits",
         GGML,
         Way::Gguf(ftype),
-    )
+    );
+    match ftype {
+        // Types that ggml_cuda_should_use_mmq (llama.cpp in llama-cpp-python 0.3.16, ggml-cuda/mmq.cu) unpacks to 16 bits.
+        Ftype::Bf16 | Ftype::F16 | Ftype::Tq1_0 | Ftype::Tq2_0 | Ftype::Iq1M => row,
+        // Of all others activations are quantized to bytes, and bytes are multiplied.
+        _ => row.multiplied_in(Number::Int8),
+    }
 }
 
 /// Every scheme, with those of more bits first in each library. Where bits are equal, what stands first is taken to lose
 /// less.
+///
+/// Of compressed-tensors W8A8, of vLLM's fp8 and mxfp8 and of `ModelOpt`'s NVFP4 the activations are quantized too (vLLM
+/// 0.19, `quantization/compressed_tensors/schemes`, `fp8.py`, `modelopt.py`); LLM.int8 multiplies bytes (bitsandbytes
+/// 0.48.1, `autograd/_functions.py:MatMul8bitLt`). That MXFP4 runs in 4 bits is the best that hardware allows, and so a
+/// bound.
 pub const SCHEMES: &[Row] = &[
     row(
         "fp32",
@@ -205,7 +231,8 @@ pub const SCHEMES: &[Row] = &[
         "W8A8: bytes and a scale for each output",
         CT,
         touched!(DECODER, terms: &[Term::Rows(BYTE), Term::Row(2)]),
-    ),
+    )
+    .multiplied_in(Number::Int8),
     row(
         "fp8-channel",
         &["fp8-dynamic"],
@@ -214,7 +241,8 @@ pub const SCHEMES: &[Row] = &[
         "8-bit floats and a scale for each output",
         CT,
         touched!(DECODER, terms: &[Term::Rows(BYTE), Term::Row(2)]),
-    ),
+    )
+    .multiplied_in(Number::Fp8),
     row(
         "fp8-block",
         &["fp8-128"],
@@ -223,7 +251,8 @@ pub const SCHEMES: &[Row] = &[
         "8-bit floats and a 32-bit scale for 128 x 128 weights",
         FP8,
         touched!(DECODER, terms: &[Term::Rows(BYTE), Term::Tile { rows: 128, columns: 128, bytes: 4 }]),
-    ),
+    )
+    .multiplied_in(Number::Fp8),
     row(
         "fp8",
         &["fp8-tensor", "fp8-e4m3"],
@@ -232,7 +261,8 @@ pub const SCHEMES: &[Row] = &[
         "8-bit floats and one scale for a matrix, as vLLM makes them while it loads",
         VLLM_FP8,
         touched!(DECODER, terms: &[Term::Rows(BYTE), Term::Tensor(4)]),
-    ),
+    )
+    .multiplied_in(Number::Fp8),
     row(
         "mxfp8",
         &[],
@@ -241,7 +271,8 @@ pub const SCHEMES: &[Row] = &[
         "8-bit floats and an 8-bit scale for 32 weights",
         "OCP Microscaling 1.0; vLLM 0.19, quantization/mxfp8.py",
         touched!(DECODER, terms: &[Term::Rows(MXFP8)], multiple: 32),
-    ),
+    )
+    .multiplied_in(Number::Fp8),
     row(
         "int8-bnb",
         &["bnb-int8", "llm-int8", "bnb-8bit"],
@@ -250,7 +281,8 @@ pub const SCHEMES: &[Row] = &[
         "LLM.int8: bytes and a 32-bit scale for each output; towers too, fused experts kept",
         BNB8,
         touched!(MODULES, terms: &[Term::Rows(BYTE), Term::Row(4)]),
-    ),
+    )
+    .multiplied_in(Number::Int8),
     row(
         "int8wo",
         &["torchao-int8", "int8-torchao"],
@@ -313,7 +345,8 @@ pub const SCHEMES: &[Row] = &[
         "4-bit floats, an 8-bit scale for 16 weights, two scales for a matrix",
         MODELOPT,
         touched!(DECODER, terms: &[Term::Rows(NVFP4), Term::Tensor(8)], multiple: 16),
-    ),
+    )
+    .multiplied_in(Number::Fp4),
     row(
         "mxfp4",
         &[],
@@ -322,7 +355,8 @@ pub const SCHEMES: &[Row] = &[
         "4-bit floats and an 8-bit scale for 32 weights: experts alone where there are experts, or else all matrices",
         GPT_OSS,
         touched!(DECODER, terms: &[Term::Rows(MXFP4)], multiple: 32, experts_first: true),
-    ),
+    )
+    .multiplied_in(Number::Fp4),
     row(
         "nf4",
         &["bnb-4bit", "bnb-nf4", "bnb"],
