@@ -245,7 +245,7 @@ def _engine_facts(fit: Fit, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _speed(fit: Fit) -> list[tuple[str, str]]:
-    """Tokens per second at most, where the catalogue knows enough of the GPU."""
+    """Tokens per second of the whole deployment at most, where the catalogue knows enough of the GPU."""
     speed = fit.roofline()
     words = [
         f"{rate:,.0f} tokens/s {what}"
@@ -255,7 +255,8 @@ def _speed(fit: Fit) -> list[tuple[str, str]]:
         )
         if rate is not None
     ]
-    return [("at most", ", ".join(words) + " (roofline, an upper bound)")] if words else []
+    replicas = speed["prefill"]["replicas"]
+    return [("at most", ", ".join(words) + f" ({'all replicas together; ' if replicas > 1 else ''}roofline, an upper bound)")] if words else []
 
 
 def _alternatives(screen: Screen, alternatives: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -38,7 +38,7 @@ pub(super) fn of(subject: &Subject, deployment: &Deployment) -> Result<Compute, 
         })
         .ok_or_else(|| {
             format!(
-                "operations per second of {} in {} are not known, so operations bound nothing",
+                "operations per second of {} in {} are not known, so operations bound nothing, and nothing is said of reading",
                 gpu.name,
                 plain[0].name()
             )

@@ -45,18 +45,21 @@ pub struct Roofline {
     pub assumptions: Vec<Assumption>,
 }
 
-/// Reading the prompt of one request, with nothing else to do.
+/// Reading a prompt in every replica, with nothing else to do.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Prefill {
     /// Tokens of the prompt.
     pub tokens: u64,
-    /// Operations; nothing if they are more than 64 bits count.
+    /// Prompts that are read at one time: one in each replica.
+    pub replicas: u64,
+    /// Operations of one prompt; nothing if they are more than 64 bits count.
     pub flops: Option<u64>,
     /// Bytes of weights that one pass reads, on one rank of every stage together.
     pub bytes: u64,
     /// How long it takes at least.
     pub time: Time,
-    /// Tokens per second at most.
+    /// Tokens per second of all replicas, at most; nothing if it is not known how fast operations are, which are what
+    /// stops reading.
     pub tokens_per_second: Option<f64>,
 }
 
@@ -75,7 +78,8 @@ pub struct Decode {
     pub stages: Vec<Touched>,
     /// How long it takes at least until every request has its next token.
     pub time: Time,
-    /// Tokens per second of all requests of all replicas, at most.
+    /// Tokens per second of all requests of all replicas, at most; nothing if the bandwidth is not known, which is what
+    /// stops writing.
     pub tokens_per_second: Option<f64>,
     /// Tokens per second of one request, at most.
     pub per_request: Option<f64>,
@@ -153,7 +157,7 @@ pub fn roofline(
     let mut unknown = Vec::new();
     if bandwidth.is_none() {
         unknown.push(format!(
-            "the bandwidth of {} is not known, so bytes bound nothing",
+            "the bandwidth of {} is not known, so bytes bound nothing, and nothing is said of writing",
             gpu.name
         ));
     }
@@ -280,12 +284,17 @@ impl Work<'_> {
             compute: self.seconds_of_flops(flops, gpus),
             bandwidth: self.seconds_of_bytes(bytes),
         };
+        let replicas = self.deployment.parallel.data;
         Prefill {
             tokens,
+            replicas,
             flops,
             bytes,
             time,
-            tokens_per_second: time.seconds().map(|seconds| tokens as f64 / seconds),
+            tokens_per_second: time
+                .compute
+                .and(time.seconds())
+                .map(|seconds| tokens.saturating_mul(replicas) as f64 / seconds),
         }
     }
 
@@ -332,6 +341,7 @@ impl Work<'_> {
             bandwidth: self.seconds_of_bytes(along.max(across)),
         };
         let tokens = requests.saturating_mul(parallel.data);
+        let seconds = time.bandwidth.and(time.seconds());
         Decode {
             requests,
             context: settings.context,
@@ -339,8 +349,8 @@ impl Work<'_> {
             batch,
             stages,
             time,
-            tokens_per_second: time.seconds().map(|seconds| tokens as f64 / seconds),
-            per_request: time.seconds().map(|seconds| 1.0 / seconds),
+            tokens_per_second: seconds.map(|seconds| tokens as f64 / seconds),
+            per_request: seconds.map(|seconds| 1.0 / seconds),
         }
     }
 

@@ -222,3 +222,55 @@ fn what_is_not_known_is_said_and_bounds_nothing() {
     assert_eq!(result.prefill.time.binds(), None);
     assert_eq!(result.unknown.len(), 2);
 }
+
+/// Reading a prompt is stopped by operations and writing by bytes: the side that is known does not stand for the other.
+#[test]
+fn one_side_alone_says_nothing_of_the_other() {
+    let known = on("H100-SXM-80GB").gpu;
+    let with = |gpu: Gpu| {
+        let deployment = Deployment {
+            gpu: Arc::new(gpu),
+            ..on("H100-SXM-80GB")
+        };
+        roofline(&model("llama-3.1-8b"), &deployment, 16_384).unwrap()
+    };
+    let mut gpu = Gpu::of_size("test", 80 << 30);
+    gpu.bandwidth = known.bandwidth;
+    let bytes = with(gpu.clone());
+    assert_eq!(bytes.prefill.tokens_per_second, None);
+    assert!(bytes.prefill.time.bandwidth.is_some());
+    assert!(bytes.decode.tokens_per_second.is_some());
+    assert_eq!(bytes.unknown.len(), 1);
+    gpu.bandwidth = None;
+    gpu.flops = known.flops.clone();
+    let operations = with(gpu);
+    assert!(operations.prefill.tokens_per_second.is_some());
+    assert_eq!(operations.decode.tokens_per_second, None);
+    assert_eq!(operations.decode.per_request, None);
+    assert_eq!(operations.unknown.len(), 1);
+}
+
+#[test]
+fn both_rates_are_those_of_all_replicas() {
+    let with = |data| {
+        let deployment = Deployment {
+            context: Some(1024),
+            concurrency: 8,
+            parallel: Parallel {
+                data,
+                ..Parallel::default()
+            },
+            ..on("H100-SXM-80GB")
+        };
+        roofline(&model("llama-3.1-8b"), &deployment, 1024).unwrap()
+    };
+    let (one, four) = (with(1), with(4));
+    close(
+        four.prefill.tokens_per_second,
+        4.0 * one.prefill.tokens_per_second.unwrap(),
+    );
+    assert_eq!(four.prefill.replicas, 4);
+    // Two requests in each replica.
+    assert_eq!(four.decode.requests, 2);
+    assert!(four.decode.tokens_per_second > one.decode.tokens_per_second);
+}
