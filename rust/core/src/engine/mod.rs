@@ -253,14 +253,15 @@ pub fn find(text: &str, notes: &mut Vec<Assumption>) -> Result<Arc<dyn Engine>, 
             entry.name
         )));
     }
-    if asked > newest {
-        notes.push(Assumption::new(
-            "engine",
-            format!("{}=={newest}", entry.name),
-            format!("{asked} is newer than the newest that is described"),
-        ));
+    if asked <= newest {
+        return Ok((entry.make)(asked));
     }
-    Ok((entry.make)(asked))
+    notes.push(Assumption::new(
+        "engine",
+        format!("{}=={newest}", entry.name),
+        format!("{asked} was asked for, which is newer than the newest that is described"),
+    ));
+    Ok((entry.make)(newest))
 }
 
 #[cfg(test)]
@@ -284,7 +285,11 @@ mod tests {
         assert!(find("transformers==1.0", &mut Vec::new()).is_err());
         assert!(find("transformers==five", &mut Vec::new()).is_err());
         let mut notes = Vec::new();
-        assert!(find("transformers==99.0", &mut notes).is_ok());
+        // What is shown as the version is what was reckoned with.
+        let newest = find("transformers", &mut Vec::new()).unwrap();
+        let newer = find("transformers==99.0", &mut notes).unwrap();
+        assert_eq!(newer.version().to_string(), newest.version().to_string());
         assert_eq!(notes.len(), 1);
+        assert!(notes[0].reason.contains("99.0 was asked for"));
     }
 }
