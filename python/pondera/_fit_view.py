@@ -171,9 +171,21 @@ def _asked(screen: Screen, fit: Fit) -> str:
         fit.engine,
         f"weights {fit.storage}",
         f"cache {settings['cache']}",
-        f"{plural(settings['concurrency'], 'request')} of {_tokens(settings['context'])} tokens",
+        _requests(fit),
     ]
     return (" · " if screen.unicode else " | ").join(words)
+
+
+def _requests(fit: Fit) -> str:
+    """All requests that were asked for, and how many of them lie on each replica."""
+    shown = fit.to_dict()
+    each, replicas = shown["settings"]["concurrency"], shown["parallel"]["data"]
+    tokens = f"of {_tokens(shown['settings']['context'])} tokens"
+    if replicas == 1:
+        return f"{plural(each, 'request')} {tokens}"
+    asked = plural(shown["concurrency"], "request")
+    most = "" if each * replicas == shown["concurrency"] else "at most "
+    return f"{asked} {tokens}, {most}{each:,} on each of {replicas:,} replicas"
 
 
 def _verdict(screen: Screen, fit: Fit) -> str:

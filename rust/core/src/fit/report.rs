@@ -2,7 +2,7 @@
 
 use super::{Component, Fit, OnStage};
 use crate::architecture::config::Assumption;
-use crate::deployment::{Settings, Share};
+use crate::deployment::Settings;
 use crate::hardware::Usable;
 use crate::members::Members;
 use crate::memory::layout::Parallel;
@@ -23,6 +23,8 @@ struct Shown<'a> {
     engine: String,
     gpu: GpuShown<'a>,
     gpus: u64,
+    /// Requests at one time, over all replicas; those of one are in the settings.
+    concurrency: u64,
     parallel: Parallel,
     settings: SettingsShown,
     fits: bool,
@@ -113,6 +115,7 @@ impl Fit {
             engine: self.engine(),
             gpu: self.gpu(),
             gpus: self.gpus,
+            concurrency: self.deployment.concurrency,
             parallel: self.deployment.parallel,
             settings: self.settings(),
             fits: self.fits(),
@@ -246,7 +249,7 @@ impl Fit {
         SettingsShown {
             context,
             concurrency,
-            gpu_memory_utilization: f64::from(memory_utilization.0) / f64::from(Share::ONE.0),
+            gpu_memory_utilization: memory_utilization.ratio(),
             max_batched_tokens: batched_tokens,
             max_sequences: sequences,
             block_size: block,
