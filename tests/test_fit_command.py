@@ -57,7 +57,9 @@ def test_alternatives_in_json_fit_when_they_are_asked_for():
     one = pondera.fit("llama-3.1-8b", gpu="16GiB", engine="transformers", context="64k")
     alternatives = one.alternatives()
     assert alternatives
-    kinds = {"context", "concurrency", "gpus", "weights", "cache", "gpu"}
+    kinds = {
+        *("parallel", "gpu_memory_utilization", "context", "concurrency", "gpus", "weights", "cache", "gpu"),
+    }
     for change in alternatives:
         assert change["change"] in kinds
         assert change["headroom"] >= 0
@@ -65,6 +67,50 @@ def test_alternatives_in_json_fit_when_they_are_asked_for():
             keywords = {"gpu": "16GiB", "context": "64k", change["change"]: change["value"]}
             again = pondera.fit("llama-3.1-8b", engine="transformers", **keywords)
             assert (again.fits, again.total) == (True, change["total"])
+
+
+def test_another_share_of_the_memory_and_as_many_bigger_gpus_are_named(run):
+    arguments = ("fit", "llama-3.1-8b", "--engine", "vllm==0.19.0", "--context", "32k")
+    code, out, _ = run(*arguments, "--gpu", "h100", "--gpu-memory-utilization", "0.2")
+    assert code == 1
+    share = json.loads(run(*arguments, "--gpu", "h100", "--gpu-memory-utilization", "0.2", "--json")[1])
+    named = {one["change"]: one["value"] for one in share["alternatives"]}["gpu_memory_utilization"]
+    assert f"gpu_memory_utilization {named:g}: " in out
+    assert run(*arguments, "--gpu", "h100", "--gpu-memory-utilization", named)[0] == 0
+    assert run(*arguments, "--gpu", "h100", "--gpu-memory-utilization", round(named - 0.01, 2))[0] == 1
+    code, out, _ = run("fit", "llama-3.1-70b", "--gpu", "l4", "--tp", 4, "--engine", "vllm==0.19.0")
+    assert code == 1
+    assert "other GPUs: 4 x " in out
+
+
+def test_what_fits_has_no_alternatives():
+    assert pondera.fit("llama-3.1-8b", gpu="h100", engine="vllm==0.19.0", context="8k").alternatives() == []
+
+
+def test_requests_of_all_replicas_are_told(run):
+    arguments = ("fit", "deepseek-v2-lite", "--gpu", "h100", "--engine", "vllm==0.19.0", "--context", "1k")
+    _, out, _ = run(*arguments, "--dp", 4, "--concurrency", 64)
+    assert "64 requests of 1k tokens, 16 on each of 4 replicas" in out
+    _, out, _ = run(*arguments, "--dp", 4, "--concurrency", 63)
+    assert "63 requests of 1k tokens, at most 16 on each of 4 replicas" in out
+
+
+def test_a_bandwidth_alone_tells_nothing_of_reading(run):
+    unknown = next(one for one in pondera.gpus() if one.bandwidth and not any(one.flops.values()))
+    arguments = ("fit", "llama-3.2-1b", "--gpu", unknown.name, "--engine", "transformers", "--context", "8k")
+    _, out, _ = run(*arguments)
+    assert "tokens/s written" in out
+    assert "tokens/s read" not in out
+    speed = json.loads(run(*arguments, "--json")[1])["roofline"]
+    assert speed["prefill"]["tokens_per_second"] is None
+    assert any("operations per second" in why for why in speed["unknown"])
+
+
+def test_the_version_that_is_reckoned_with_is_in_the_heading(run):
+    newest = next(one for one in pondera.engines() if one["name"] == "vllm")["newest"]
+    _, out, _ = run("fit", "llama-3.1-8b", "--gpu", "h100", "--engine", "vllm==99.9", "--context", "8k")
+    assert f"vllm=={newest}" in out
+    assert "vllm==99.9" not in out
 
 
 def test_explain_lists_formulas_and_assumptions(run, config):

@@ -799,16 +799,18 @@ class Fit:
     def stages(self) -> list[dict[str, Any]]:
         """The same components on each stage of the pipeline, as a list of dicts."""
     def alternatives(self) -> list[dict[str, Any]]:
-        """What would fit, if this does not.
+        """What would fit, if this does not; empty if it does.
 
         One change each, as dicts of `change`, `value`, `words`, `gpu`, `gpus`, `parallel`, `total`, `usable`
-        and `headroom`.
+        and `headroom`. `change` is the keyword of `fit` that changes, or `parallel` for another layout on as
+        many GPUs.
         """
     def roofline(self, prompt: int | str | None = None) -> dict[str, Any]:
         """An upper bound of its speed, as a dict.
 
-        Reading a prompt of so many tokens (the context, if not given), and writing at the asked context and
-        concurrency.
+        Reading a prompt of so many tokens in each replica (the context, if not given), and writing at the asked
+        context and concurrency. Rates are those of all replicas; `tokens_per_second` is None where what stops it
+        is not known of the GPU, and `unknown` says what that is.
         """
     def explain(self) -> str:
         """How each number comes about: formulas with the numbers put in, how sure they are, and sources."""

@@ -24,6 +24,12 @@ impl Share {
         let product = u128::from(whole) * u128::from(self.0);
         u64::try_from(product.div_ceil(1_000_000)).unwrap_or(u64::MAX)
     }
+
+    /// As a float, which is how data and engines write it.
+    #[must_use]
+    pub fn ratio(self) -> f64 {
+        f64::from(self.0) / f64::from(Self::ONE.0)
+    }
 }
 
 impl fmt::Display for Share {

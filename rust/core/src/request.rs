@@ -128,6 +128,7 @@ impl Request {
             context: found.context,
             concurrency: found.concurrency,
             parallel: found.parallel,
+            memory_utilization: found.memory_utilization,
             ..self.clone()
         }
     }

@@ -379,15 +379,17 @@ impl Fit {
         self.field(py, "stages")
     }
 
-    /// What would fit, if this does not: one change each, as dicts of `change`, `value`, `words`, `gpu`, `gpus`, `total`,
-    /// `usable` and `headroom`.
+    /// What would fit, if this does not: one change each, as dicts of `change`, `value`, `words`, `gpu`, `gpus`, `parallel`,
+    /// `total`, `usable` and `headroom`. `change` is the keyword of `fit` that changes, or `parallel` for another layout on
+    /// as many GPUs. Empty if it fits.
     fn alternatives<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let text = py.detach(|| solve::alternatives(self));
         loads(py, &text)
     }
 
-    /// An upper bound of its speed, as a dict: reading a prompt of so many tokens (the context, if not given) and
-    /// writing at the asked concurrency and context.
+    /// An upper bound of its speed, as a dict: reading a prompt of so many tokens in each replica (the context, if not
+    /// given) and writing at the asked concurrency and context. Rates are those of all replicas; `tokens_per_second` is
+    /// None where what stops it is not known of the GPU, and `unknown` says what that is.
     #[pyo3(signature = (prompt=None))]
     fn roofline<'py>(&self, py: Python<'py>, prompt: Option<Given>) -> PyResult<Bound<'py, PyAny>> {
         let prompt = prompt.map(|prompt| prompt.count("prompt")).transpose()?;

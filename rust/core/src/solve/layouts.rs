@@ -4,7 +4,7 @@ use super::answer::{Answer, Limit, Memory, Nothing};
 use super::bound::Bound;
 use crate::architecture::layer::FeedForward;
 use crate::deployment::{Deployment, FitError};
-use crate::fit::{OnStage, Probe, Spread};
+use crate::fit::{Fit, OnStage, Probe, Spread};
 use crate::memory::body::Piece;
 use crate::memory::layout::Parallel;
 use crate::subject::Subject;
@@ -54,33 +54,8 @@ pub fn min_gpus(subject: &Subject, deployment: &Deployment, most: u64) -> Result
     let mut refused: Option<FitError> = None;
     let mut closest: Option<(i128, Deployment)> = None;
     for gpus in from..=most {
-        let mut best: Option<(Rank, Deployment)> = None;
         let refused_fewer = refused.clone();
-        for parallel in search.layouts.with(gpus) {
-            let candidate = search.laid_out(parallel);
-            if deployment.engine.gpus(&candidate) != gpus {
-                continue;
-            }
-            let probe = match search.probe(&candidate) {
-                Ok(probe) => probe,
-                Err(error) => {
-                    refused = Some(error);
-                    continue;
-                }
-            };
-            if probe.fits() {
-                let rank = rank_of(&probe, parallel);
-                if best.as_ref().is_none_or(|(known, _)| rank < *known) {
-                    best = Some((rank, candidate));
-                }
-            } else if closest
-                .as_ref()
-                .is_none_or(|(known, _)| probe.headroom > *known)
-            {
-                closest = Some((probe.headroom, candidate));
-            }
-        }
-        if let Some((_, found)) = best {
+        if let Some(found) = search.best(gpus, &mut closest, &mut refused) {
             let binds = match &closest {
                 Some((_, fewer)) => search.shortage(fewer)?,
                 None if gpus > 1 && gpus == by_weights => Bound::Weights,
@@ -105,6 +80,29 @@ pub fn min_gpus(subject: &Subject, deployment: &Deployment, most: u64) -> Result
         fit: Spread::with(subject, &nearest, &pieces)?.fit(subject, &nearest)?,
         binds: search.shortage(&nearest)?,
     })))
+}
+
+/// The best layout on so many GPUs, if the deployment fits in any; what is looked at and what is best is as for
+/// [`min_gpus`].
+///
+/// # Errors
+/// If the deployment cannot be in the layout that was found.
+pub fn best_layout(
+    subject: &Subject,
+    deployment: &Deployment,
+    gpus: u64,
+) -> Result<Option<Fit>, FitError> {
+    let pieces = subject.held(deployment);
+    let search = Search {
+        subject,
+        deployment,
+        pieces: &pieces,
+        layouts: Layouts::of(subject, deployment),
+    };
+    search
+        .best(gpus, &mut None, &mut None)
+        .map(|found| Spread::with(subject, &found, &pieces)?.fit(subject, &found))
+        .transpose()
 }
 
 /// What makes one layout better than another of as many GPUs: less is better.
@@ -138,6 +136,42 @@ impl Search<'_> {
 
     fn probe(&self, deployment: &Deployment) -> Result<Probe, FitError> {
         Spread::with(self.subject, deployment, self.pieces)?.probe(self.subject, deployment)
+    }
+
+    /// The best layout of so many GPUs that fits. Of those that do not, the one that comes closest is kept, and of those
+    /// that cannot be, the reason.
+    fn best(
+        &self,
+        gpus: u64,
+        closest: &mut Option<(i128, Deployment)>,
+        refused: &mut Option<FitError>,
+    ) -> Option<Deployment> {
+        let mut best: Option<(Rank, Deployment)> = None;
+        for parallel in self.layouts.with(gpus) {
+            let candidate = self.laid_out(parallel);
+            if self.deployment.engine.gpus(&candidate) != gpus {
+                continue;
+            }
+            let probe = match self.probe(&candidate) {
+                Ok(probe) => probe,
+                Err(error) => {
+                    *refused = Some(error);
+                    continue;
+                }
+            };
+            if probe.fits() {
+                let rank = rank_of(&probe, parallel);
+                if best.as_ref().is_none_or(|(known, _)| rank < *known) {
+                    best = Some((rank, candidate));
+                }
+            } else if closest
+                .as_ref()
+                .is_none_or(|(known, _)| probe.headroom > *known)
+            {
+                *closest = Some((probe.headroom, candidate));
+            }
+        }
+        best.map(|(_, found)| found)
     }
 
     fn shortage(&self, deployment: &Deployment) -> Result<Bound, FitError> {

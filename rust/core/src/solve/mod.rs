@@ -18,7 +18,7 @@ mod search;
 
 pub use answer::{Answer, Limit, Memory, Nothing};
 pub use bound::Bound;
-pub use layouts::{MOST_GPUS, min_gpus};
+pub use layouts::{MOST_GPUS, best_layout, min_gpus};
 pub use limits::{max_concurrency, max_context};
 pub use nearest::{Alternative, Change, nearest};
 pub use precision::{Precision, best_quantization};

@@ -1,35 +1,39 @@
 //! The nearest deployments that fit, where one does not.
 
 use super::answer::Answer;
-use super::layouts::{MOST_GPUS, min_gpus};
+use super::layouts::{MOST_GPUS, best_layout, min_gpus};
 use super::limits::{max_concurrency, max_context};
 use super::precision::{Precision, best_quantization};
-use crate::deployment::Deployment;
-use crate::fit::{Fit, fit};
+use crate::deployment::{Deployment, Share};
+use crate::fit::{Fit, Spread, fit};
 use crate::hardware::Catalogue;
 use crate::memory::layout::Parallel;
 use crate::quantization::cache_format::CacheFormat;
 use crate::subject::Subject;
 use crate::wording::counted;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
 
 /// One change with which a deployment fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
+    /// Another layout on as many GPUs: the one with the least bytes on the fullest of them.
+    Layout(Parallel),
+    /// Another share of a GPU's memory for the engine: the nearest hundredth that fits.
+    Utilization(Share),
     /// A shorter context: the longest that fits.
     Context(u64),
     /// Fewer requests at one time: the most that fit.
     Concurrency(u64),
-    /// More GPUs: the fewest that do.
+    /// Another number of GPUs: the fewest that do.
     Gpus(u64, Parallel),
     /// Weights in another scheme: the most precise that fits.
     Weights(String),
     /// A cache of fewer bits.
     Cache(&'static str),
-    /// A bigger GPU: the smallest common one that does.
-    Gpu(String),
+    /// As many bigger GPUs: the smallest common ones that do.
+    Gpu(String, u64),
 }
 
 /// A deployment that fits, one change away.
@@ -46,12 +50,14 @@ impl Change {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::Layout(_) => "parallel",
+            Self::Utilization(_) => "gpu_memory_utilization",
             Self::Context(_) => "context",
             Self::Concurrency(_) => "concurrency",
             Self::Gpus(..) => "gpus",
             Self::Weights(_) => "weights",
             Self::Cache(_) => "cache",
-            Self::Gpu(_) => "gpu",
+            Self::Gpu(..) => "gpu",
         }
     }
 
@@ -62,7 +68,9 @@ impl Change {
             Self::Context(number) | Self::Concurrency(number) | Self::Gpus(number, _) => {
                 (*number).into()
             }
-            Self::Weights(name) | Self::Gpu(name) => name.as_str().into(),
+            Self::Layout(parallel) => json!(parallel),
+            Self::Utilization(share) => json!(share.ratio()),
+            Self::Weights(name) | Self::Gpu(name, _) => name.as_str().into(),
             Self::Cache(name) => (*name).into(),
         }
     }
@@ -71,30 +79,47 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Layout(parallel) => write!(f, "another layout: {parallel}"),
+            Self::Utilization(share) => write!(f, "gpu_memory_utilization {share}"),
             Self::Context(tokens) => write!(f, "a context of {}", counted(*tokens, "token")),
             Self::Concurrency(requests) => {
                 write!(f, "{} at one time", counted(*requests, "request"))
             }
+            Self::Gpus(gpus, parallel) if *parallel == Parallel::default() => {
+                f.write_str(&counted(*gpus, "GPU"))
+            }
             Self::Gpus(gpus, parallel) => write!(f, "{}: {parallel}", counted(*gpus, "GPU")),
             Self::Weights(scheme) => write!(f, "weights in {scheme}"),
             Self::Cache(format) => write!(f, "a cache in {format}"),
-            Self::Gpu(name) => write!(f, "a {name}"),
+            Self::Gpu(name, 1) => write!(f, "another GPU: {name}"),
+            Self::Gpu(name, gpus) => write!(f, "other GPUs: {gpus} x {name}"),
         }
     }
 }
 
 /// Deployments that fit and are one change away from one that does not: at most one of each kind of [`Change`], in that
-/// order. What cannot be, such as a cache of 8 bits where the engine has none, is left out.
+/// order, and none for one that fits. Another number of GPUs is named where as many do not do in any layout. What cannot
+/// be, such as a cache of 8 bits where the engine has none, is left out.
 #[must_use]
 pub fn nearest(
     subject: &Subject,
     deployment: &Deployment,
     catalogue: &Catalogue,
 ) -> Vec<Alternative> {
+    if fit(subject, deployment).is_ok_and(|fit| fit.fits()) {
+        return Vec::new();
+    }
+    let laid_out = layout(subject, deployment);
+    let counted = match laid_out {
+        Some(_) => None,
+        None => gpus(subject, deployment),
+    };
     [
+        laid_out,
+        utilization(subject, deployment),
         context(subject, deployment),
         concurrency(subject, deployment),
-        gpus(subject, deployment),
+        counted,
         weights(subject, deployment),
         cache(subject, deployment),
         bigger(subject, deployment, catalogue),
@@ -109,6 +134,44 @@ fn found(answer: Answer) -> Option<(u64, Fit)> {
         Answer::Found(limit) => Some((limit.value, limit.fit)),
         Answer::Nothing(_) => None,
     }
+}
+
+fn layout(subject: &Subject, deployment: &Deployment) -> Option<Alternative> {
+    let gpus = deployment.engine.gpus(deployment);
+    if gpus <= 1 {
+        return None;
+    }
+    let fit = best_layout(subject, deployment, gpus).ok()??;
+    Some(Alternative {
+        change: Change::Layout(fit.deployment.parallel),
+        fit,
+    })
+}
+
+/// The share may be too small for the cache or too large for the GPU, so that the nearest is looked for both ways.
+fn utilization(subject: &Subject, deployment: &Deployment) -> Option<Alternative> {
+    const HUNDREDTH: u32 = Share::ONE.0 / 100;
+    if deployment.cache_memory.is_some() {
+        return None;
+    }
+    let spread = Spread::of(subject, deployment).ok()?;
+    let settled = spread.probe(subject, deployment).ok()?.settings;
+    let mut shares: Vec<Share> = (1..100).map(|part| Share(part * HUNDREDTH)).collect();
+    shares.sort_by_key(|share| share.0.abs_diff(settled.memory_utilization.0));
+    shares.into_iter().find_map(|share| {
+        let changed = Deployment {
+            memory_utilization: Some(share),
+            ..deployment.clone()
+        };
+        let probe = spread.probe(subject, &changed).ok()?;
+        if !probe.fits() {
+            return None;
+        }
+        Some(Alternative {
+            change: Change::Utilization(share),
+            fit: spread.fit(subject, &changed).ok()?,
+        })
+    })
 }
 
 fn context(subject: &Subject, deployment: &Deployment) -> Option<Alternative> {
@@ -182,7 +245,7 @@ fn bigger(
         };
         let fit = fit(subject, &changed).ok().filter(Fit::fits)?;
         Some(Alternative {
-            change: Change::Gpu(gpu.name.clone()),
+            change: Change::Gpu(gpu.name.clone(), fit.gpus),
             fit,
         })
     })

@@ -364,7 +364,72 @@ fn the_nearest_all_fit_and_change_one_thing() {
     assert_eq!(changes[1], Change::Concurrency(3));
     assert!(matches!(changes[2], Change::Gpus(2, _)));
     assert!(changes.contains(&Change::Cache("fp8")));
-    assert!(matches!(changes.last(), Some(Change::Gpu(_))));
+    assert!(matches!(changes.last(), Some(Change::Gpu(..))));
+}
+
+#[test]
+fn nothing_is_nearer_than_what_fits() {
+    let model = small(4096);
+    let deployment = on(WEIGHTS + 4096 * TOKEN, Plain::default());
+    assert!(fit(&model, &deployment).unwrap().fits());
+    assert!(nearest(&model, &deployment, Catalogue::built_in()).is_empty());
+}
+
+/// Shares that are too small for the cache and too large for the memory that the engine holds beyond them.
+#[test]
+fn the_nearest_share_of_the_memory_is_found_both_ways() {
+    let model = small(4096);
+    let needed = WEIGHTS + 4096 * TOKEN;
+    let with = |share: u32, bytes: u64| {
+        let deployment = Deployment {
+            memory_utilization: Some(Share(share)),
+            ..on(bytes, Plain::default())
+        };
+        let changes = nearest(&model, &deployment, Catalogue::built_in());
+        let share = changes.iter().find_map(|one| match one.change {
+            Change::Utilization(share) => Some(share),
+            _ => None,
+        });
+        let asked = |share| Deployment {
+            memory_utilization: Some(share),
+            ..deployment.clone()
+        };
+        assert!(share.is_none_or(|share| fit(&model, &asked(share)).unwrap().fits()));
+        share
+    };
+    assert_eq!(with(500_000, 2 * needed - 2), Some(Share(510_000)));
+    assert_eq!(with(100_000, needed * 10 / 8), Some(Share(800_000)));
+    assert_eq!(with(900_000, needed - 1), None);
+}
+
+/// Eight ranks keep each of four heads of keys and values twice; two stages of four ranks do not.
+#[test]
+fn another_layout_on_as_many_gpus_comes_first_and_no_other_number_of_gpus() {
+    let model = small(4096);
+    let deployment = |tensor: u64| Deployment {
+        concurrency: 16,
+        parallel: Parallel {
+            tensor,
+            ..Parallel::default()
+        },
+        ..on(WEIGHTS / 4 + 16 * 4096 * TOKEN / 5, Plain::default())
+    };
+    let asked = deployment(4);
+    assert!(!fit(&model, &asked).unwrap().fits());
+    let changes = nearest(&model, &asked, Catalogue::built_in());
+    let kinds: Vec<_> = changes.iter().map(|one| one.change.name()).collect();
+    assert!(!kinds.contains(&"parallel"), "{kinds:?}");
+    assert!(kinds.contains(&"gpus"), "{kinds:?}");
+    let asked = deployment(8);
+    assert!(!fit(&model, &asked).unwrap().fits());
+    let changes = nearest(&model, &asked, Catalogue::built_in());
+    let Change::Layout(parallel) = changes[0].change else {
+        panic!("{changes:?}");
+    };
+    assert_eq!(parallel.tensor * parallel.pipeline, 8);
+    assert!(parallel.pipeline > 1);
+    let kinds: Vec<_> = changes.iter().map(|one| one.change.name()).collect();
+    assert!(!kinds.contains(&"gpus"), "{kinds:?}");
 }
 
 proptest! {
