@@ -86,8 +86,8 @@ def comparison_view(screen: Screen, fits: Sequence[Fit], refused: Mapping[str, s
         )
         for one in fits
     ]
-    lines = [screen.paint(first.model, "bold"), *screen.prose(f"  {_asked(screen, first)}", "  "), ""]
-    lines += table(screen, columns, rows)
+    lines = [screen.paint(first.model, "bold"), *screen.prose(f"  {_asked(screen, first)}", "  ")]
+    lines += [*_warnings(screen, first), "", *table(screen, columns, rows)]
     for name, why in refused.items():
         lines += screen.prose(f"  not on {name}: {why}", "    ", "dim")
     return lines
@@ -158,7 +158,12 @@ def _heading(screen: Screen, fit: Fit) -> list[str]:
         screen.paint(f"{fit.model} on {_where(fit)}", "bold"),
         *screen.prose(f"  {_asked(screen, fit)}", "  "),
         *screen.prose(f"  {_verdict(screen, fit)}: {rest}", "  ", "bold" if fit.fits else "red"),
+        *_warnings(screen, fit),
     ]
+
+
+def _warnings(screen: Screen, fit: Fit) -> list[str]:
+    return [line for one in fit.warnings for line in screen.prose(f"  warning: {one}", "    ", "yellow")]
 
 
 def _where(fit: Fit) -> str:
@@ -237,8 +242,9 @@ def _band(band: Sequence[int] | None) -> str:
 
 
 def _engine_facts(fit: Fit, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
+    held = _held(fit, shown)
     if not fit.cache_pool:
-        return [("cache pool", "nothing is left for it"), ("limit", fit.limit)]
+        return [("cache pool", "nothing is left for it"), *held, ("limit", fit.limit)]
     words = [binary_bytes(fit.cache_pool)]
     if fit.cache_tokens:
         words.append(f"{fit.cache_tokens:,} tokens")
@@ -252,8 +258,23 @@ def _engine_facts(fit: Fit, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
     if needed != reserved:
         facts.append(("cache", f"{needed} needed, {reserved} reserved"))
     if len(shown["stages"]) > 1:
-        facts.append(("stage", f"{shown['fullest_stage'] + 1} of {len(shown['stages'])} is the fullest"))
-    return [*facts, ("limit", fit.limit)]
+        facts.append(
+            ("stage", f"{shown['fullest_stage'] + 1} of {len(shown['stages'])} has the least to spare")
+        )
+    return [*facts, *held, ("limit", fit.limit)]
+
+
+def _held(fit: Fit, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What an engine holds that fills its budget whatever is asked, where that is more than there is."""
+    held = shown["stages"][shown["fullest_stage"]]["held"]
+    if shown["binds"] != "memory":
+        return []
+    budget = f"{shown['settings']['gpu_memory_utilization']:g} of the GPU"
+    text = (
+        f"{binary_bytes(held)} of {binary_bytes(fit.usable)}: {fit.engine} fills its budget of {budget} whatever is "
+        "asked, and what driver, libraries and graphs take beside it comes on top; give it a smaller budget"
+    )
+    return [("would hold", text)]
 
 
 def _speed(fit: Fit) -> list[tuple[str, str]]:

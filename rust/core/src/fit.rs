@@ -22,6 +22,8 @@ use crate::deployment::{Deployment, FitError, Settings};
 use crate::engine::{CachePlan, Pool, Used};
 use crate::memory::ledger::Part;
 use crate::memory::stage::Stage;
+use crate::quantization::loading::does_load;
+use crate::quantization::scheme::SCHEMES;
 use crate::solve::Bound;
 use crate::subject::Subject;
 use serde::Serialize;
@@ -107,6 +109,8 @@ pub struct Fit {
     pub pool: Pool,
     /// What was not said and was taken to hold.
     pub assumptions: Vec<Assumption>,
+    /// What whoever reads it must know, in a sentence each.
+    pub warnings: Vec<String>,
 }
 
 impl Fit {
@@ -147,6 +151,29 @@ fn fullest(stages: &[OnStage], usable: u64) -> (usize, i128) {
         .unwrap_or((0, 0))
 }
 
+/// What is wrong with the files, and what the engine is not known to load.
+fn warnings(subject: &Subject, deployment: &Deployment) -> Vec<String> {
+    let engine = &*deployment.engine;
+    let asked = deployment.weights.as_deref().map(|scheme| &*scheme.name);
+    let mut warnings = subject.warnings.clone();
+    if let Some(name) = asked.filter(|name| !does_load(engine, library_of(name))) {
+        warnings.push(format!(
+            "{} {} is not known to load weights in {}; the bytes are as if it did",
+            engine.name(),
+            engine.version(),
+            name
+        ));
+    }
+    warnings
+}
+
+/// The library that writes a scheme: that of its row, or the name before its bits, as in `exl2-4.0bpw`.
+fn library_of(scheme: &str) -> &str {
+    let row = SCHEMES.iter().find(|row| row.name == scheme);
+    let begin = || scheme.split('-').next().unwrap_or(scheme);
+    row.map_or_else(begin, |row| row.library)
+}
+
 fn conclude(
     subject: &Subject,
     deployment: &Deployment,
@@ -175,5 +202,6 @@ fn conclude(
         pool: plan.pool(&rooms),
         stages,
         assumptions,
+        warnings: warnings(subject, deployment),
     }
 }

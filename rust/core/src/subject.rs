@@ -29,6 +29,8 @@ pub struct Subject {
     pub storage: String,
     /// What had to be assumed of them.
     pub notes: Vec<Assumption>,
+    /// What whoever reads the estimate must know of them, in a sentence each.
+    pub warnings: Vec<String>,
 }
 
 impl Subject {
@@ -48,18 +50,27 @@ impl Subject {
         })?;
         let config = model.config.clone().unwrap_or_default();
         let mut notes = architecture.assumptions.clone();
+        let mut warnings = Vec::new();
         let mut read = Vec::new();
         let scheme = Scheme::of_config(&config, architecture, &mut read);
         let (stored, storage) = match (&model.checkpoint, scheme) {
             // Files say themselves what they take; a config only gives it a name.
-            (Some(checkpoint), scheme) => (
-                stored::stored(checkpoint, architecture, &mut notes),
-                match (scheme, &checkpoint.quantization) {
+            (Some(checkpoint), scheme) => {
+                let mut pieces = stored::stored(checkpoint, architecture, &mut notes);
+                warnings.extend(stored::complete(
+                    checkpoint,
+                    architecture,
+                    &model.disagreements,
+                    scheme.as_ref().ok(),
+                    &mut pieces,
+                ));
+                let storage = match (scheme, &checkpoint.quantization) {
                     (Ok(scheme), method) if !scheme.is_plain() || method.is_none() => scheme.name,
                     (_, Some(method)) => method.clone(),
                     (_, None) => "a scheme that is not known".to_owned(),
-                },
-            ),
+                };
+                (pieces, storage)
+            }
             (None, Ok(scheme)) => {
                 notes.append(&mut read);
                 (body::planned(architecture, &scheme), scheme.name)
@@ -77,6 +88,7 @@ impl Subject {
             stored: Arc::new(stored),
             storage,
             notes,
+            warnings,
         })
     }
 
@@ -147,7 +159,11 @@ impl Subject {
         let Some(context) = self.architecture.context else {
             return Err(FitError::new(
                 Reason::Context,
-                format!("{}: the config states no context; say one", self.name),
+                format!(
+                    "{}: the config states no context, and its class has no limit by default; say one, as context=32768 \
+                     or --context 32k",
+                    self.name
+                ),
             ));
         };
         notes.push(Assumption::new(

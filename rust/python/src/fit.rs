@@ -367,6 +367,13 @@ impl Fit {
         self.field(py, "assumptions")
     }
 
+    /// What whoever reads it must know, in a sentence each: weights that are missing, a scheme that the engine is not
+    /// known to load.
+    #[getter]
+    fn warnings(&self) -> Vec<String> {
+        self.core.warnings.clone()
+    }
+
     /// What the engine settled, as a dict.
     #[getter]
     fn settings<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

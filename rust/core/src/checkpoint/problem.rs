@@ -104,6 +104,24 @@ codes! {
     MoreOfSame "more-of-same" Info "Further problems of the same code in the same place were left out of the list.",
 }
 
+impl Code {
+    /// Whether tensors of a file are not known because of it.
+    #[must_use]
+    pub const fn hides_tensors(self) -> bool {
+        matches!(
+            self,
+            Self::FileUnreadable
+                | Self::FileTooShort
+                | Self::HeaderTooLarge
+                | Self::HeaderTruncated
+                | Self::HeaderNotUtf8
+                | Self::HeaderNotJson
+                | Self::ShardMissing
+                | Self::LinkBroken
+        )
+    }
+}
+
 /// One thing that is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {

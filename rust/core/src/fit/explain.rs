@@ -29,10 +29,13 @@ impl Fit {
         if self.stages.len() > 1 {
             writeln!(
                 text,
-                "stage {} of {} is the fullest",
+                "stage {} of {} has the least to spare",
                 self.fullest + 1,
                 self.stages.len()
             )?;
+        }
+        for warning in &self.warnings {
+            writeln!(text, "warning: {warning}")?;
         }
         for component in Component::ALL {
             let bytes = stage.bytes(component);
@@ -57,6 +60,11 @@ impl Fit {
         writeln!(text)?;
         writeln!(text, "total: {}", sized(stage.total()))?;
         writeln!(text, "usable: {}", sized(self.usable))?;
+        writeln!(
+            text,
+            "held once the engine has laid out its cache: {}",
+            sized(stage.held)
+        )?;
         writeln!(
             text,
             "the engine gives its cache: {}, {} tokens",

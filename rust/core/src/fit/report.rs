@@ -51,6 +51,7 @@ struct Shown<'a> {
     reasons: Vec<ReasonShown>,
     stages: Vec<StageShown>,
     fullest_stage: usize,
+    warnings: &'a [String],
     assumptions: &'a [Assumption],
 }
 
@@ -146,6 +147,7 @@ impl Fit {
                 .map(|stage| self.stage_shown(stage))
                 .collect(),
             fullest_stage: self.fullest,
+            warnings: &self.warnings,
             assumptions: &self.assumptions,
         };
         // Every part is plain data with text keys.

@@ -269,5 +269,8 @@ fn part_of(stack: Option<&str>, role: Role, architecture: &Architecture) -> Stac
         })
 }
 
+mod absent;
 #[cfg(test)]
 mod tests;
+
+pub use absent::complete;

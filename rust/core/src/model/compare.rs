@@ -7,22 +7,10 @@ use super::disagreement::{Disagreement, Kind, Severity};
 use super::naming::{self, Expected};
 use crate::architecture::Architecture;
 use crate::architecture::template::{Routing, Template};
-use crate::checkpoint::{Checkpoint, Code, Group, Kind as CheckpointKind, Role, is_buffer};
+use crate::checkpoint::{Checkpoint, Group, Kind as CheckpointKind, Role, is_buffer};
 use foldhash::{HashMap, HashSet};
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// Problems by which tensors of a file are not known.
-const UNREAD: &[Code] = &[
-    Code::FileUnreadable,
-    Code::FileTooShort,
-    Code::HeaderTooLarge,
-    Code::HeaderTruncated,
-    Code::HeaderNotUtf8,
-    Code::HeaderNotJson,
-    Code::ShardMissing,
-    Code::LinkBroken,
-];
 
 /// Where the tensors of one name pattern differ.
 struct Entry<'a> {
@@ -137,17 +125,7 @@ fn note<'a>(
     expected: Option<&'a Template>,
     found: Option<&'a Group>,
 ) {
-    let pattern: String = name
-        .split('.')
-        .map(|part| {
-            if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) {
-                "*"
-            } else {
-                part
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(".");
+    let pattern = naming::pattern_of(name);
     let entry = entries.entry(pattern).or_insert_with(|| Entry {
         count: 0,
         example: name.to_owned(),
@@ -232,7 +210,7 @@ impl<'a> Facts<'a> {
         let unread = checkpoint
             .problems
             .iter()
-            .find(|problem| UNREAD.contains(&problem.code))
+            .find(|problem| problem.code.hides_tensors())
             .map(|problem| problem.path.as_path());
         let has_role = |role: Role| checkpoint.groups.iter().any(|group| group.role == role);
         Self {

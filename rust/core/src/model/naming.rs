@@ -54,6 +54,21 @@ pub fn expected(architecture: &Architecture) -> HashMap<String, Expected<'_>> {
     expected
 }
 
+/// A name with `*` where numbers stand.
+#[must_use]
+pub fn pattern_of(name: &str) -> String {
+    name.split('.')
+        .map(|part| {
+            if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) {
+                "*"
+            } else {
+                part
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(".")
+}
+
 /// A name under another prefix, if it has the one that is changed.
 #[must_use]
 pub fn renamed(name: &str, prefix: Prefix) -> Option<String> {

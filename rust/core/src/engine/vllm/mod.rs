@@ -140,6 +140,7 @@ impl Engine for Vllm {
     ) -> Result<Settings, FitError> {
         media::note(subject, notes);
         device::note(deployment, self.start, notes);
+        overhead::note(subject, deployment, notes);
         settle::settle(&self.rules, subject, deployment, notes)
     }
 
@@ -183,7 +184,8 @@ impl Engine for Vllm {
     }
 
     fn held(&self, rank: &Rank<'_>, used: &Used, _reserved: u64) -> u64 {
-        // Whatever is asked, the cache fills what was requested, or has the bytes it was given.
+        // Whatever is asked, the cache fills what was requested, or has the bytes it was given. What was taken before, by
+        // the driver and by NCCL, must have left that much free (`worker/utils.py:request_memory`), or vLLM does not start.
         let inside = match rank.deployment.cache_memory {
             Some(bytes) => bytes.saturating_add(self.profiled(used)),
             None => Self::requested(rank).max(self.profiled(used)),

@@ -156,3 +156,62 @@ fn a_copy_of_a_tied_head_is_left_out_and_noted() {
     assert_eq!(notes, 1);
     assert!(pieces.iter().all(|piece| piece.role != Role::Head));
 }
+
+/// The bytes and warnings of a subject that is opened from a folder.
+fn opened(folder: &Path) -> (u64, Vec<String>) {
+    let target = folder.to_str().unwrap();
+    let model = crate::model::Model::open(target, None, 1, &Control::default()).unwrap();
+    let subject = crate::subject::Subject::of(&model).unwrap();
+    let total = subject.stored.iter().map(super::Piece::total).sum();
+    (total, subject.warnings)
+}
+
+#[test]
+fn what_an_unfinished_download_lacks_is_counted_as_if_it_were_there_and_told() {
+    let architecture = Architecture::from_config(config(false), None).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // Four bytes a number, which no config says: only the tensors that are there can tell.
+    let tensors: Vec<_> = names(&architecture)
+        .into_iter()
+        .map(|(name, shape)| (name, "F32", shape))
+        .collect();
+    let written = write(folder.path(), &tensors);
+    fs::write(folder.path().join("config.json"), config(false).to_string()).unwrap();
+    assert_eq!(opened(folder.path()), (written, Vec::new()));
+    // The same in shards, of which one is not there.
+    let here: Vec<_> = tensors
+        .iter()
+        .filter(|(name, ..)| !name.contains("layers.1."))
+        .cloned()
+        .collect();
+    let left = write(folder.path(), &here);
+    assert!(left < written);
+    let shard = |number: u8| format!("model-0000{number}-of-00002.safetensors");
+    fs::rename(
+        folder.path().join("model.safetensors"),
+        folder.path().join(shard(1)),
+    )
+    .unwrap();
+    let weight_map: serde_json::Map<_, _> = tensors
+        .iter()
+        .map(|(name, ..)| {
+            (
+                name.clone(),
+                json!(shard(1 + u8::from(name.contains("layers.1.")))),
+            )
+        })
+        .collect();
+    let index = json!({"weight_map": weight_map}).to_string();
+    fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
+    for target in [folder.path().to_owned(), folder.path().join(shard(1))] {
+        let (total, warnings) = opened(&target);
+        assert_eq!(total, written, "{}", target.display());
+        assert_eq!(warnings.len(), 1);
+        assert!(
+            warnings[0].contains("tensors that the config asks for are not in the files"),
+            "{warnings:?}"
+        );
+    }
+    let (_, warnings) = opened(folder.path());
+    assert!(warnings[0].contains(&shard(2)), "{warnings:?}");
+}
