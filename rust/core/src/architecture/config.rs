@@ -169,7 +169,7 @@ impl Config {
 }
 
 /// Why a field that is missing has a value.
-const CLASS_DEFAULT: &str = "not in the config; the default of its model class";
+pub(super) const CLASS_DEFAULT: &str = "not in the config; the default of its model class";
 
 /// How deep the objects lie that are read.
 const DEPTH: usize = 4;

@@ -3,7 +3,8 @@
 //! Nothing here changes a tensor, so nothing here is an error: a fact that is not stated, or stated in a form that is
 //! not known, is missing. What a family took for a missing field is a fact too.
 
-use super::config::Fields;
+use super::config::{CLASS_DEFAULT, Fields};
+use super::default_context;
 use super::rope::{Rope, Turn};
 
 const HIDDEN_SIZE: &str = "hidden_size|n_embd|n_embed|d_model|dim|hidden_dim|embed_dim|emb_dim";
@@ -57,7 +58,7 @@ impl Facts {
             // What a model writes may be of another vocabulary than what it reads.
             vocab_size: size(&text, fields, "decoder_vocab_size|tgt_vocab_size")
                 .or_else(|| size(&text, fields, VOCAB_SIZE)),
-            context: size(&text, fields, CONTEXT),
+            context: size(&text, fields, CONTEXT).or_else(|| default_context(&text)),
             rope: Rope::read(&text).or_else(|| Rope::read(fields)),
             turns: Some(Turn::all(&text))
                 .filter(|turns| !turns.is_empty())
@@ -84,6 +85,14 @@ fn size(text: &Fields<'_>, whole: &Fields<'_>, names: &str) -> Option<u64> {
     stated(text)
         .or_else(|| text.assumed(names)?.parse().ok())
         .or_else(|| stated(whole))
+}
+
+/// The context that the class of a text model has where its config states none.
+fn default_context(text: &Fields<'_>) -> Option<u64> {
+    let model_type = text.opt_text("model_type").ok().flatten()?;
+    let tokens = default_context::of_class(model_type)?;
+    text.assume(CONTEXT, tokens, CLASS_DEFAULT);
+    Some(tokens)
 }
 
 /// The fields of the text model of a config: a nested object, or the whole.

@@ -21,6 +21,7 @@ mod attention;
 mod audio;
 mod classic;
 mod decoder;
+mod default_context;
 mod delta_net;
 mod dense;
 mod encoder;
