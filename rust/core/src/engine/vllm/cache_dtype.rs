@@ -56,6 +56,13 @@ pub fn settle(
         _ => false,
     };
     if known {
+        let native = deployment.gpu.compute_capability;
+        if asked.name == "fp8" && native.is_some_and(|capability| capability < (8, 9)) {
+            let reason = "GPUs before compute capability 8.9 do not compute in 8-bit floats; by vLLM 0.19's \
+                          v1/attention/backends its kernels of Triton, and from 7.5 on of FlashInfer, take such a cache all \
+                          the same, of which no log was there";
+            note(notes, "cache", &"fp8", reason);
+        }
         return Ok(asked);
     }
     if asked.name == "fp32" {

@@ -2,6 +2,7 @@
 //! with 80 GB; none of these numbers is known on other GPUs.
 
 use super::start::Start;
+use crate::size::format_bytes;
 
 const MIB: u64 = 1 << 20;
 
@@ -73,6 +74,21 @@ pub const GRAPHS_ESTIMATE: Graphs = Graphs {
 };
 
 impl Graphs {
+    /// How [`Self::bytes`] comes about.
+    #[must_use]
+    pub fn formula(self, layers: u64, experts: bool) -> String {
+        let more = if experts {
+            format!(" + {} for experts", format_bytes(self.experts))
+        } else {
+            String::new()
+        };
+        format!(
+            "{} + {layers} layers · {}{more}",
+            format_bytes(self.constant),
+            format_bytes(self.layer)
+        )
+    }
+
     /// Bytes for a stage of so many layers.
     #[must_use]
     pub const fn bytes(self, layers: u64, experts: bool) -> u64 {

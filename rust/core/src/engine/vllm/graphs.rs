@@ -26,6 +26,6 @@ pub fn add(rank: &Rank<'_>, within: bool, ledger: &mut dyn Ledger) {
         law.bytes(layers, experts),
         Origin::Fitted,
         "fitted to published logs of vLLM 0.19 on H100s, for the default sizes: see engine/vllm/fitted.rs for the rows",
-        &|| format!("{what}: {law:?}, {layers} layers, experts: {experts}"),
+        &|| format!("{what}: {}", law.formula(layers, experts)),
     );
 }

@@ -4,8 +4,14 @@ use super::device;
 use super::fitted;
 use super::spill;
 use super::start::{Sampler, Start};
+use crate::architecture::Architecture;
+use crate::architecture::config::Assumption;
+use crate::architecture::layer::FeedForward;
+use crate::deployment::Deployment;
 use crate::engine::Rank;
+use crate::memory::layout::Parallel;
 use crate::memory::ledger::{Ledger, Origin};
+use crate::subject::Subject;
 
 /// What a context takes on an H100, where the catalogue does not say: "initial CUDA context used" in logs of 0.19.
 const CONTEXT: u64 = 51 * (1 << 30) / 100;
@@ -82,12 +88,43 @@ pub fn context(rank: &Rank<'_>, ledger: &mut dyn Ledger) {
     ledger.add("context", bytes, origin, source, &|| {
         format!("{bytes} bytes for each process")
     });
-    let parallel = rank.deployment.parallel;
-    let before = fitted::before(parallel.tensor, parallel.pipeline);
+    let ranks = joined(rank.deployment.parallel, rank.architecture());
+    let stages = rank.deployment.parallel.pipeline;
+    let before = fitted::before(ranks, stages);
     ledger.add("NCCL", before, Origin::Fitted, FITTED, &|| {
-        format!(
-            "{before} bytes with {} ranks in {} stages",
-            parallel.tensor, parallel.pipeline
-        )
+        format!("{before} bytes with {ranks} ranks in {stages} stages")
     });
+}
+
+/// Ranks of a stage that send each other what they compute: those that share tensors, and with experts those of all
+/// replicas, over which experts are spread (vLLM 0.19, `model_executor/layers/fused_moe/config.py:FusedMoEParallelConfig`).
+fn joined(parallel: Parallel, architecture: &Architecture) -> u64 {
+    if has_experts(architecture) {
+        parallel.expert_ranks()
+    } else {
+        parallel.tensor
+    }
+}
+
+fn has_experts(architecture: &Architecture) -> bool {
+    architecture
+        .decoder()
+        .flat_map(|layer| &layer.feed_forward)
+        .any(|network| matches!(network, FeedForward::Experts { .. }))
+}
+
+/// Notes where the ranks of all replicas are joined, of which no log was there.
+pub fn note(subject: &Subject, deployment: &Deployment, notes: &mut Vec<Assumption>) {
+    let parallel = deployment.parallel;
+    if parallel.data > 1 && has_experts(&subject.architecture) {
+        notes.push(Assumption::new(
+            "cuda_context",
+            "that of tensor parallelism",
+            format!(
+                "{} ranks of all replicas send each other the tokens of experts; what NCCL takes for that is taken to be what \
+                 it takes for as many tensor-parallel ranks",
+                joined(parallel, &subject.architecture)
+            ),
+        ));
+    }
 }
