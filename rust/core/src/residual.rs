@@ -53,6 +53,14 @@ pub fn of(engine: &str, version: &Version, component: &str) -> Option<&'static R
     find(all(), engine, version, component)
 }
 
+/// Whether a component of an engine was measured at any version.
+#[must_use]
+pub fn is_measured(engine: &str, component: &str) -> bool {
+    all()
+        .iter()
+        .any(|row| row.engine == engine && row.component == component)
+}
+
 fn find<'a>(
     rows: &'a [Residual],
     engine: &str,

@@ -117,7 +117,7 @@ impl OnStage {
 
 impl Fit {
     /// The band of a component on the fullest GPU, low and high: what measurements say, or else the value itself if all
-    /// of it is counted. `None` where neither is so.
+    /// of it is counted and no version of the engine was measured. `None` where neither is so.
     #[must_use]
     pub fn band(&self, component: Component) -> Option<(u64, u64)> {
         let stage = self.on_fullest();
@@ -130,7 +130,9 @@ impl Fit {
         let counted = parts.iter().all(|part| part.origin == Origin::Exact);
         // Of what has no parts it is not known whether there are none.
         let known = component == Component::Cache || !parts.is_empty();
-        (counted && known).then_some((bytes, bytes))
+        // A version that was not measured is not surer than those that were.
+        let surer = residual::is_measured(engine.name(), component.name());
+        (counted && known && !surer).then_some((bytes, bytes))
     }
 
     /// The band of the cache that the engine has, if it was measured.
