@@ -31,6 +31,11 @@ CONFIG = {
 #   a layer: queries and output 2 x 8 x 8, keys and values 2 x 4 x 8, mlp 3 x 8 x 32      960
 #   norms: 2 of 8 in each layer, one at the end                                           56
 PARAMETERS = 1600 + 3 * 960 + 56
+# The allocator counts in steps of 512 bytes, and only the mlp's tensors are of 512:
+#   embedding and head 448 each                                                           896
+#   a layer: queries and output 384 each, keys and values 448 each, two norms 496 each    2,656
+#   the norm at the end                                                                   496
+ROUNDING = 896 + 3 * 2656 + 496
 # Three layers of one key and one value of 4 numbers.
 BYTES_PER_TOKEN = 3 * 2 * 4 * 2
 
@@ -44,9 +49,9 @@ def fit(target=CONFIG, **asked):
 
 def test_weights_and_cache_are_those_counted_by_hand():
     one = fit(context=1000, concurrency=3)
-    assert one.weights == 2 * PARAMETERS
+    assert one.weights == 2 * PARAMETERS + ROUNDING
     assert one.cache_needed == BYTES_PER_TOKEN * 1000 * 3
-    assert sum(one.parts["weights"].values()) == 2 * PARAMETERS
+    assert one.parts["weights"]["rounding of the allocator"] == ROUNDING
     assert one.parts["weights"]["norm"] == 2 * 56
     assert one.usable == 1 << 30
     assert one.settings["context"] == 1000
@@ -164,7 +169,9 @@ def test_what_is_settled_is_listed_with_its_reason():
 
 def test_bands_are_measured_or_exact_or_nothing():
     one = fit(context=64)
-    assert one.band["weights"] == (one.weights, one.weights)
+    assert one.band["cache"] == (one.cache, one.cache)
+    # Weights of transformers were measured, but not of this version.
+    assert one.band["weights"] is None
     assert set(one.band) == {*COMPONENTS, "cache_pool"}
     for component in COMPONENTS:
         low, high = one.band[component] or (0, getattr(one, component))

@@ -1,5 +1,6 @@
 //! Tensors as engines hold them: projections of the same input, and the experts of a layer, lie in one.
 
+use super::allocation::counted;
 use super::body::Piece;
 use super::layout::Parallel;
 use super::split::Split;
@@ -22,6 +23,17 @@ const FUSED: &[(&str, &[&str])] = &[
     ("qkv_named", &["query", "key", "value"]),
 ];
 
+/// Which tensors of a checkpoint an engine holds in one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fusing {
+    /// Projections of the same input, and the experts of a layer.
+    All,
+    /// The experts of a layer alone.
+    Experts,
+    /// None: all lie as they are stored.
+    Nothing,
+}
+
 /// Bytes of each tensor on one rank of a stage, and how many there are of each.
 #[must_use]
 pub fn tensors(
@@ -30,15 +42,27 @@ pub fn tensors(
     stage: &Stage,
     parallel: Parallel,
     rules: WeightRules,
-) -> Vec<u64> {
+    fusing: Fusing,
+) -> Vec<(u64, u64)> {
     let tied = weights::is_tied(pieces);
     let mut sums: BTreeMap<(String, u32), u64> = BTreeMap::new();
+    let mut apart: Vec<(u64, u64)> = Vec::new();
     for piece in pieces {
         if piece.role == Role::Mtp && !rules.loads_prediction || stage.times(piece, tied) == 0 {
             continue;
         }
         let layer = weights::layer_of(architecture, piece);
         let bytes = Split::of(piece).bytes(piece, layer, parallel, rules.vocabulary_multiple);
+        let fused = match fusing {
+            Fusing::All => true,
+            Fusing::Experts => piece.role == Role::Expert,
+            Fusing::Nothing => false,
+        };
+        if !fused {
+            let count = stage.times(piece, tied).saturating_mul(piece.each);
+            apart.push((bytes / piece.each.max(1), count));
+            continue;
+        }
         let name = name(piece);
         let numbers: Vec<u32> = match &piece.layers {
             None => vec![0],
@@ -53,7 +77,22 @@ pub fn tensors(
             *sum = sum.saturating_add(bytes);
         }
     }
-    sums.into_values().collect()
+    apart.extend(sums.into_values().map(|bytes| (bytes, 1)));
+    apart
+}
+
+/// What tensors are counted for beyond their bytes by the allocator, and how many there are.
+#[must_use]
+pub fn rounding(tensors: &[(u64, u64)]) -> (u64, u64) {
+    tensors
+        .iter()
+        .fold((0, 0), |(over, all), &(bytes, count): &(u64, u64)| {
+            let one = counted(bytes).saturating_sub(bytes);
+            (
+                over.saturating_add(one.saturating_mul(count)),
+                all.saturating_add(count),
+            )
+        })
 }
 
 /// The name of the tensor a piece lies in, without the numbers of layers and experts.

@@ -18,6 +18,7 @@ use crate::deployment::{Deployment, FitError, Reason, Settings, Share};
 use crate::hardware::{Gpu, Vendor};
 use crate::memory::allocation;
 use crate::memory::forward;
+use crate::memory::fused::{self, Fusing};
 use crate::memory::ledger::{Ledger, Origin};
 use crate::memory::split::Split;
 use crate::memory::torch;
@@ -133,6 +134,7 @@ impl Engine for Transformers {
 
     fn loaded(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
         whole_tables(rank, ledger);
+        self.rounding(rank, ledger);
         if rank.architecture().rope.is_some()
             && let Some(dim) = rotary_dim(rank)
         {
@@ -283,6 +285,34 @@ impl Engine for Transformers {
 }
 
 impl Transformers {
+    /// What the allocator counts for tensors beyond their bytes. From version 5 on the experts of a layer lie in two
+    /// (`core_model_loading.py`, `conversion_mapping.py`).
+    fn rounding(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
+        if is_host(&rank.deployment.gpu) {
+            return;
+        }
+        let fusing = if self.version.at_least(&[5]) {
+            Fusing::Experts
+        } else {
+            Fusing::Nothing
+        };
+        let (over, count) = fused::rounding(&fused::tensors(
+            &rank.subject.held(rank.deployment),
+            rank.architecture(),
+            rank.stage,
+            rank.deployment.parallel,
+            self.weight_rules(),
+            fusing,
+        ));
+        ledger.add(
+            "rounding of the allocator",
+            over,
+            Origin::Mechanism,
+            "c10/cuda/CUDACachingAllocator.cpp, measured on an H100 with torch 2.11",
+            &|| format!("what {count} tensors are counted for beyond their bytes"),
+        );
+    }
+
     /// The dtype that a model runs in: its name among cache formats, and its bytes.
     fn dtype(
         &self,

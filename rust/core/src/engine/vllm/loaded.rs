@@ -8,7 +8,7 @@ use crate::architecture::layer::Mixer;
 use crate::checkpoint::Role;
 use crate::engine::Rank;
 use crate::memory::allocation::counted;
-use crate::memory::fused;
+use crate::memory::fused::{self, Fusing};
 use crate::memory::ledger::{Ledger, Origin};
 use crate::memory::split::Split;
 use crate::memory::weights::WeightRules;
@@ -27,16 +27,15 @@ pub fn add(rank: &Rank<'_>, start: Start, rules: WeightRules, ledger: &mut dyn L
         rank.stage,
         deployment.parallel,
         rules,
+        Fusing::All,
     );
-    let over = tensors.iter().fold(0_u64, |sum, &bytes| {
-        sum.saturating_add(counted(bytes).saturating_sub(bytes))
-    });
+    let (over, count) = fused::rounding(&tensors);
     ledger.add(
         "rounding of the allocator",
         over,
         Origin::Mechanism,
         "c10/cuda/CUDACachingAllocator.cpp, measured on an H100 with torch 2.11; tensors as vLLM fuses them",
-        &|| format!("what {} tensors are counted for beyond their bytes", tensors.len()),
+        &|| format!("what {count} tensors are counted for beyond their bytes"),
     );
     for table in rope::tables(architecture, &rank.layers, rank.settings.model_bytes) {
         ledger.add(
