@@ -71,7 +71,20 @@ impl fmt::Display for CatalogueError {
 impl std::error::Error for CatalogueError {}
 
 /// Usable and nominal bytes of a measured row that stands for its maker and kind of memory.
-type Shares = BTreeMap<(Vendor, Memory), (u64, u64)>;
+type Shares = BTreeMap<Kin, (u64, u64)>;
+
+/// Rows that are alike in what share of their memory is usable: of one maker, one kind of memory, and with Apple, whose
+/// system gives GPUs two thirds of small memories and three quarters of large ones, on one side of [`APPLE_LARGE`].
+type Kin = (Vendor, Memory, bool);
+
+/// From here on an Apple's memory is large: of the measured rows those up to 32 GiB have two thirds, those from 36 GiB on
+/// three quarters or more.
+const APPLE_LARGE: u64 = 36 << 30;
+
+fn kin(gpu: &Gpu) -> Kin {
+    let large = gpu.vendor == Vendor::Apple && gpu.nominal_bytes >= APPLE_LARGE;
+    (gpu.vendor, gpu.memory, large)
+}
 
 impl Catalogue {
     /// The rows that Pondera knows, sorted by name.
@@ -169,11 +182,11 @@ impl Catalogue {
 
 /// For each maker and kind of memory the measured row with the median share of usable bytes; of two the lower.
 fn shares(rows: &[Row]) -> Shares {
-    let mut measured: BTreeMap<(Vendor, Memory), Vec<(u64, u64)>> = BTreeMap::new();
+    let mut measured: BTreeMap<Kin, Vec<(u64, u64)>> = BTreeMap::new();
     for Row { gpu, .. } in rows {
         if matches!(gpu.usable, Usable::Measured { .. }) {
             measured
-                .entry((gpu.vendor, gpu.memory))
+                .entry(kin(&gpu))
                 .or_default()
                 .push((gpu.usable_bytes, gpu.nominal_bytes));
         }
@@ -196,8 +209,13 @@ fn parts_per_million(usable: u64, nominal: u64) -> u128 {
 /// The rule for usable bytes where none were measured: the median share of those rows of the same maker and kind of
 /// memory that were; all of the nominal memory where nothing of the kind was measured.
 fn derived(gpu: &Gpu, shares: &Shares) -> (u64, Usable) {
-    let kind = format!("{} {}", gpu.vendor, gpu.memory.name());
-    let Some(&(usable, nominal)) = shares.get(&(gpu.vendor, gpu.memory)) else {
+    let size = match (gpu.vendor, kin(gpu)) {
+        (Vendor::Apple, (_, _, true)) => " from 36 GiB on",
+        (Vendor::Apple, _) => " below 36 GiB",
+        _ => "",
+    };
+    let kind = format!("{} {}{size}", gpu.vendor, gpu.memory.name());
+    let Some(&(usable, nominal)) = shares.get(&kin(gpu)) else {
         let how = format!("all of the nominal memory, for nothing of {kind} was measured");
         return (gpu.nominal_bytes, Usable::Derived { how });
     };
@@ -420,6 +438,19 @@ mod tests {
         let e = get(&catalogue, "e");
         assert_eq!(e.usable_bytes, 10 * GIB);
         assert!(matches!(e.usable, Usable::Derived { how } if how.contains("all of the nominal")));
+    }
+
+    #[test]
+    fn apples_of_one_size_have_the_share_that_was_measured_of_others() {
+        let catalogue = Catalogue::built_in();
+        for (name, third) in [("M1-8GB", 8), ("M3-Pro-18GB", 18)] {
+            let gpu = get(catalogue, name);
+            let off = gpu.usable_bytes.abs_diff(2 * third * GIB / 3);
+            assert!(off < GIB / 500, "{name}: {}", gpu.usable_bytes);
+            assert!(matches!(&gpu.usable, Usable::Derived { how } if how.contains("below 36 GiB")));
+        }
+        let large = get(catalogue, "M2-Max-96GB");
+        assert!(large.usable_bytes.abs_diff(72 * GIB) < GIB / 500);
     }
 
     fn user_file(text: &str) -> (tempfile::TempDir, PathBuf) {
