@@ -70,6 +70,7 @@ impl Spread {
         let mut assumptions = subject.notes.clone();
         subject.note_weights(deployment.weights.as_deref(), &mut assumptions);
         let settings = Self::settle(subject, deployment, &mut assumptions)?;
+        note_nodes(deployment, &mut assumptions);
         let (stages, plan) = self.place(
             subject,
             deployment,
@@ -239,6 +240,21 @@ pub(crate) fn rank<'a>(
             model_bytes: settings.model_bytes,
             encoder_tokens: settings.encoder_tokens,
         },
+    }
+}
+
+/// Notes ranks of one layer on several nodes. What the links between nodes carry takes time and no memory here.
+fn note_nodes(deployment: &Deployment, notes: &mut Vec<Assumption>) {
+    let (ranks, node) = (deployment.parallel.tensor, deployment.gpu.per_node);
+    if node > 1 && ranks > node {
+        notes.push(Assumption::new(
+            "interconnect",
+            format!("between nodes of {node}"),
+            format!(
+                "the {ranks} tensor-parallel ranks are more than the {node} GPUs of a usual node, so that they send each other \
+                 every layer over the network: no more memory is counted for it, and it is much slower than within a node"
+            ),
+        ));
     }
 }
 
