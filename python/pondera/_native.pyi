@@ -794,9 +794,7 @@ class Fit:
         """What was not said and was taken to hold: dicts of `field`, `value` and `reason`."""
     @property
     def warnings(self) -> list[str]:
-        """What whoever reads it must know, in a sentence each: weights that are missing, a scheme that the engine is not
-        known to load.
-        """
+        """What whoever reads it must know: missing weights, a scheme the engine is not known to load."""
     @property
     def settings(self) -> dict[str, Any]:
         """What the engine settled, as a dict."""

@@ -367,8 +367,7 @@ impl Fit {
         self.field(py, "assumptions")
     }
 
-    /// What whoever reads it must know, in a sentence each: weights that are missing, a scheme that the engine is not
-    /// known to load.
+    /// What whoever reads it must know: missing weights, a scheme the engine is not known to load.
     #[getter]
     fn warnings(&self) -> Vec<String> {
         self.core.warnings.clone()
