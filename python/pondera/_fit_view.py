@@ -271,8 +271,8 @@ def _held(fit: Fit, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
         return []
     budget = f"{shown['settings']['gpu_memory_utilization']:g} of the GPU"
     text = (
-        f"{binary_bytes(held)} of {binary_bytes(fit.usable)}: {fit.engine} fills its budget of {budget} whatever "
-        "is asked, and what driver, libraries and graphs take beside it comes on top; give it a smaller budget"
+        f"{binary_bytes(held)} of {binary_bytes(fit.usable)}: {fit.engine} fills its budget of {budget}, "
+        "whatever is asked, and driver and libraries take theirs on top; give it a smaller budget"
     )
     return [("would hold", text)]
 

@@ -186,7 +186,7 @@ fn shares(rows: &[Row]) -> Shares {
     for Row { gpu, .. } in rows {
         if matches!(gpu.usable, Usable::Measured { .. }) {
             measured
-                .entry(kin(&gpu))
+                .entry(kin(gpu))
                 .or_default()
                 .push((gpu.usable_bytes, gpu.nominal_bytes));
         }
