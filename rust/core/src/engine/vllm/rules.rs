@@ -121,6 +121,9 @@ pub struct Rules {
     pub scaled_cache: bool,
     /// Whether it may be kept in 4-bit integers (the same).
     pub int4_cache: bool,
+    /// Whether a step by default has no more tokens than all sequences of the longest request together: not in 0.11, but in
+    /// 0.12 (`engine/arg_utils.py`).
+    pub capped_batches: bool,
     /// Whether GPUs of 160 GiB and more take 16384 tokens at once (`engine/arg_utils.py:get_batch_defaults`).
     pub large_batches: bool,
     /// Whether the block that is never given out counts when it is checked that one request fits
@@ -201,6 +204,7 @@ impl Rules {
             compressed_cache: from(16, 0),
             scaled_cache: from(20, 0),
             int4_cache: from(25, 0),
+            capped_batches: from(12, 0),
             large_batches: from(28, 0),
             null_block: from(29, 0),
             second_runner: (from(26, 0), from(29, 0)),

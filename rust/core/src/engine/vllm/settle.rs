@@ -187,7 +187,7 @@ fn chunk(config: &Value, mode: Mode, notes: &mut Notes) -> u64 {
 }
 
 /// Tokens and sequences of a step (vLLM 0.19, `engine/arg_utils.py:get_batch_defaults` and
-/// `_set_default_max_num_seqs_and_batched_tokens_args`, for the server).
+/// `_set_default_max_num_seqs_and_batched_tokens_args`, for the server; 0.11, `_set_default_args`, has no cap).
 fn batch(rules: &Rules, deployment: &Deployment, context: u64, notes: &mut Notes) -> (u64, u64) {
     let (tokens, sequences) = batch_defaults(rules, &deployment.gpu);
     let reason = "vLLM's default for a server on this GPU";
@@ -196,7 +196,11 @@ fn batch(rules: &Rules, deployment: &Deployment, context: u64, notes: &mut Notes
             .sequences
             .unwrap_or(sequences)
             .saturating_mul(context);
-        let batched = tokens.min(most);
+        let batched = if rules.capped_batches {
+            tokens.min(most)
+        } else {
+            tokens
+        };
         note(notes, "max_batched_tokens", &batched, reason);
         batched
     });

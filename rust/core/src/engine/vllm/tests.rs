@@ -304,6 +304,23 @@ fn defaults_are_those_of_the_version_and_the_gpu() {
 }
 
 #[test]
+fn short_contexts_shorten_a_step_from_0_12_on() {
+    let subject = samples::subject("llama-3.1-8b");
+    let tokens = |version: &str| {
+        let deployment = Deployment {
+            gpu: h100(),
+            ..samples::asked(&format!("vllm=={version}"), 4, 1)
+        };
+        let settled = deployment
+            .engine
+            .settle(&subject, &deployment, &mut Vec::new());
+        settled.unwrap().batched_tokens
+    };
+    assert_eq!(tokens("0.11.0"), 8192);
+    assert_eq!(tokens("0.12.0"), 4 * 1024);
+}
+
+#[test]
 fn kernels_of_latent_attention_choose_their_blocks() {
     let block = |model: &str, version: &str, gpu: Arc<Gpu>, cache: Option<&str>| {
         let deployment = Deployment {
