@@ -22,7 +22,7 @@ use crate::deployment::{Deployment, FitError, Settings};
 use crate::engine::{CachePlan, Pool, Used};
 use crate::memory::ledger::Part;
 use crate::memory::stage::Stage;
-use crate::quantization::loading::does_load;
+use crate::quantization::loading::refusal;
 use crate::quantization::scheme::SCHEMES;
 use crate::solve::Bound;
 use crate::subject::Subject;
@@ -154,24 +154,21 @@ fn fullest(stages: &[OnStage], usable: u64) -> (usize, i128) {
 /// What is wrong with the files, and what the engine is not known to load.
 fn warnings(subject: &Subject, deployment: &Deployment) -> Vec<String> {
     let engine = &*deployment.engine;
-    let asked = deployment.weights.as_deref().map(|scheme| &*scheme.name);
+    let refused = deployment.weights.as_deref().and_then(|scheme| {
+        match SCHEMES.iter().find(|row| row.name == scheme.name) {
+            Some(row) => refusal(engine, &deployment.gpu, row),
+            // A scheme of so many bits, as `exl2-4.0bpw`: no engine here reads ExLlama's files.
+            None => Some(format!(
+                "{} {} is not known to load {}",
+                engine.name(),
+                engine.version(),
+                scheme.name
+            )),
+        }
+    });
     let mut warnings = subject.warnings.clone();
-    if let Some(name) = asked.filter(|name| !does_load(engine, library_of(name))) {
-        warnings.push(format!(
-            "{} {} is not known to load weights in {}; the bytes are as if it did",
-            engine.name(),
-            engine.version(),
-            name
-        ));
-    }
+    warnings.extend(refused.map(|why| format!("{why}; the bytes are as if it did")));
     warnings
-}
-
-/// The library that writes a scheme: that of its row, or the name before its bits, as in `exl2-4.0bpw`.
-fn library_of(scheme: &str) -> &str {
-    let row = SCHEMES.iter().find(|row| row.name == scheme);
-    let begin = || scheme.split('-').next().unwrap_or(scheme);
-    row.map_or_else(begin, |row| row.library)
 }
 
 fn conclude(
