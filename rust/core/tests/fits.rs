@@ -173,3 +173,30 @@ fn more_layers_take_more() {
         }
     }
 }
+
+#[test]
+fn cards_that_no_link_joins_are_joined_for_little() {
+    let on = |gpu: &str, engine: &str, tensor: u64| {
+        let found = &Catalogue::built_in().find(gpu).unwrap().gpu;
+        let asked = Deployment {
+            gpu: Arc::new(found.clone()),
+            ..deployment(engine, 2048, 1, tensor)
+        };
+        fit(&subject("llama-3.2-1b"), &asked).unwrap()
+    };
+    for engine in ["vllm==0.19.0", "vllm", "sglang"] {
+        for gpu in ["T4", "RTX-4080", "V100-SXM-16GB"] {
+            let fit = on(gpu, engine, 2);
+            assert!(fit.fits(), "{engine} on two {gpu}: {}", fit.headroom);
+            let said = |field: &str| fit.assumptions.iter().any(|note| note.field == field);
+            assert!(said("links"), "{engine} on two {gpu}");
+        }
+        let joined = |gpu| {
+            let [one, two] = [1, 2].map(|ranks| on(gpu, engine, ranks).stages[0].used);
+            two.overhead + two.context - one.overhead - one.context
+        };
+        assert!(joined("RTX-4080") > 0);
+        assert!(joined("RTX-4080") < joined("V100-SXM-16GB"));
+        assert!(joined("V100-SXM-16GB") < joined("H100-SXM-80GB"));
+    }
+}

@@ -4,6 +4,8 @@
 //! pipeline stage, with the layers and caches that lie there.
 
 mod check;
+mod fitted;
+mod links;
 mod llama_cpp;
 #[cfg(test)]
 mod samples;
@@ -15,6 +17,7 @@ mod version;
 mod vllm;
 
 pub use check::{MOST, check, check_numbers};
+pub use fitted::{Constant, constants};
 pub use version::Version;
 
 use crate::architecture::Architecture;

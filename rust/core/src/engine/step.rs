@@ -40,15 +40,8 @@ pub fn note(rank: &Rank<'_>, tokens: u64, rows: u64, ledger: &mut dyn Ledger) {
 }
 
 /// Notes what the driver takes for a process: as measured on the GPU, or else on another.
-pub fn driver(rank: &Rank<'_>, otherwise: u64, ledger: &mut dyn Ledger) {
-    let gpu = &rank.deployment.gpu;
-    let (bytes, source) = match gpu.context_bytes {
-        Some(bytes) => (bytes, "measured on this GPU; see the catalogue"),
-        None => (
-            otherwise,
-            "measured on an H100, for want of a figure for this GPU",
-        ),
-    };
+pub fn driver(rank: &Rank<'_>, ledger: &mut dyn Ledger) {
+    let (bytes, source) = rank.deployment.gpu.cuda_context();
     ledger.add("CUDA context", bytes, Origin::Measured, source, &|| {
         format!("{bytes} bytes for the process")
     });

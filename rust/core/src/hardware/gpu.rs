@@ -1,8 +1,18 @@
 //! What is known of one GPU, or of another chip that holds a model.
 
+use super::Catalogue;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::fmt;
+use std::sync::LazyLock;
+
+/// Bytes of the context of [`Gpu::CONTEXT_OF`]; a test reads the same row, so it is there.
+static MEASURED_CONTEXT: LazyLock<u64> = LazyLock::new(|| {
+    let row = Catalogue::built_in().find(Gpu::CONTEXT_OF);
+    row.ok()
+        .and_then(|found| found.gpu.context_bytes)
+        .unwrap_or(0)
+});
 
 /// Who makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -233,6 +243,29 @@ impl Gpu {
         }
     }
 
+    /// Whether a link other than the bus of the host joins it with the other GPUs of a node.
+    #[must_use]
+    pub fn is_linked(&self) -> bool {
+        let link = self.interconnect.as_ref();
+        link.is_some_and(|link| !link.name.starts_with("PCIe"))
+    }
+
+    /// Bytes that a process of CUDA takes before it allocates anything, and where they were measured: on this GPU, or
+    /// else on [the one](Self::CONTEXT_OF) of which they are known.
+    #[must_use]
+    pub fn cuda_context(&self) -> (u64, &'static str) {
+        match self.context_bytes {
+            Some(bytes) => (bytes, "measured on this GPU: see the catalogue"),
+            None => (
+                *MEASURED_CONTEXT,
+                "measured on an H100, for want of a figure for this GPU",
+            ),
+        }
+    }
+
+    /// The GPU whose context stands for those on which nothing was measured.
+    pub const CONTEXT_OF: &str = "H100-SXM-80GB";
+
     /// All fields as JSON text: an element of `gpus` of the schema `pondera.gpus/1`.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -295,5 +328,24 @@ impl Gpu {
             source: "a size of memory as given".to_owned(),
             note: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Gpu;
+    use crate::hardware::Catalogue;
+
+    #[test]
+    fn the_context_that_stands_for_others_is_in_the_catalogue() {
+        let find = |name: &str| Catalogue::built_in().find(name).unwrap().gpu.clone();
+        let measured = find(Gpu::CONTEXT_OF);
+        assert!(
+            measured
+                .context_bytes
+                .is_some_and(|bytes| bytes > 400 << 20)
+        );
+        assert_eq!(find("T4").cuda_context().0, measured.cuda_context().0);
+        assert_ne!(find("T4").cuda_context().1, measured.cuda_context().1);
     }
 }

@@ -5,6 +5,7 @@
 mod defaults;
 mod pools;
 
+use super::links::{self, Links};
 use super::{CachePlan, Engine, Entry, Rank, Used, Version};
 use crate::architecture::Architecture;
 use crate::architecture::config::Assumption;
@@ -63,12 +64,9 @@ const WINDOWED_BEFORE: &[&str] = &["Gemma2", "Gemma3", "GptOss"];
 const FORMATS: &[&str] = &["bf16", "fp16", "fp8"];
 
 const MIB: u64 = 1 << 20;
-/// What the driver takes, where it was not measured for the GPU: that of an H100.
-const CONTEXT: u64 = 522 * MIB;
-/// What joining the ranks takes: 2.01 GiB with eight H200 (sgl-project/sglang, pull request 11716), 0.13 GiB with four
-/// cards that no link joins.
-const LINKED: u64 = 2058 * MIB;
-const UNLINKED: u64 = 133 * MIB;
+/// What joining the ranks takes where switches join the GPUs: 2.01 GiB with eight H200 (sgl-project/sglang, pull request
+/// 11716).
+const SWITCHED: u64 = 2058 * MIB;
 /// What captured graphs took: 1.00 to 1.04 GiB on two GPUs with 36 sizes (pull request 12978), 1.44 GiB with 52 sizes
 /// (11830), 0.93 GiB with 13 sizes on four.
 const GRAPHS: u64 = 1024 * MIB;
@@ -80,6 +78,12 @@ const ROWS: u64 = 2048;
 struct Sglang {
     version: Version,
     newer: bool,
+}
+
+/// Ranks that are joined into one group.
+fn joined_ranks(deployment: &Deployment) -> u64 {
+    let parallel = deployment.parallel;
+    parallel.expert_ranks().saturating_mul(parallel.pipeline)
 }
 
 fn refuse<T>(reason: Reason, message: impl Into<String>) -> Result<T, FitError> {
@@ -329,14 +333,7 @@ impl Sglang {
 
     /// Bytes that joining the ranks takes.
     fn joined(rank: &Rank<'_>) -> u64 {
-        let parallel = rank.deployment.parallel;
-        if parallel.expert_ranks().max(parallel.pipeline) <= 1 {
-            return 0;
-        }
-        match &rank.deployment.gpu.interconnect {
-            Some(_) => LINKED,
-            None => UNLINKED,
-        }
+        Links::of(&rank.deployment.gpu).joining(joined_ranks(rank.deployment), SWITCHED)
     }
 
     /// Bytes of what holds which token of a request lies where.
@@ -405,6 +402,7 @@ impl Engine for Sglang {
             );
         }
         self.notes(deployment, &settings, machine, notes);
+        links::note(&deployment.gpu, joined_ranks(deployment), notes);
         Ok(settings)
     }
 
@@ -455,7 +453,7 @@ impl Engine for Sglang {
     }
 
     fn context(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
-        super::step::driver(rank, CONTEXT, ledger);
+        super::step::driver(rank, ledger);
     }
 
     fn graphs(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {

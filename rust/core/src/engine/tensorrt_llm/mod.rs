@@ -8,7 +8,7 @@
 //! Not described: engines built ahead of time, the second manager of caches, drafts, context parallelism, indexers,
 //! captured graphs, of which no measurement was found.
 
-use super::{CachePlan, Engine, Entry, Pool, Rank, Used, Version, step};
+use super::{CachePlan, Engine, Entry, Pool, Rank, Used, Version, links, step};
 use crate::architecture::Architecture;
 use crate::architecture::config::Assumption;
 use crate::architecture::layer::{FeedForward, Mixer};
@@ -41,10 +41,6 @@ const SEQUENCES: u64 = 2048;
 
 /// Formats of the cache (`resource_manager.py:get_cache_bytes_per_token`).
 const FORMATS: &[&str] = &["bf16", "fp16", "fp8", "nvfp4"];
-
-const MIB: u64 = 1 << 20;
-/// What the driver takes, where it was not measured for the GPU: that of an H100.
-const CONTEXT: u64 = 522 * MIB;
 
 /// TensorRT-LLM at a version.
 #[derive(Debug)]
@@ -265,14 +261,9 @@ impl Engine for TensorRtLlm {
 
     fn overhead(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
         let ranks = together(rank).saturating_mul(rank.deployment.parallel.pipeline);
-        let bytes = match ranks {
-            0 | 1 => 0,
-            2 | 3 => 342 * MIB,
-            _ => 392 * MIB,
-        };
         ledger.add(
             "NCCL",
-            bytes,
+            links::nccl(ranks),
             Origin::Measured,
             "aiconfigurator, its files of systems, misc.nccl_mem: 342 MiB of two GPUs, 392 MiB of four and of eight",
             &|| format!("buffers between {ranks} ranks"),
@@ -280,7 +271,7 @@ impl Engine for TensorRtLlm {
     }
 
     fn context(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
-        step::driver(rank, CONTEXT, ledger);
+        step::driver(rank, ledger);
     }
 
     fn graphs(&self, _rank: &Rank<'_>, _ledger: &mut dyn Ledger) {}

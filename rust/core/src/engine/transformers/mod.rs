@@ -10,7 +10,7 @@ mod layout;
 mod plan;
 mod quantized;
 
-use super::{CachePlan, Engine, Entry, Rank, Used, Version};
+use super::{CachePlan, Engine, Entry, Rank, Used, Version, step};
 use crate::architecture::config::Assumption;
 use crate::architecture::layer::{Layer, Mixer, Reach, Stack};
 use crate::checkpoint::Role;
@@ -41,10 +41,6 @@ pub const ENTRY: Entry = Entry {
     summary: "generate() of transformers: dynamic cache, memory by PyTorch's allocator",
     make: |version| Arc::new(Transformers { version }),
 };
-
-/// What a process took for its context on an H100, before and after it loaded anything: 0.51 GiB (vLLM's logs of
-/// version 0.19.0, "initial CUDA context"), for GPUs on which nothing was measured.
-const CONTEXT: u64 = (51 << 30) / 100;
 
 const GENERATE: &str = "transformers 5.23.0, generation/utils.py:GenerationMixin._sample";
 const LAYERS: &str = "transformers 5.23.0, models/llama/modeling_llama.py and integrations/moe.py";
@@ -82,10 +78,11 @@ impl Engine for Transformers {
             }
             _ => plain,
         };
-        if context_of(&deployment.gpu).is_none() {
+        let gpu = &deployment.gpu;
+        if !is_host(gpu) && gpu.context_bytes.is_none() {
             notes.push(Assumption::new(
                 "cuda_context",
-                CONTEXT.to_string(),
+                gpu.cuda_context().0.to_string(),
                 "nothing was measured on this GPU; that of an H100 is taken",
             ));
         }
@@ -252,17 +249,9 @@ impl Engine for Transformers {
     }
 
     fn context(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
-        let gpu = &rank.deployment.gpu;
-        let (bytes, source) = match context_of(gpu) {
-            Some(bytes) => (bytes, "measured on this GPU; see the catalogue"),
-            None => (
-                CONTEXT,
-                "measured on an H100; vLLM's logs of version 0.19.0",
-            ),
-        };
-        ledger.add("CUDA context", bytes, Origin::Measured, source, &|| {
-            format!("{bytes} B for the process")
-        });
+        if !is_host(&rank.deployment.gpu) {
+            step::driver(rank, ledger);
+        }
     }
 
     fn graphs(&self, _rank: &Rank<'_>, _ledger: &mut dyn Ledger) {}
@@ -420,15 +409,6 @@ fn widest(rank: &Rank<'_>, pass: &Pass) -> Moment {
         widest = widest.larger(pass.head(architecture.vocab_size.unwrap_or(0), ranks));
     }
     widest
-}
-
-/// What a process takes before it allocates anything; `None` where that is not known.
-fn context_of(gpu: &Gpu) -> Option<u64> {
-    if is_host(gpu) {
-        Some(0)
-    } else {
-        gpu.context_bytes
-    }
 }
 
 fn is_host(gpu: &Gpu) -> bool {

@@ -55,7 +55,7 @@ fn layer(n: &Numbers, media: Option<&Media>, ledger: &mut dyn Ledger) {
         })
         .saturating_add(Numbers::product(&[2, n.tokens, n.hidden, n.bytes]));
     let extra = if n.bytes == 4 {
-        fitted::FLOAT_WIDTHS
+        fitted::FLOAT_WIDTHS.value
     } else {
         0
     };

@@ -2,7 +2,7 @@
 //! with 80 GB; none of these numbers is known on other GPUs.
 
 use super::start::Start;
-use crate::size::format_bytes;
+use crate::engine::Constant;
 
 const MIB: u64 = 1 << 20;
 
@@ -11,102 +11,154 @@ const fn hundredths(count: u64) -> u64 {
     count * (1 << 30) / 100
 }
 
-/// What libraries and their kernels take on the device up to the end of the first step, on one GPU: 0.13 GiB in 4 rows of
-/// 0.11, 0.16 and 0.17, 0.14 in one.
-pub const MODULES: u64 = hundredths(13);
-
-/// What a trial of capturing graphs leaves behind within the measured part: 28 rows of 0.19 on one GPU print 0.24 to
-/// 0.27 GiB in all, with [`MODULES`].
-pub const TRIAL: u64 = hundredths(12);
-
-/// What a stage of a pipeline other than the first prints: 0.07 GiB, one row of 0.19.
-pub const LATER_STAGE: u64 = hundredths(7);
-
-/// What several tensor-parallel ranks add, beyond what is taken before the measurement begins.
-///
-/// Up to 0.17: 0.55 GiB in all, one row of 0.11 with 2 ranks. From 0.18 on: 2.06 to 2.11 GiB in all, 4 rows with 2 ranks,
-/// and 2.13, one row with 4. What takes it is not known; it does not scale with widths, so that the workspace of fused
-/// all-reduces is not it.
-#[must_use]
-pub const fn ranks(start: &Start, ranks: u64) -> u64 {
-    match (ranks, start.recent) {
-        (0 | 1, _) => 0,
-        (_, false) => hundredths(55) - MODULES,
-        (2, true) => hundredths(208) - MODULES - TRIAL,
-        (_, true) => hundredths(213) - MODULES - TRIAL,
+const fn bytes(name: &'static str, value: u64, rows: &'static str) -> Constant {
+    Constant {
+        engine: "vllm",
+        name,
+        value,
+        unit: "bytes",
+        rows,
     }
 }
 
-/// What a process has taken before anything is measured beyond its context of 0.51 GiB, if it is one of several: buffers
-/// of NCCL. In all 1.53 GiB with 2 tensor-parallel ranks, 1.55 with 4, 1.48 with 4 stages: rows of 0.19.
-#[must_use]
-pub const fn before(ranks: u64, stages: u64) -> u64 {
-    match (ranks, stages) {
-        (0 | 1, 0 | 1) => 0,
-        (0 | 1, _) => hundredths(148 - 51),
-        (2, _) => hundredths(153 - 51),
-        _ => hundredths(155 - 51),
-    }
-}
+/// What libraries and their kernels take on the device up to the end of the first step, on one GPU.
+pub const MODULES: Constant = bytes(
+    "libraries",
+    hundredths(13),
+    "0.13 GiB in 4 rows of 0.11, 0.16 and 0.17, 0.14 in one",
+);
 
-/// Captured graphs: a constant, so much per layer of the stage, and so much where there are experts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Graphs {
-    constant: u64,
-    layer: u64,
-    experts: u64,
-}
+/// What a trial of capturing graphs leaves behind within the measured part.
+pub const TRIAL: Constant = bytes(
+    "trial of graphs",
+    hundredths(12),
+    "28 rows of 0.19 on one GPU print 0.24 to 0.27 GiB of non-torch, libraries with it",
+);
 
-/// What graphs of the default sizes up to 512 take: 33 dense rows of 0.19, mean absolute error 0.07 GiB, worst 0.24; left
-/// out one model at a time, 0.09. With experts 3 rows: 1.41, 1.57 and 1.84 GiB.
-pub const GRAPHS_TAKE: Graphs = Graphs {
-    constant: 304 * MIB,
-    layer: 18 * MIB + MIB / 2,
-    experts: 727 * MIB,
-};
+/// What a stage of a pipeline other than the first prints.
+pub const LATER_STAGE: Constant = bytes(
+    "later stage",
+    hundredths(7),
+    "0.07 GiB of non-torch on a middle stage, one row of 0.19 with 4 stages",
+);
 
-/// What vLLM estimates beforehand that they will take: the same rows; the estimate itself is noisy (1.69 and 0.61 GiB for
-/// two models with 2 ranks).
-pub const GRAPHS_ESTIMATE: Graphs = Graphs {
-    constant: 121 * MIB,
-    layer: 21 * MIB + MIB / 4,
-    experts: 512 * MIB,
-};
+/// What several tensor-parallel ranks add where switches join them, from 0.18 on. What takes it is not known; it does not
+/// scale with widths, so that the workspace of fused all-reduces is not it.
+pub const RANKS: Constant = bytes(
+    "between ranks",
+    hundredths(208) - MODULES.value - TRIAL.value,
+    "non-torch of 2.06 to 2.11 GiB in 4 rows of 0.19 with 2 ranks, and 2.13 in one with 4",
+);
 
-impl Graphs {
-    /// How [`Self::bytes`] comes about.
-    #[must_use]
-    pub fn formula(self, layers: u64, experts: bool) -> String {
-        let more = if experts {
-            format!(" + {} for experts", format_bytes(self.experts))
-        } else {
-            String::new()
-        };
-        format!(
-            "{} + {layers} layers · {}{more}",
-            format_bytes(self.constant),
-            format_bytes(self.layer)
-        )
-    }
+/// The same before 0.18.
+pub const RANKS_BEFORE: Constant = bytes(
+    "between ranks before 0.18",
+    hundredths(55) - MODULES.value,
+    "non-torch of 0.55 GiB, one row of 0.11 with 2 ranks",
+);
 
-    /// Bytes for a stage of so many layers.
-    #[must_use]
-    pub const fn bytes(self, layers: u64, experts: bool) -> u64 {
-        let experts = if experts { self.experts } else { 0 };
-        self.constant
-            .saturating_add(self.layer.saturating_mul(layers))
-            .saturating_add(experts)
-    }
-}
+/// What a process has taken before anything is measured beyond its context, where switches join it with others: buffers
+/// of NCCL.
+pub const JOINED: Constant = bytes(
+    "joined ranks",
+    hundredths(102),
+    "0.51 GiB of context among 1.53 GiB in 4 rows of 0.19 with 2 tensor-parallel ranks, 1.55 with 4, 1.48 with 4 stages",
+);
+
+/// What captured graphs of [`GRAPHS`] steps take, whatever the model.
+pub const GRAPHS_ALWAYS: Constant = bytes("graphs", 304 * MIB, GRAPHS_ROWS);
+
+/// What they take for each layer.
+pub const GRAPHS_LAYER: Constant = bytes("graphs, a layer", 18 * MIB + MIB / 2, GRAPHS_ROWS);
+
+/// What they take where there are experts.
+pub const GRAPHS_EXPERTS: Constant = bytes(
+    "graphs, experts",
+    727 * MIB,
+    "3 rows of 0.19 with experts: 1.41, 1.57 and 1.84 GiB of graphs",
+);
+
+const GRAPHS_ROWS: &str = "33 dense rows of 0.19: mean absolute error 0.07 GiB, worst 0.24; left out one model at a time, \
+                           0.09. What vLLM estimates beforehand is taken to be the same";
+
+/// Graphs that those rows captured: 51 sizes up to 512, for mixed steps and for steps of decoding alone.
+pub const GRAPHS: u64 = 2 * 51;
 
 /// Parts per 10,000 that experts in MXFP4 take beside their blocks and scales once they lie as the kernels of Hopper GPUs
-/// want them: one row of 0.11 and one of 0.19, both of gpt-oss-20b. Most of it at 0.11 are the first scales, which stay
-/// beside their copy.
+/// want them.
+pub const MXFP4: Constant = Constant {
+    unit: "parts in 10,000",
+    ..bytes(
+        "layout of MXFP4",
+        839,
+        "the weights of one row of 0.19, of gpt-oss-20b",
+    )
+};
+
+/// The same before 0.18. Most of it are the first scales, which stay beside their copy.
+pub const MXFP4_BEFORE: Constant = Constant {
+    unit: "parts in 10,000",
+    ..bytes(
+        "layout of MXFP4 before 0.18",
+        659,
+        "the weights of one row of 0.11, of gpt-oss-20b",
+    )
+};
+
+/// Inner widths of a layer that are alive beside three in float32.
+pub const FLOAT_WIDTHS: Constant = Constant {
+    unit: "inner widths",
+    ..bytes(
+        "layer in float32",
+        1,
+        "one row of 0.19 prints activations of 2.21 GiB, where a layer compiled by itself takes 1.77",
+    )
+};
+
+/// All of them, in the order of what they count.
+pub const ALL: &[Constant] = &[
+    MODULES,
+    TRIAL,
+    LATER_STAGE,
+    RANKS,
+    RANKS_BEFORE,
+    JOINED,
+    GRAPHS_ALWAYS,
+    GRAPHS_LAYER,
+    GRAPHS_EXPERTS,
+    MXFP4,
+    MXFP4_BEFORE,
+    FLOAT_WIDTHS,
+];
+
+/// What several ranks add within what is measured, where switches join them.
 #[must_use]
-pub const fn mxfp4_layout(start: &Start) -> u64 {
-    if start.recent { 839 } else { 659 }
+pub const fn ranks(start: &Start) -> u64 {
+    if start.recent {
+        RANKS.value
+    } else {
+        RANKS_BEFORE.value
+    }
 }
 
-/// Inner widths of a layer that are alive beside three in float32: one row of 0.19 prints 2.21 GiB, where a layer
-/// compiled by itself takes 1.77.
-pub const FLOAT_WIDTHS: u64 = 1;
+/// What so many captured graphs take on a stage of so many layers: as much for each as in the rows.
+#[must_use]
+pub fn graphs(count: u64, layers: u64, experts: bool) -> u64 {
+    let experts = if experts { GRAPHS_EXPERTS.value } else { 0 };
+    let all = GRAPHS_ALWAYS
+        .value
+        .saturating_add(GRAPHS_LAYER.value.saturating_mul(layers))
+        .saturating_add(experts);
+    let part = u128::from(all) * u128::from(count) / u128::from(GRAPHS);
+    u64::try_from(part).unwrap_or(u64::MAX)
+}
+
+/// Parts per 10,000 of [`MXFP4`] or [`MXFP4_BEFORE`].
+#[must_use]
+pub const fn mxfp4_layout(start: &Start) -> u64 {
+    if start.recent {
+        MXFP4.value
+    } else {
+        MXFP4_BEFORE.value
+    }
+}

@@ -40,6 +40,7 @@ use crate::deployment::{Deployment, FitError, Settings};
 use crate::memory::ledger::Ledger;
 use crate::memory::weights::WeightRules;
 use crate::subject::Subject;
+pub use fitted::ALL as CONSTANTS;
 use groups::Placed;
 use kinds::Kinds;
 use plan::Plan;
@@ -176,7 +177,7 @@ impl Engine for Vllm {
     }
 
     fn graphs(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
-        graphs::add(rank, self.rules.graphs_within, ledger);
+        graphs::add(rank, &self.version, self.rules.graphs_within, ledger);
     }
 
     fn room(&self, rank: &Rank<'_>, used: &Used) -> i128 {

@@ -8,13 +8,11 @@ use crate::architecture::Architecture;
 use crate::architecture::config::Assumption;
 use crate::architecture::layer::FeedForward;
 use crate::deployment::Deployment;
-use crate::engine::Rank;
+use crate::engine::links::{self, Links};
+use crate::engine::{Rank, step};
 use crate::memory::layout::Parallel;
 use crate::memory::ledger::{Ledger, Origin};
 use crate::subject::Subject;
-
-/// What a context takes on an H100, where the catalogue does not say: "initial CUDA context used" in logs of 0.19.
-const CONTEXT: u64 = 51 * (1 << 30) / 100;
 
 const FITTED: &str =
     "fitted to published logs of vLLM on H100s: see engine/vllm/fitted.rs for the rows";
@@ -25,7 +23,7 @@ pub fn add(rank: &Rank<'_>, start: Start, ledger: &mut dyn Ledger) {
     if rank.stage.of > 1 && !rank.stage.is_first() && parallel.tensor == 1 {
         ledger.add(
             "later stage",
-            fitted::LATER_STAGE,
+            fitted::LATER_STAGE.value,
             Origin::Fitted,
             FITTED,
             &|| "0.07 GiB on a stage that is not the first".to_owned(),
@@ -33,7 +31,7 @@ pub fn add(rank: &Rank<'_>, start: Start, ledger: &mut dyn Ledger) {
     } else {
         ledger.add(
             "libraries",
-            fitted::MODULES,
+            fitted::MODULES.value,
             Origin::Fitted,
             FITTED,
             &|| "0.13 GiB".to_owned(),
@@ -41,17 +39,20 @@ pub fn add(rank: &Rank<'_>, start: Start, ledger: &mut dyn Ledger) {
         if start.trial_within && !rank.deployment.eager {
             ledger.add(
                 "trial of graphs",
-                fitted::TRIAL,
+                fitted::TRIAL.value,
                 Origin::Fitted,
                 FITTED,
                 &|| "0.12 GiB".to_owned(),
             );
         }
     }
-    let between = fitted::ranks(&start, parallel.tensor);
-    ledger.add("between ranks", between, Origin::Fitted, FITTED, &|| {
-        format!("{between} bytes with {} ranks", parallel.tensor)
-    });
+    // Of GPUs that no switch joins nothing was measured beyond what joining them takes.
+    if parallel.tensor > 1 && Links::of(&rank.deployment.gpu) == Links::Switched {
+        let between = fitted::ranks(&start);
+        ledger.add("between ranks", between, Origin::Fitted, FITTED, &|| {
+            format!("{between} bytes with {} ranks", parallel.tensor)
+        });
+    }
     spill(rank, start, ledger);
 }
 
@@ -76,23 +77,17 @@ fn spill(rank: &Rank<'_>, start: Start, ledger: &mut dyn Ledger) {
 
 /// Adds what the driver takes for a process, and what NCCL takes before anything is measured.
 pub fn context(rank: &Rank<'_>, ledger: &mut dyn Ledger) {
-    let gpu = &rank.deployment.gpu;
-    let (bytes, origin, source) = match gpu.context_bytes {
-        Some(bytes) => (bytes, Origin::Measured, "the catalogue of GPUs"),
-        None => (
-            CONTEXT,
-            Origin::Fitted,
-            "that of an H100, for want of a measurement",
-        ),
-    };
-    ledger.add("context", bytes, origin, source, &|| {
-        format!("{bytes} bytes for each process")
-    });
+    step::driver(rank, ledger);
+    let links = Links::of(&rank.deployment.gpu);
     let ranks = joined(rank.deployment.parallel, rank.architecture());
-    let stages = rank.deployment.parallel.pipeline;
-    let before = fitted::before(ranks, stages);
-    ledger.add("NCCL", before, Origin::Fitted, FITTED, &|| {
-        format!("{before} bytes with {ranks} ranks in {stages} stages")
+    let ranks = ranks.saturating_mul(rank.deployment.parallel.pipeline);
+    let (origin, source) = match links {
+        Links::Switched => (Origin::Fitted, FITTED),
+        Links::Direct | Links::Bus => (Origin::Measured, "measured elsewhere: see engine/links.rs"),
+    };
+    let bytes = links.joining(ranks, fitted::JOINED.value);
+    ledger.add("NCCL", bytes, origin, source, &|| {
+        format!("{bytes} bytes with {ranks} ranks")
     });
 }
 
@@ -113,17 +108,22 @@ fn has_experts(architecture: &Architecture) -> bool {
         .any(|network| matches!(network, FeedForward::Experts { .. }))
 }
 
-/// Notes where the ranks of all replicas are joined, of which no log was there.
+/// Notes where ranks are joined as no log shows it: over other links, or those of all replicas.
 pub fn note(subject: &Subject, deployment: &Deployment, notes: &mut Vec<Assumption>) {
     let parallel = deployment.parallel;
+    let ranks = joined(parallel, &subject.architecture);
+    links::note(
+        &deployment.gpu,
+        ranks.saturating_mul(parallel.pipeline),
+        notes,
+    );
     if parallel.data > 1 && has_experts(&subject.architecture) {
         notes.push(Assumption::new(
             "cuda_context",
             "that of tensor parallelism",
             format!(
-                "{} ranks of all replicas send each other the tokens of experts; what NCCL takes for that is taken to be what \
-                 it takes for as many tensor-parallel ranks",
-                joined(parallel, &subject.architecture)
+                "{ranks} ranks of all replicas send each other the tokens of experts; what NCCL takes for that is taken to be what \
+                 it takes for as many tensor-parallel ranks"
             ),
         ));
     }
