@@ -23,7 +23,6 @@ use crate::engine::{CachePlan, Pool, Used};
 use crate::memory::ledger::Part;
 use crate::memory::stage::Stage;
 use crate::quantization::loading::refusal;
-use crate::quantization::scheme::SCHEMES;
 use crate::solve::Bound;
 use crate::subject::Subject;
 use serde::Serialize;
@@ -151,23 +150,12 @@ fn fullest(stages: &[OnStage], usable: u64) -> (usize, i128) {
         .unwrap_or((0, 0))
 }
 
-/// What is wrong with the files, and what the engine is not known to load.
+/// What is wrong with the files, and what the engine is not known to load and to run.
 fn warnings(subject: &Subject, deployment: &Deployment) -> Vec<String> {
-    let engine = &*deployment.engine;
-    let refused = deployment.weights.as_deref().and_then(|scheme| {
-        match SCHEMES.iter().find(|row| row.name == scheme.name) {
-            Some(row) => refusal(engine, &deployment.gpu, row),
-            // A scheme of so many bits, as `exl2-4.0bpw`: no engine here reads ExLlama's files.
-            None => Some(format!(
-                "{} {} is not known to load {}",
-                engine.name(),
-                engine.version(),
-                scheme.name
-            )),
-        }
-    });
+    let asked = deployment.weights.as_deref();
+    let why = asked.and_then(|scheme| refusal(&*deployment.engine, &deployment.gpu, &scheme.name));
     let mut warnings = subject.warnings.clone();
-    warnings.extend(refused.map(|why| format!("{why}; the bytes are as if it did")));
+    warnings.extend(why.map(|why| format!("{why}; the bytes are as if it did")));
     warnings
 }
 

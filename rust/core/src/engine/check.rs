@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::architecture::Architecture;
 use crate::architecture::layer::{FeedForward, Layer, Mixer, Stack};
-use crate::deployment::{Deployment, FitError, Reason};
+use crate::deployment::{Deployment, FitError, Reason, Settings};
 use crate::memory::layout::Parallel;
 
 /// Numbers that no deployment reaches, so that sums stay far from the end of 64 bits.
@@ -63,6 +63,30 @@ pub fn check_numbers(engine: &dyn Engine, deployment: &Deployment) -> Result<(),
         ));
     }
     Ok(())
+}
+
+/// Refuses more requests at one time in a replica than the engine runs sequences: the others would wait, and need no
+/// memory until their turn comes.
+///
+/// # Errors
+/// If there are more.
+pub fn check_sequences(engine: &dyn Engine, settings: &Settings) -> Result<(), FitError> {
+    let Settings {
+        concurrency,
+        sequences,
+        ..
+    } = *settings;
+    if concurrency <= sequences {
+        return Ok(());
+    }
+    Err(FitError::new(
+        Reason::Value,
+        format!(
+            "{concurrency} requests are to run at one time in a replica, but {} runs {sequences} there and lets the others \
+             wait; ask for fewer, or give it a max_sequences of {concurrency}",
+            engine.name()
+        ),
+    ))
 }
 
 fn numbers(deployment: &Deployment) -> Result<(), FitError> {

@@ -16,7 +16,7 @@ mod transformers;
 mod version;
 mod vllm;
 
-pub use check::{MOST, check, check_numbers};
+pub use check::{MOST, check, check_numbers, check_sequences};
 pub use fitted::{Constant, constants};
 pub use version::Version;
 

@@ -70,6 +70,7 @@ impl Spread {
         let mut assumptions = subject.notes.clone();
         subject.note_weights(deployment.weights.as_deref(), &mut assumptions);
         let settings = Self::settle(subject, deployment, &mut assumptions)?;
+        engine::check_sequences(&*deployment.engine, &settings)?;
         note_nodes(deployment, &mut assumptions);
         let (stages, plan) = self.place(
             subject,
@@ -107,6 +108,20 @@ impl Spread {
     /// # Errors
     /// As for [`Spread::fit`].
     pub fn probe(&self, subject: &Subject, deployment: &Deployment) -> Result<Probe, FitError> {
+        let probe = self.probe_at_once(subject, deployment)?;
+        engine::check_sequences(&*deployment.engine, &probe.settings)?;
+        Ok(probe)
+    }
+
+    /// The same as if all requests ran at one time, however few sequences the engine runs.
+    ///
+    /// # Errors
+    /// As for [`Spread::fit`], but for the number of requests.
+    pub(crate) fn probe_at_once(
+        &self,
+        subject: &Subject,
+        deployment: &Deployment,
+    ) -> Result<Probe, FitError> {
         let settings = Self::settle(subject, deployment, &mut Vec::new())?;
         let (stages, _) = self.place(
             subject,

@@ -1,6 +1,6 @@
 //! Which engine loads what a library writes, from which version on, and on which GPUs.
 
-use super::scheme::Row;
+use super::scheme::SCHEMES;
 use crate::engine::{Engine, Version};
 use crate::hardware::Gpu;
 
@@ -131,42 +131,40 @@ const LOADS: &[Loads] = &[
     loads("vllm", "w4a16", 75).since("0.16"),
 ];
 
-/// Whether an engine loads a scheme and runs it on a GPU; what the library `any` writes all load. An engine without rows
-/// is taken to load everything.
+/// Whether an engine loads weights in a scheme and runs them on a GPU.
 #[must_use]
-pub fn does_load(engine: &dyn Engine, gpu: &Gpu, scheme: &Row) -> bool {
+pub fn does_load(engine: &dyn Engine, gpu: &Gpu, scheme: &str) -> bool {
     refusal(engine, gpu, scheme).is_none()
 }
 
-/// Why an engine is not known to load a scheme and to run it on a GPU, if it is not.
+/// Why an engine is not known to load weights in a scheme and to run them on a GPU, if it is not. What the library `any`
+/// writes all load, and an engine without rows is taken to load everything.
 #[must_use]
-pub fn refusal(engine: &dyn Engine, gpu: &Gpu, scheme: &Row) -> Option<String> {
+pub fn refusal(engine: &dyn Engine, gpu: &Gpu, scheme: &str) -> Option<String> {
+    let library = library_of(scheme);
     let mut of_engine = LOADS
         .iter()
         .filter(|row| row.engine == engine.name())
         .peekable();
-    if scheme.library == "any" || of_engine.peek().is_none() {
+    if library == "any" || of_engine.peek().is_none() {
         return None;
     }
     let row = of_engine
-        .filter(|row| row.what == scheme.name || row.what == scheme.library)
+        .filter(|row| row.what == scheme || row.what == library)
         .find(|row| row.is_in(engine.version()));
-    let Some(row) = row else {
-        let (name, version) = (engine.name(), engine.version());
-        return Some(format!(
-            "{name} {version} is not known to load {}",
-            scheme.name
-        ));
-    };
-    (!row.runs_on(gpu)).then(|| {
-        format!(
-            "{} {} is not known to run {} on {}",
-            engine.name(),
-            engine.version(),
-            scheme.name,
-            gpu.name
-        )
-    })
+    let who = format!("{} {} is not known to", engine.name(), engine.version());
+    match row {
+        None => Some(format!("{who} load weights in {scheme}")),
+        Some(row) if row.runs_on(gpu) => None,
+        Some(_) => Some(format!("{who} run weights in {scheme} on {}", gpu.name)),
+    }
+}
+
+/// The library that writes a scheme: that of its row, or the name before its bits, as in `exl2-4.0bpw`.
+fn library_of(scheme: &str) -> &str {
+    let row = SCHEMES.iter().find(|row| row.name == scheme);
+    let begin = || scheme.split('-').next().unwrap_or(scheme);
+    row.map_or_else(begin, |row| row.library)
 }
 
 #[cfg(test)]
@@ -174,16 +172,12 @@ mod tests {
     use super::{LOADS, Version, does_load, refusal};
     use crate::engine::{ENGINES, find};
     use crate::hardware::Catalogue;
-    use crate::quantization::scheme::{Row, SCHEMES};
-
-    fn scheme(name: &str) -> &'static Row {
-        SCHEMES.iter().find(|row| row.name == name).unwrap()
-    }
+    use crate::quantization::scheme::SCHEMES;
 
     fn loads(engine: &str, gpu: &str, name: &str) -> bool {
         let engine = find(engine, &mut Vec::new()).unwrap();
         let gpu = Catalogue::built_in().find(gpu).unwrap().gpu;
-        does_load(&*engine, &gpu, scheme(name))
+        does_load(&*engine, &gpu, name)
     }
 
     #[test]
@@ -331,14 +325,14 @@ mod tests {
     fn a_refusal_says_whether_it_is_the_version_or_the_gpu() {
         let gpu = Catalogue::built_in().find("T4").unwrap().gpu;
         let old = find("vllm==0.11.0", &mut Vec::new()).unwrap();
-        let why = refusal(&*old, &gpu, scheme("mxfp8")).unwrap();
-        assert_eq!(why, "vllm 0.11.0 is not known to load mxfp8");
-        let why = refusal(&*old, &gpu, scheme("fp8")).unwrap();
-        assert_eq!(why, "vllm 0.11.0 is not known to run fp8 on T4");
+        let why = refusal(&*old, &gpu, "mxfp8").unwrap();
+        assert_eq!(why, "vllm 0.11.0 is not known to load weights in mxfp8");
+        let why = refusal(&*old, &gpu, "fp8").unwrap();
+        assert_eq!(why, "vllm 0.11.0 is not known to run weights in fp8 on T4");
         // Another maker's GPU has no compute capability: what needs Blackwell is not taken to run there.
         let other = Catalogue::built_in().find("MI300X").unwrap().gpu;
         let new = find("vllm==0.19.0", &mut Vec::new()).unwrap();
-        assert!(refusal(&*new, &other, scheme("fp8")).is_none());
-        assert!(refusal(&*new, &other, scheme("mxfp8")).is_some());
+        assert!(refusal(&*new, &other, "fp8").is_none());
+        assert!(refusal(&*new, &other, "mxfp8").is_some());
     }
 }

@@ -23,6 +23,43 @@ fn on(gpu: &str, engine: &str) -> Deployment {
     }
 }
 
+/// What the search for requests finds fits as it is, one more is refused, in every engine and with sequences said or not.
+#[test]
+fn more_requests_than_sequences_are_refused_by_every_engine() {
+    let model = model("llama-3.1-8b");
+    for entry in crate::engine::ENGINES {
+        for sequences in [None, Some(1), Some(20)] {
+            let deployment = Deployment {
+                context: Some(20),
+                sequences,
+                ..on("H100-SXM-80GB", entry.name)
+            };
+            let at = |concurrency| {
+                let changed = Deployment {
+                    concurrency,
+                    ..deployment.clone()
+                };
+                fit(&model, &changed)
+            };
+            let answer = max_concurrency(&model, &deployment).unwrap();
+            let limit = answer.limit().unwrap();
+            let place = format!("{} {sequences:?} {}", entry.name, limit.value);
+            assert!(at(limit.value).unwrap().fits(), "{place}");
+            assert!(!at(limit.value + 1).is_ok_and(|fit| fit.fits()), "{place}");
+            if let Some(sequences) = sequences {
+                assert_eq!(
+                    (limit.value, &limit.binds),
+                    (sequences, &Bound::Sequences),
+                    "{place}"
+                );
+                assert!(!matches!(limit.memory, Memory::Unknown), "{place}");
+                let error = at(sequences + 1).unwrap_err();
+                assert!(error.message.contains("max_sequences"), "{error}");
+            }
+        }
+    }
+}
+
 const ENGINES: [&str; 3] = ["transformers", "vllm==0.11.0", "vllm==0.19.0"];
 
 /// Dense, tied, of experts, with windows, latent, hybrid with states.

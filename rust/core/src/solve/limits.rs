@@ -26,7 +26,6 @@ pub fn max_context(subject: &Subject, deployment: &Deployment) -> Result<Answer,
         subject,
         deployment: deployment.clone(),
         set: |deployment, tokens| deployment.context = Some(tokens),
-        within: |_| true,
         most: MOST,
         end: Bound::ModelContext,
     };
@@ -51,19 +50,17 @@ pub fn max_concurrency(subject: &Subject, deployment: &Deployment) -> Result<Ans
         subject,
         deployment: deployment.clone(),
         set: |deployment, requests| deployment.concurrency = requests,
-        within: |probe| probe.settings.concurrency <= probe.settings.sequences,
         most: MOST,
         end: Bound::Numbers,
     }
     .answer()
 }
 
-/// Which number is searched, and what bounds it beside bytes.
+/// Which number is searched, and where it ends beside bytes.
 struct Question<'a> {
     subject: &'a Subject,
     deployment: Deployment,
     set: fn(&mut Deployment, u64),
-    within: fn(&Probe) -> bool,
     /// The end, and what it is if it is before that of all numbers.
     most: u64,
     end: Bound,
@@ -87,18 +84,17 @@ impl Question<'_> {
         let usable = self.deployment.gpu.usable_bytes;
         let first = self.at(1);
         let spread = Spread::of(self.subject, &first)?;
-        let probe = |value| spread.probe(self.subject, &self.at(value));
-        let least = probe(1)?;
+        let least = spread.probe(self.subject, &first)?;
         if !least.fits() {
             return Ok(Answer::Nothing(Box::new(Nothing {
                 fit: spread.fit(self.subject, &first)?,
                 binds: Bound::of_shortage(&least, usable),
             })));
         }
-        let holds = |probe: Result<Probe, FitError>| {
-            probe.is_ok_and(|probe| probe.fits() && (self.within)(&probe))
-        };
-        let value = largest(1, self.most, |value| holds(probe(value)));
+        let probe = |value| spread.probe_at_once(self.subject, &self.at(value));
+        let value = largest(1, self.most, |value| {
+            probe(value).is_ok_and(|probe| probe.fits() && runs_at_once(&probe))
+        });
         let binds = if value == MOST {
             Bound::Numbers
         } else if value == self.most {
@@ -133,7 +129,7 @@ impl Question<'_> {
             }),
             ..self.subject.clone()
         };
-        let probe = |value| spread.probe(&free, &self.at(value));
+        let probe = |value| spread.probe_at_once(&free, &self.at(value));
         let value = largest(value, MOST, |value| probe(value).is_ok_and(|p| p.fits()));
         if value == MOST {
             return Memory::Endless;
@@ -143,4 +139,8 @@ impl Question<'_> {
             Err(_) => Memory::Unknown,
         }
     }
+}
+
+fn runs_at_once(probe: &Probe) -> bool {
+    probe.settings.concurrency <= probe.settings.sequences
 }

@@ -50,7 +50,7 @@ pub fn best_quantization(
     let stored = bytes(None);
     let smaller = by_precision()
         .into_iter()
-        .filter(|row| does_load(&*deployment.engine, &deployment.gpu, row))
+        .filter(|row| does_load(&*deployment.engine, &deployment.gpu, row.name))
         .map(|row| Arc::new(row.scheme()))
         .filter(|scheme| bytes(Some(scheme)) < stored)
         .map(Some);

@@ -456,7 +456,7 @@ proptest! {
         let fits = |change: &dyn Fn(&mut Deployment)| {
             let mut changed = deployment.clone();
             change(&mut changed);
-            fit(&model, &changed).unwrap().fits()
+            fit(&model, &changed).is_ok_and(|fit| fit.fits())
         };
         let context = max_context(&model, &deployment).unwrap();
         let at = |tokens| fits(&|changed| changed.context = Some(tokens));
@@ -477,7 +477,7 @@ proptest! {
             Some(limit) => {
                 prop_assert!(limit.fit.fits() && at(limit.value) && at(limit.value.div_ceil(2)));
                 if limit.binds == Bound::Sequences {
-                    prop_assert_eq!(limit.value, 64);
+                    prop_assert!(limit.value == 64 && !at(65));
                 } else {
                     prop_assert!(!at(limit.value + 1) && !at(10 * limit.value));
                 }

@@ -297,27 +297,16 @@ impl Engine for LlamaCpp {
         let context = subject.context(deployment, notes)?;
         let rules = self.rules(architecture, deployment);
         let cache = Self::cache_format(architecture, deployment, rules.flash, notes)?;
-        if let Some(asked) = deployment.sequences
-            && asked < deployment.concurrency
-        {
+        let most = self.build.most_sequences;
+        if let Some(asked) = deployment.sequences.filter(|&asked| asked > most) {
             return refuse(
                 Reason::Value,
                 format!(
-                    "max_sequences is {asked}, but {} requests are to run at one time, each in a slot of its own",
-                    deployment.concurrency
+                    "max_sequences is {asked}, more than the {most} that this build of llama.cpp has room for"
                 ),
             );
         }
         let slots = rules.slots(deployment.concurrency);
-        if slots.0 > self.build.most_sequences {
-            return refuse(
-                Reason::Value,
-                format!(
-                    "{} sequences are more than the {} that this build of llama.cpp has room for",
-                    slots.0, self.build.most_sequences
-                ),
-            );
-        }
         Self::notes(subject, deployment, &rules, slots, notes);
         let cells = rules.cells(context, deployment.concurrency);
         Ok(Settings {
@@ -325,7 +314,7 @@ impl Engine for LlamaCpp {
             concurrency: deployment.concurrency,
             memory_utilization: Share::ONE,
             batched_tokens: cells.step,
-            sequences: cells.sequences,
+            sequences: deployment.sequences.unwrap_or(cells.sequences.min(most)),
             block: 1,
             cache,
             model_bytes: 4,

@@ -390,17 +390,6 @@ impl Engine for Sglang {
             prefix_caching: deployment.prefix_caching.unwrap_or(true),
             encoder_tokens: 0,
         };
-        if let Some(asked) = deployment.sequences
-            && asked < settings.concurrency
-        {
-            return refuse(
-                Reason::Value,
-                format!(
-                    "max_sequences is {asked}, but {} requests are to run at one time in a replica",
-                    settings.concurrency
-                ),
-            );
-        }
         self.notes(deployment, &settings, machine, notes);
         links::note(&deployment.gpu, joined_ranks(deployment), notes);
         Ok(settings)

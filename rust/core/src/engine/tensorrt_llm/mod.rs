@@ -218,15 +218,6 @@ impl Engine for TensorRtLlm {
             prefix_caching: deployment.prefix_caching.unwrap_or(true),
             encoder_tokens: 0,
         };
-        if settings.sequences < settings.concurrency {
-            return refuse(
-                Reason::Value,
-                format!(
-                    "max_sequences is {}, but {} requests are to run at one time",
-                    settings.sequences, settings.concurrency
-                ),
-            );
-        }
         settled(deployment, &settings, groups, notes);
         let windowed = mixers(architecture).any(
             |mixer| matches!(mixer, Mixer::Attention { reach, .. } if reach.saturates().is_some()),

@@ -111,7 +111,7 @@ impl Engine for Transformers {
             concurrency: deployment.concurrency,
             memory_utilization: deployment.memory_utilization.unwrap_or(Share::ONE),
             batched_tokens: deployment.batched_tokens.unwrap_or(context).min(context),
-            sequences: deployment.concurrency,
+            sequences: deployment.sequences.unwrap_or(deployment.concurrency),
             block: 1,
             cache,
             model_bytes,
