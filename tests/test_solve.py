@@ -1,5 +1,8 @@
 """What fits at most, at least, best and cheapest: each answer fits, and the next one does not."""
 
+import itertools
+from fractions import Fraction
+
 import pytest
 
 import pondera
@@ -34,26 +37,69 @@ def test_the_most_requests_fit_and_one_more_does_not(engine):
     assert not pondera.fit("llama-3.1-8b", concurrency=answer.value + 1, **asked).fits
 
 
-def test_the_fewest_gpus_fit_in_their_layout():
-    asked = {"gpu": "h100", "engine": "vllm==0.19.0", "context": "8k"}
-    answer = pondera.min_gpus("llama-3.1-70b", **asked)
-    layout = answer.fit.to_dict()["parallel"]
-    again = pondera.fit(
-        "llama-3.1-70b",
-        tensor_parallel=layout["tensor"],
-        pipeline_parallel=layout["pipeline"],
-        **asked,
-    )
+def layouts(gpus):
+    """Every layout of so many GPUs."""
+    for tensor, pipeline in itertools.product(range(1, gpus + 1), repeat=2):
+        data, rest = divmod(gpus, tensor * pipeline)
+        if rest == 0 and data > 0:
+            for expert in {1, tensor * data}:
+                yield {
+                    "tensor_parallel": tensor,
+                    "pipeline_parallel": pipeline,
+                    "data_parallel": data,
+                    "expert_parallel": expert,
+                }
+
+
+def does_fit(model, **asked):
+    """Whether it fits; what is refused does not."""
+    try:
+        return pondera.fit(model, **asked).fits
+    except pondera.PonderaError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "context", "concurrency"),
+    [
+        ("llama-3.1-70b", "h100", "8k", 1),
+        ("minicpm3-4b", "T4", 100, 64),
+        ("qwen3-30b-a3b", "L4", "8k", 16),
+    ],
+)
+def test_no_fewer_gpus_fit_in_any_layout(model, gpu, context, concurrency):
+    asked = {"gpu": gpu, "engine": "vllm==0.19.0", "context": context, "concurrency": concurrency}
+    answer = pondera.min_gpus(model, **asked)
+    found = {f"{name}_parallel": degree for name, degree in answer.fit.to_dict()["parallel"].items()}
+    again = pondera.fit(model, **found, **asked)
     assert (again.fits, again.gpus) == (True, answer.value)
-    assert not pondera.min_gpus("llama-3.1-70b", most=answer.value - 1, **asked).found
+    for gpus in range(1, answer.value):
+        assert not any(does_fit(model, **layout, **asked) for layout in layouts(gpus))
+    if answer.value > 1:
+        assert not pondera.min_gpus(model, most=answer.value - 1, **asked).found
 
 
-def test_the_best_scheme_fits():
-    asked = {"gpu": "h100", "engine": "vllm==0.19.0", "context": "8k"}
-    answer = pondera.best_quantization("llama-3.1-70b", **asked)
-    assert not pondera.fit("llama-3.1-70b", **asked).fits
-    again = pondera.fit("llama-3.1-70b", weights=answer.value, **asked)
-    assert (again.fits, again.total) == (True, answer.fit.total)
+@pytest.mark.parametrize(
+    ("model", "gpu", "engine"),
+    [
+        ("llama-3.1-70b", "h100", "vllm==0.19.0"),
+        ("llama-3.1-8b", "T4", "vllm==0.19.0"),
+        ("qwen3-30b-a3b", "L4", "sglang==0.5.23"),
+        ("llama-3.1-70b", "RTX-4090", "llama.cpp"),
+    ],
+)
+def test_no_more_precise_scheme_fits(model, gpu, engine):
+    asked = {"gpu": gpu, "engine": engine, "context": "2k"}
+    answer = pondera.best_quantization(model, **asked)
+    assert not pondera.fit(model, **asked).fits
+    best = pondera.fit(model, weights=answer.value, **asked)
+    assert (best.fits, best.total, best.warnings) == (True, answer.fit.total, [])
+    bits = {row["name"]: Fraction(row["bits"], row["weights"]) for row in pondera.schemes()}
+    for name in bits:
+        if bits[name] > bits[answer.value]:
+            other = pondera.fit(model, weights=name, **asked)
+            # It does not fit, or the engine is not known to load or to run it.
+            assert not other.fits or other.warnings, name
 
 
 def test_where_nothing_fits_the_closest_is_told():

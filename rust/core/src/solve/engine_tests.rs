@@ -237,3 +237,61 @@ fn the_best_scheme_is_one_that_the_gpu_runs() {
         assert_eq!(scheme.as_deref(), expected, "{gpu} {engine}");
     }
 }
+
+/// The fewest GPUs by trying every layout there is of up to eight.
+fn brute_force(model: &Subject, deployment: &Deployment) -> Option<u64> {
+    let fits = |parallel: Parallel| {
+        let laid_out = Deployment {
+            parallel,
+            ..deployment.clone()
+        };
+        fit(model, &laid_out).is_ok_and(|fit| fit.fits())
+    };
+    (1..=8_u64).find(|gpus| {
+        let divisors = |of: u64| (1..=of).filter(move |divisor| of.is_multiple_of(*divisor));
+        divisors(*gpus).any(|tensor| {
+            divisors(gpus / tensor).any(|pipeline| {
+                let data = gpus / tensor / pipeline;
+                [1, tensor * data].into_iter().any(|expert| {
+                    fits(Parallel {
+                        tensor,
+                        pipeline,
+                        data,
+                        expert,
+                        context: 1,
+                    })
+                })
+            })
+        })
+    })
+}
+
+/// Dense and of experts, with heads that divide by none but themselves, bound by weights and by requests.
+#[test]
+fn no_fewer_gpus_fit_in_any_layout_of_an_engine() {
+    let mut several = 0;
+    for (name, gpu, context, concurrency) in [
+        ("minicpm3-4b", "T4", 100, 64),
+        ("minicpm3-4b", "T4", 2048, 8),
+        ("qwen2.5-14b", "L4", 8192, 4),
+        ("llama-3.1-70b", "H100-SXM-80GB", 8192, 16),
+        ("qwen3-30b-a3b", "L4", 8192, 16),
+        ("deepseek-v2-lite", "L4", 4096, 200),
+        ("llama-3.1-8b", "L4", 2048, 400),
+    ] {
+        let model = model(name);
+        for engine in ["vllm==0.19.0", "sglang==0.5.23", "tensorrt-llm==1.0"] {
+            let deployment = Deployment {
+                context: Some(context),
+                concurrency,
+                ..on(gpu, engine)
+            };
+            let expected = brute_force(&model, &deployment);
+            let found = min_gpus(&model, &deployment, 8);
+            let found = found.ok().and_then(|answer| Some(answer.limit()?.value));
+            assert_eq!(found, expected, "{name} {gpu} {engine}");
+            several += u32::from(found.is_some_and(|gpus| gpus > 1));
+        }
+    }
+    assert!(several > 5, "{several}");
+}

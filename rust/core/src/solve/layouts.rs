@@ -18,9 +18,11 @@ const USUAL_NODE: u64 = 8;
 /// The fewest GPUs on which the deployment fits, at most `most`, and the layout with the least bytes on the fullest of
 /// them; among equals, the one with the fewest stages, and then with the fewest replicas.
 ///
-/// Looked at are tensor-parallel ranks within a node, stages of a pipeline, and in models with experts also replicas
-/// and experts dealt out to all ranks. Ranks that share the tokens of a sequence stay as many as the deployment says;
-/// its other degrees are not looked at.
+/// Looked at are all tensor-parallel ranks within a node, stages of a pipeline and replicas that multiply to so many GPUs,
+/// and in models with experts each of these also with the experts dealt out to all ranks. Replicas hold all weights once
+/// more, but share the requests: a model whose weights fit on one GPU may need them for its cache where heads do not
+/// divide. Ranks that share the tokens of a sequence stay as many as the deployment says; its other degrees are not
+/// looked at.
 ///
 /// # Errors
 /// If the deployment cannot be, in whatever layout.
@@ -231,9 +233,7 @@ impl Layouts {
             data,
             context: self.context,
         };
-        if data == 1 || self.experts {
-            layouts.push(cut);
-        }
+        layouts.push(cut);
         let ranks = cut.expert_ranks();
         if self.experts && ranks > 1 {
             layouts.push(Parallel {

@@ -198,8 +198,7 @@ fn brute_force(subject: &Subject, deployment: &Deployment, most: u64) -> Option<
 #[test]
 fn the_fewest_gpus_are_those_of_brute_force() {
     const MOST: u64 = 12;
-    for (model, weights, replicas) in [(small(4096), WEIGHTS, false), (mixture(), 2_600_000, true)]
-    {
+    for (model, weights) in [(small(4096), WEIGHTS), (mixture(), 2_600_000)] {
         for eighths in [1, 2, 3, 5, 7, 9, 16] {
             for context in [16, 512, 4096] {
                 let deployment = Deployment {
@@ -213,16 +212,7 @@ fn the_fewest_gpus_are_those_of_brute_force() {
                     let totals = limit.fit.stages.iter().map(OnStage::total);
                     (limit.value, totals.max().unwrap())
                 });
-                if replicas {
-                    assert_eq!(got, expected, "{eighths} {context}");
-                } else {
-                    // Replicas of a model without experts are not looked at; they never need fewer GPUs here.
-                    assert_eq!(
-                        got.map(|g| g.0),
-                        expected.map(|e| e.0),
-                        "{eighths} {context}"
-                    );
-                }
+                assert_eq!(got, expected, "{eighths} {context}");
                 if let Some(limit) = answer.limit() {
                     assert_eq!(limit.fit.gpus, limit.value);
                     assert_eq!(limit.value == 1, limit.binds == Bound::Least);
