@@ -200,3 +200,63 @@ fn cards_that_no_link_joins_are_joined_for_little() {
         assert!(joined("V100-SXM-16GB") < joined("H100-SXM-80GB"));
     }
 }
+
+#[test]
+fn what_is_needed_is_never_more_than_what_is_kept() {
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for known in builtin::ALL.iter() {
+        let subject = subject(&known.name);
+        for engine in ENGINES {
+            for (context, concurrency, tensor) in [(100, 3, 1), (5000, 2, 2), (40_000, 1, 8)] {
+                let context = context.min(subject.architecture.context.unwrap_or(context));
+                let asked = deployment(engine, context, concurrency, tensor);
+                let Some(fit) = placed(&subject, &asked) else {
+                    continue;
+                };
+                seen += 1;
+                let stage = &fit.stages[0];
+                if stage.needed > stage.reserved {
+                    let parts: Vec<_> = stage
+                        .parts
+                        .needed
+                        .iter()
+                        .map(|part| (part.name, part.bytes))
+                        .collect();
+                    wrong.push(format!(
+                        "{} {engine} {context}x{concurrency} tp {tensor}: {} > {} {parts:?}",
+                        known.name, stage.needed, stage.reserved
+                    ));
+                }
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {seen}\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn tokens_that_are_dealt_out_are_needed_once() {
+    let needed = |over: u64| {
+        let plain = deployment("vllm==0.19.0", 32_000, 2, 8);
+        let asked = Deployment {
+            parallel: Parallel {
+                context: over,
+                ..plain.parallel
+            },
+            ..plain
+        };
+        let stage = fit(&subject("deepseek-v3"), &asked)
+            .unwrap()
+            .stages
+            .remove(0);
+        assert!(stage.needed <= stage.reserved);
+        assert_eq!(sum(&stage.parts.needed), stage.needed);
+        stage.needed
+    };
+    assert_eq!(needed(8) * 8, needed(1));
+}

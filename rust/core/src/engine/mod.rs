@@ -26,7 +26,7 @@ use crate::architecture::layer::Layer;
 use crate::deployment::{Deployment, FitError, Reason, Settings};
 use crate::memory::ledger::Ledger;
 use crate::memory::stage::Stage;
-use crate::memory::store::{Kept, Store};
+use crate::memory::store::{Kept, Need, Store};
 use crate::memory::weights::WeightRules;
 use crate::subject::Subject;
 use std::fmt;
@@ -58,6 +58,22 @@ impl Rank<'_> {
         &self.subject.architecture
     }
 
+    /// What a sequence of so many tokens needs here of a store: in the numbers that the engine keeps it in, and of tokens
+    /// that are dealt out over ranks the share of one.
+    #[must_use]
+    pub fn need(&self, store: &Store, context: u64) -> Need {
+        let need = self.deployment.engine.need(self, store, context);
+        match store {
+            Store::State { .. } | Store::Cross { .. } => need,
+            _ => Need {
+                entries: need
+                    .entries
+                    .div_ceil(self.deployment.parallel.context.max(1)),
+                ..need
+            },
+        }
+    }
+
     /// Bytes that requests need of the cache here: `concurrency` of them of `context` tokens each.
     #[must_use]
     pub fn needed(&self, context: u64, concurrency: u64) -> u64 {
@@ -65,7 +81,7 @@ impl Rank<'_> {
             .iter()
             .flatten()
             .fold(0_u64, |sum, store| {
-                sum.saturating_add(store.needed(context, &self.kept))
+                sum.saturating_add(self.need(store, context).bytes())
             })
             .saturating_mul(concurrency)
     }
@@ -144,6 +160,11 @@ pub trait Engine: fmt::Debug + Send + Sync {
         deployment: &Deployment,
         notes: &mut Vec<Assumption>,
     ) -> Result<Settings, FitError>;
+
+    /// What a sequence needs of a store, where the engine keeps it in other numbers than those of its cache's format.
+    fn need(&self, rank: &Rank<'_>, store: &Store, context: u64) -> Need {
+        store.need(context, &rank.kept)
+    }
 
     /// What it does differently with weights.
     fn weight_rules(&self) -> WeightRules;

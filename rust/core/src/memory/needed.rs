@@ -17,14 +17,13 @@ pub fn account(rank: &Rank<'_>, ledger: &mut dyn Ledger) {
     }
     let (context, requests) = (rank.settings.context, rank.settings.concurrency);
     for (store, layers) in kinds {
-        let each = store.needed(context, &rank.kept);
-        let all = each.saturating_mul(layers).saturating_mul(requests);
+        let need = rank.need(&store, context);
+        let all = need.bytes().saturating_mul(layers).saturating_mul(requests);
         ledger.add(name(&store), all, Origin::Exact, SOURCE, &|| {
-            let row = store.row(&rank.kept);
-            let entries = each.checked_div(row).filter(|_| row > 0).map_or_else(
-                || format!("{each} bytes of state"),
-                |entries| format!("{entries} entries x {row} bytes"),
-            );
+            let entries = match store {
+                Store::State { .. } => format!("{} bytes of state", need.bytes()),
+                _ => format!("{} entries x {} bytes", need.entries, need.row),
+            };
             format!("{layers} layers x {entries} x {requests} requests")
         });
     }

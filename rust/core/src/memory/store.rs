@@ -78,6 +78,30 @@ pub struct Kept {
     pub encoder_tokens: u64,
 }
 
+/// What a sequence needs of one thing that a layer remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Tokens or entries; one, of a state.
+    pub entries: u64,
+    /// Bytes of each.
+    pub row: u64,
+}
+
+impl Need {
+    /// All of it.
+    #[must_use]
+    pub const fn bytes(self) -> u64 {
+        self.entries.saturating_mul(self.row)
+    }
+}
+
+/// Bytes of an indexer's key in 8 bits, with a 32-bit scale for each 128 numbers, as engines keep it whatever the cache is
+/// kept in (vLLM 0.19, `models/deepseek_v2.py:Indexer`; SGLang 0.5.23, `mem_cache/memory_pool.py`).
+#[must_use]
+pub const fn scaled_key(width: u64) -> u64 {
+    width.saturating_add((width / 128).saturating_mul(4))
+}
+
 /// `value` dealt out to so many ranks, rounded up.
 const fn share(value: u64, ranks: u64) -> u64 {
     if ranks == 0 {
@@ -212,11 +236,11 @@ impl Store {
         }
     }
 
-    /// Bytes that a sequence of so many tokens needs: what is still of use to the next token.
+    /// What a sequence of so many tokens needs: what is still of use to the next token.
     ///
-    /// The formulas are those of [`crate::architecture::cache`].
+    /// The formulas are those of [`crate::architecture::cache`]. A window counts whole: the next token sees itself too.
     #[must_use]
-    pub fn needed(&self, tokens: u64, kept: &Kept) -> u64 {
+    pub fn need(&self, tokens: u64, kept: &Kept) -> Need {
         let entries = match *self {
             Self::KeyValue { reach, .. } | Self::Latent { reach, .. } => reach.kept(tokens),
             Self::Compressed { ratio, window, .. } => tokens
@@ -235,13 +259,26 @@ impl Store {
                     StateDtype::Cache => kept.model_bytes,
                     StateDtype::Float32 => 4,
                 };
-                return convolution
+                let bytes = convolution
                     .kept()
                     .saturating_mul(kept.model_bytes)
                     .saturating_add(recurrent.saturating_mul(each));
+                return Need {
+                    entries: 1,
+                    row: bytes,
+                };
             }
         };
-        entries.saturating_mul(self.row(kept))
+        Need {
+            entries,
+            row: self.row(kept),
+        }
+    }
+
+    /// Bytes of [`Self::need`].
+    #[must_use]
+    pub fn needed(&self, tokens: u64, kept: &Kept) -> u64 {
+        self.need(tokens, kept).bytes()
     }
 }
 

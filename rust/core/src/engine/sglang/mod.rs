@@ -12,6 +12,7 @@ use crate::architecture::config::Assumption;
 use crate::architecture::layer::{FeedForward, Mixer, Stack};
 use crate::deployment::{Deployment, FitError, Reason, Settings, Share};
 use crate::memory::ledger::{Ledger, Origin};
+use crate::memory::store::{Need, Store, scaled_key};
 use crate::memory::weights::WeightRules;
 use crate::quantization::cache_format::CacheFormat;
 use crate::subject::Subject;
@@ -393,6 +394,17 @@ impl Engine for Sglang {
         self.notes(deployment, &settings, machine, notes);
         links::note(&deployment.gpu, joined_ranks(deployment), notes);
         Ok(settings)
+    }
+
+    fn need(&self, rank: &Rank<'_>, store: &Store, context: u64) -> Need {
+        let need = store.need(context, &rank.kept);
+        match *store {
+            Store::Indexer { width, .. } => Need {
+                row: scaled_key(width),
+                ..need
+            },
+            _ => need,
+        }
     }
 
     fn weight_rules(&self) -> WeightRules {

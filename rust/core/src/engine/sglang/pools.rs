@@ -5,7 +5,7 @@
 //! profile_max_num_token, set_num_token_hybrid`.
 
 use crate::engine::{CachePlan, Pool, Rank};
-use crate::memory::store::Store;
+use crate::memory::store::{Store, scaled_key};
 
 /// Of a token within a window, for each that is kept whole: `swa_full_tokens_ratio`, in tenths.
 pub(super) const WINDOW_TENTHS: u64 = 8;
@@ -43,9 +43,8 @@ impl Kept {
             let row = store.row(&rank.kept);
             let reach = match *store {
                 Store::KeyValue { reach, .. } => reach.saturates().filter(|_| windows),
-                // Quantized by blocks of 128, with scales, whatever the cache has otherwise.
                 Store::Indexer { width, ratio } => {
-                    let bytes = width.saturating_add(width / 128 * 4).div_ceil(ratio.max(1));
+                    let bytes = scaled_key(width).div_ceil(ratio.max(1));
                     kept.token = kept.token.saturating_add(bytes);
                     continue;
                 }

@@ -9,7 +9,7 @@ use super::classes::{self, Otherwise};
 use super::quantized::Quantized;
 use crate::architecture::Architecture;
 use crate::architecture::layer::{Convolution, Layer, Mixer, Reach, StateDtype};
-use crate::memory::store::{Kept, Store};
+use crate::memory::store::{Kept, Need, Store};
 
 /// Which latent attention caches its compressed vectors, and not keys and values of every head. Read in the classes of
 /// 5.14, 5.15, 5.17 and 5.18.
@@ -93,6 +93,31 @@ impl Classes {
             model_states,
             everywhere,
             quantized,
+        }
+    }
+
+    /// What a sequence needs of a store: of a window one token less than elsewhere, for the next one is not cached yet
+    /// when it sees itself, and states in the dtype that the class keeps them in.
+    #[must_use]
+    pub fn need(&self, store: &Store, tokens: u64, kept: &Kept) -> Need {
+        let need = store.need(tokens, kept);
+        match *store {
+            Store::KeyValue { reach, .. } | Store::Latent { reach, .. } => Need {
+                entries: entries(reach, tokens).min(need.entries),
+                ..need
+            },
+            Store::State {
+                convolution,
+                recurrent,
+                ..
+            } if self.model_states => Need {
+                row: convolution
+                    .kept()
+                    .saturating_add(recurrent)
+                    .saturating_mul(kept.model_bytes),
+                ..need
+            },
+            _ => need,
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::memory::forward;
 use crate::memory::fused::{self, Fusing};
 use crate::memory::ledger::{Ledger, Origin};
 use crate::memory::split::Split;
+use crate::memory::store::{Need, Store};
 use crate::memory::torch;
 use crate::memory::weights::WeightRules;
 use crate::quantization::cache_format::CacheFormat;
@@ -118,6 +119,10 @@ impl Engine for Transformers {
             prefix_caching: false,
             encoder_tokens: encoder_tokens(subject, context, notes),
         })
+    }
+
+    fn need(&self, rank: &Rank<'_>, store: &Store, context: u64) -> Need {
+        self.classes(rank).need(store, context, &rank.kept)
     }
 
     fn weight_rules(&self) -> WeightRules {

@@ -38,6 +38,7 @@ use crate::architecture::config::Assumption;
 use crate::architecture::layer::FeedForward;
 use crate::deployment::{Deployment, FitError, Settings};
 use crate::memory::ledger::Ledger;
+use crate::memory::store::{Need, Store, scaled_key};
 use crate::memory::weights::WeightRules;
 use crate::subject::Subject;
 pub use fitted::ALL as CONSTANTS;
@@ -143,6 +144,15 @@ impl Engine for Vllm {
         device::note(deployment, self.start, notes);
         overhead::note(subject, deployment, notes);
         settle::settle(&self.rules, subject, deployment, notes)
+    }
+
+    fn need(&self, rank: &Rank<'_>, store: &Store, context: u64) -> Need {
+        let need = store.need(context, &rank.kept);
+        let row = match *store {
+            Store::Indexer { width, .. } => Some(scaled_key(width)),
+            _ => states::bytes(store, rank.subject, &self.rules, rank.settings.model_bytes),
+        };
+        row.map_or(need, |row| Need { row, ..need })
     }
 
     fn weight_rules(&self) -> WeightRules {

@@ -8,7 +8,7 @@ use super::states::{self, Mode};
 use crate::architecture::layer::Reach;
 use crate::deployment::{FitError, Reason};
 use crate::hardware::Gpu;
-use crate::memory::store::Store;
+use crate::memory::store::{Store, scaled_key};
 use crate::quantization::cache_format::CacheFormat;
 use crate::subject::Subject;
 
@@ -210,9 +210,7 @@ pub fn of(
             Ok(attention(Hold::Full, content, bytes))
         }
         Store::Indexer { width, ratio } => {
-            // 8-bit keys and a 32-bit scale for each 128 numbers, whatever the cache is kept in (vLLM 0.19,
-            // `models/deepseek_v2.py:Indexer`).
-            let row = width.saturating_add((width / 128).saturating_mul(4));
+            let row = scaled_key(width);
             let entries = blocks.attention / ratio.max(1);
             Ok(Spec {
                 hold: Hold::Full,
