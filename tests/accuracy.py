@@ -29,6 +29,9 @@ class Difference:
     row: str
     estimated: float
     measured: float
+    gpu: str
+    layout: tuple[int, int]
+    storage: str
 
     @property
     def absolute(self) -> float:
@@ -71,13 +74,25 @@ def vllm_fit(row: dict[str, Any], **changes: Any) -> pondera.Fit:
     return pondera.fit(row["model"], **{**settings, **changes})
 
 
+def _difference(
+    fit: pondera.Fit, component: str, row: str, estimated: float, measured: float
+) -> Difference:
+    """A number of an estimate beside its measurement, with the conditions of both."""
+    engine, _, version = fit.engine.partition("==")
+    shown = fit.to_dict()
+    layout = (shown["parallel"]["tensor"], shown["parallel"]["pipeline"])
+    return Difference(
+        engine, version, component, row, estimated, measured, fit.gpu, layout, shown["storage"]
+    )
+
+
 def of_stages(fit: pondera.Fit, row: dict[str, Any]) -> dict[str, int]:
     """The components that a row's log lines are of.
 
     Each worker of a pipeline prints its own lines. The published row of four stages has the weights of an end and the
     rest of a stage between, as its sums tell; with two stages the first worker's lines are taken.
     """
-    components = ["weights", "activations", "overhead", "cuda_graphs"]
+    components = ["weights", "activations", "overhead", "cuda_context", "cuda_graphs"]
     if row["pipeline_parallel"] == 1:
         return {name: getattr(fit, name) for name in components}
     between = fit.stages[1 if len(fit.stages) > 2 else 0]
@@ -91,15 +106,20 @@ def vllm_differences() -> Iterable[Difference]:
         fit = vllm_fit(row)
 
         def beside(
-            component: str, estimated: float, measured: float, row: dict[str, Any] = row
+            component: str,
+            estimated: float,
+            measured: float,
+            fit: pondera.Fit = fit,
+            row: dict[str, Any] = row,
         ) -> Difference:
-            return Difference("vllm", row["version"], component, row["id"], estimated, measured)
+            return _difference(fit, component, row["id"], estimated, measured)
 
         placed = of_stages(fit, row)
         printed = {
             "weights": "weights",
             "activations": "activations",
             "overhead": "non_torch",
+            "cuda_context": "cuda_context",
             "cuda_graphs": "graphs",
         }
         for component, field in printed.items():
@@ -135,8 +155,10 @@ def transformers_differences() -> Iterable[Difference]:
         )
         name = f"{row['model']} {row['batch']} x {row['tokens']}"
 
-        def beside(component: str, estimated: float, measured: float, name: str = name) -> Difference:
-            return Difference("transformers", runs["transformers"], component, name, estimated, measured)
+        def beside(
+            component: str, estimated: float, measured: float, fit: pondera.Fit = fit, name: str = name
+        ) -> Difference:
+            return _difference(fit, component, name, estimated, measured)
 
         yield beside("weights", fit.weights, row["weights_allocated"])
         # Until the next step the cache of a window is a view of all keys, so the two can only be told apart as a sum.
@@ -209,7 +231,15 @@ def _details(held: list[Difference]) -> list[str]:
     rows: dict[tuple[str, str, str], dict[str, Difference]] = {}
     for one in held:
         rows.setdefault((one.engine, one.version, one.row), {})[one.component] = one
-    components = ["weights", "cache", "activations", "overhead", "cuda_graphs", "cache_pool", "cache_tokens"]
+    components = [
+        "weights",
+        "activations",
+        "overhead",
+        "cuda_context",
+        "cuda_graphs",
+        "cache_pool",
+        "cache_tokens",
+    ]
     lines = [
         "| engine | version | row | " + " | ".join(components) + " |",
         "|---|---|---|" + "---|" * len(components),
@@ -260,16 +290,27 @@ def page(held: list[Difference]) -> str:
     )
 
 
+# Half of the last digit that logs of vLLM print: what is fitted to such a number is known no better than that.
+HALF_A_HUNDREDTH = GIB // 200
+
+
+def _largest(group: list[Difference]) -> int:
+    least = HALF_A_HUNDREDTH if group[0].engine == "vllm" else 0
+    return max(least, round(max(one.absolute for one in group)))
+
+
 def bands(held: list[Difference]) -> str:
     """The error bands as data."""
     head = [line for line in BANDS.read_text().splitlines() if line.startswith("#")]
     tables = []
-    byte_components = ("weights", "cache", "activations", "overhead", "cuda_graphs", "cache_pool")
+    byte_components = ("weights", "activations", "overhead", "cuda_context", "cuda_graphs", "cache_pool")
     in_order = sorted(_groups(held).items(), key=lambda item: (item[0][0], item[0][2], item[0][1]))
     for (engine, versions, component), group in in_order:
         if component not in byte_components:
             continue
         begin, _, end = versions.partition(" to ")
+        (gpu,) = {one.gpu for one in group}
+        storages = json.dumps(sorted({one.storage for one in group}))
         source = "vllm_runs.json" if engine == "vllm" else "gpu_runs.json"
         tables.append(
             "\n".join(
@@ -278,10 +319,13 @@ def bands(held: list[Difference]) -> str:
                     f'engine = "{engine}"',
                     f'from = "{begin}"',
                     f'to = "{end or begin}"',
+                    f'gpu = "{gpu}"',
+                    f"layouts = {[list(layout) for layout in sorted({one.layout for one in group})]}",
+                    f"storages = {storages}",
                     f'component = "{component}"',
                     f"rows = {len(group)}",
                     f"mean = {round(mean(one.absolute for one in group))}",
-                    f"largest = {round(max(one.absolute for one in group))}",
+                    f"largest = {_largest(group)}",
                     f'source = "tests/golden/{source}"',
                 ]
             )

@@ -2,7 +2,7 @@
 
 use super::{Fit, OnStage};
 use crate::memory::ledger::{Origin, Part};
-use crate::residual;
+use crate::residual::{self, Conditions};
 
 /// One component of what a GPU holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,30 +116,45 @@ impl OnStage {
 }
 
 impl Fit {
-    /// The band of a component on the fullest GPU, low and high: what measurements say, or else the value itself if all
-    /// of it is counted and no version of the engine was measured. `None` where neither is so.
+    /// What measurements may be of the same as this estimate.
+    fn conditions(&self) -> Conditions<'_> {
+        let engine = &*self.deployment.engine;
+        Conditions {
+            engine: engine.name(),
+            version: engine.version(),
+            gpu: &self.deployment.gpu.name,
+            parallel: self.deployment.parallel,
+            storage: &self.storage,
+        }
+    }
+
+    /// The band of a component on the fullest GPU, low and high: what measurements of the same engine, version, GPU,
+    /// layout and storage say, or else the value itself if all of it is counted and no measurement of the engine tells
+    /// how far a count may be off. `None` where neither is so.
     #[must_use]
     pub fn band(&self, component: Component) -> Option<(u64, u64)> {
         let stage = self.on_fullest();
         let bytes = stage.bytes(component);
-        let engine = &*self.deployment.engine;
-        if let Some(measured) = residual::of(engine.name(), engine.version(), component.name()) {
+        let parts = stage.parts(component);
+        // Of what has no parts it is not known whether there are none.
+        if component != Component::Cache && parts.is_empty() {
+            return None;
+        }
+        let conditions = self.conditions();
+        if let Some(measured) = residual::of(conditions, component.name()) {
             return Some(measured.band(bytes));
         }
-        let parts = stage.parts(component);
         let counted = parts.iter().all(|part| part.origin == Origin::Exact);
-        // Of what has no parts it is not known whether there are none.
-        let known = component == Component::Cache || !parts.is_empty();
-        // A version that was not measured is not surer than those that were.
-        let surer = residual::is_measured(engine.name(), component.name());
-        (counted && known && !surer).then_some((bytes, bytes))
+        let trusted = !residual::is_measured(conditions.engine, component.name());
+        (counted && trusted).then_some((bytes, bytes))
     }
 
-    /// The band of the cache that the engine has, if it was measured.
+    /// The band of the cache that the engine has: what was given to it, or what measurements say.
     #[must_use]
     pub fn pool_band(&self) -> Option<(u64, u64)> {
-        let engine = &*self.deployment.engine;
-        residual::of(engine.name(), engine.version(), "cache_pool")
-            .map(|measured| measured.band(self.cache_pool))
+        if self.deployment.cache_memory.is_some() {
+            return Some((self.cache_pool, self.cache_pool));
+        }
+        residual::of(self.conditions(), "cache_pool").map(|measured| measured.band(self.cache_pool))
     }
 }
