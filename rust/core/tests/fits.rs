@@ -260,3 +260,33 @@ fn tokens_that_are_dealt_out_are_needed_once() {
     };
     assert_eq!(needed(8) * 8, needed(1));
 }
+
+#[test]
+fn every_stage_of_vllm_has_the_towers() {
+    let on = |engine: &str| {
+        let plain = deployment(engine, 8192, 1, 1);
+        let asked = Deployment {
+            parallel: Parallel {
+                pipeline: 2,
+                ..plain.parallel
+            },
+            ..plain
+        };
+        fit(&subject("qwen2.5-vl-7b"), &asked).unwrap().stages
+    };
+    let part = |parts: &[Part], name: &str| {
+        let named = parts.iter().filter(|part| part.name == name);
+        named.map(|part| part.bytes).sum::<u64>()
+    };
+    for engine in ["vllm==0.11.0", "vllm==0.19.0"] {
+        let stages = on(engine);
+        let [first, last] = [0, 1].map(|at| part(&stages[at].parts.weights, "vision"));
+        assert!(first > 0 && first == last, "{engine}: {first} {last}");
+        let [first, last] = [0, 1].map(|at| part(&stages[at].parts.activations, "encoder cache"));
+        assert!(
+            last > 0 && (first == 0 || first == last),
+            "{engine}: {first} {last}"
+        );
+    }
+    assert_eq!(part(&on("transformers")[1].parts.weights, "vision"), 0);
+}

@@ -41,6 +41,13 @@ impl Piece {
         }
     }
 
+    /// Whether it belongs to an encoder of images or sounds, or to what joins one to the text.
+    #[must_use]
+    pub fn is_of_tower(&self) -> bool {
+        matches!(self.role, Role::Vision | Role::Audio | Role::Projector)
+            || matches!(self.part, Some(Stack::Vision | Stack::Audio))
+    }
+
     /// Bytes of all of them.
     #[must_use]
     pub fn total(&self) -> u64 {

@@ -48,7 +48,9 @@ pub fn tensors(
     let mut sums: BTreeMap<(String, u32), u64> = BTreeMap::new();
     let mut apart: Vec<(u64, u64)> = Vec::new();
     for piece in pieces {
-        if piece.role == Role::Mtp && !rules.loads_prediction || stage.times(piece, tied) == 0 {
+        if piece.role == Role::Mtp && !rules.loads_prediction
+            || rules.times(piece, stage, tied) == 0
+        {
             continue;
         }
         let layer = weights::layer_of(architecture, piece);
@@ -59,7 +61,7 @@ pub fn tensors(
             Fusing::Nothing => false,
         };
         if !fused {
-            let count = stage.times(piece, tied).saturating_mul(piece.each);
+            let count = rules.times(piece, stage, tied).saturating_mul(piece.each);
             apart.push((bytes / piece.each.max(1), count));
             continue;
         }

@@ -18,6 +18,20 @@ pub struct WeightRules {
     /// Whether tables that tokens are looked up in stay in the memory of the host. One that is also the head is then
     /// there and on the GPU of the head.
     pub host_tables: bool,
+    /// Whether every stage of a pipeline has the encoders of images and sounds, and not the first alone.
+    pub towers_everywhere: bool,
+}
+
+impl WeightRules {
+    /// How many times a piece's tensors of all its layers lie on a stage: see [`Stage::times`].
+    #[must_use]
+    pub fn times(self, piece: &Piece, stage: &Stage, tied: bool) -> u64 {
+        if self.towers_everywhere && piece.is_of_tower() {
+            let layers = piece.layers.as_ref();
+            return layers.map_or(1, |numbers| numbers.len() as u64);
+        }
+        stage.times(piece, tied)
+    }
 }
 
 /// Bytes on each tensor-parallel rank of a stage, by role.
@@ -58,7 +72,7 @@ pub fn by_piece<'a>(
             let is_head = tied && is_table(piece, architecture);
             u64::from(is_head && stage.is_last())
         } else {
-            stage.times(piece, tied)
+            rules.times(piece, stage, tied)
         };
         if times == 0 {
             return None;

@@ -82,6 +82,7 @@ impl Engine for Plain {
             vocabulary_multiple: 1,
             loads_prediction: false,
             host_tables: false,
+            towers_everywhere: false,
         }
     }
 

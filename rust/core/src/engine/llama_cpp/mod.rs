@@ -328,6 +328,7 @@ impl Engine for LlamaCpp {
             vocabulary_multiple: 1,
             loads_prediction: false,
             host_tables: true,
+            towers_everywhere: false,
         }
     }
 

@@ -412,6 +412,7 @@ impl Engine for Sglang {
             vocabulary_multiple: 64,
             loads_prediction: false,
             host_tables: false,
+            towers_everywhere: false,
         }
     }
 

@@ -237,6 +237,7 @@ impl Engine for TensorRtLlm {
             vocabulary_multiple: 1,
             loads_prediction: false,
             host_tables: false,
+            towers_everywhere: false,
         }
     }
 

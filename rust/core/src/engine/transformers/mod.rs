@@ -131,6 +131,7 @@ impl Engine for Transformers {
             // `_keys_to_ignore_on_load_unexpected` of the classes.
             loads_prediction: false,
             host_tables: false,
+            towers_everywhere: false,
         }
     }
 

@@ -4,7 +4,7 @@
 //! peak = max(tower, layer, sampling)
 //! sampling = S·V·(e + c) + buffer + T·h·e + 2·S·h·e + kept                         (last stage)
 //! layer    = T·e·max(3·f + 3·h, mixer + 2·h) + timing + kept
-//! tower    = items · (patches·e·(2·fv + 3·hv) + inputs·e)                          (first stage)
+//! tower    = items · (patches·e·(2·fv + 3·hv) + inputs·e)
 //! kept     = cuBLAS + workspaces of experts + intermediate tensors + encoder cache and its inputs
 //! ```
 //!
@@ -28,7 +28,8 @@ type Way<'a> = &'a dyn Fn(&mut dyn Ledger);
 /// Adds what is alive at the peak.
 pub fn add(rank: &Rank<'_>, start: Start, ledger: &mut dyn Ledger) {
     let numbers = Numbers::of(rank, start);
-    let media = media::of(rank).filter(|_| numbers.first);
+    // Every stage has the encoder and runs it (`profile_run`).
+    let media = media::of(rank);
     let ways: [Way<'_>; 3] = [
         &|ledger| layer(&numbers, media.as_ref(), ledger),
         &|ledger| sampling(&numbers, media.as_ref(), ledger),

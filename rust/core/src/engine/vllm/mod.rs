@@ -162,6 +162,8 @@ impl Engine for Vllm {
             vocabulary_multiple: 64,
             loads_prediction: false,
             host_tables: false,
+            // 0.19, `model_executor/models/qwen2_5_vl.py` and the others build their towers whatever the stage.
+            towers_everywhere: true,
         }
     }
 
