@@ -290,3 +290,31 @@ fn every_stage_of_vllm_has_the_towers() {
     }
     assert_eq!(part(&on("transformers")[1].parts.weights, "vision"), 0);
 }
+
+#[test]
+fn experts_work_on_the_tokens_of_all_replicas() {
+    let activations = |model: &str, data: u64| {
+        let plain = deployment("vllm==0.19.0", 4096, 16, 1);
+        let asked = Deployment {
+            parallel: Parallel {
+                data,
+                expert: if model == "qwen3-30b-a3b" { data } else { 1 },
+                ..plain.parallel
+            },
+            batched_tokens: Some(8192),
+            ..plain
+        };
+        fit(&subject(model), &asked).unwrap().stages[0]
+            .used
+            .activations
+    };
+    // 8 experts of 2048 numbers in 2 bytes, in two workspaces, of 8192 tokens of each further replica.
+    let workspaces = 8 * 8192 * 8 * 2048 * 2 * 2;
+    let more = activations("qwen3-30b-a3b", 16) - activations("qwen3-30b-a3b", 8);
+    assert!(more >= workspaces && more < workspaces * 5 / 4, "{more}");
+    // Replicas of a dense model know nothing of each other.
+    assert_eq!(
+        activations("llama-3.1-8b", 2),
+        activations("llama-3.1-8b", 1)
+    );
+}

@@ -123,6 +123,21 @@ fn layer(n: &Numbers, media: Option<&Media>, ledger: &mut dyn Ledger) {
             },
         );
     }
+    if n.experts.is_some() && n.replicas > 1 {
+        ledger.add(
+            "gathered tokens",
+            Numbers::product(&[2, n.replicas, n.tokens, n.hidden, n.bytes]),
+            Origin::Mechanism,
+            "vLLM 0.19 distributed/device_communicators/all2all.py:AgRsAll2AllManager, the default of 0.11 to 0.33: hidden states \
+             of all replicas, and what experts make of them, which is then dealt out",
+            &|| {
+                format!(
+                    "2 · {} replicas · {} tokens · {} · {} bytes",
+                    n.replicas, n.tokens, n.hidden, n.bytes
+                )
+            },
+        );
+    }
     if let Some(experts) = n.experts.filter(|_| !n.start.keeps_workspaces) {
         let (rows, tokens) = rows(n, experts);
         let numbers = experts
@@ -326,11 +341,13 @@ fn items(n: &Numbers, media: &Media) -> u64 {
     budget.min(n.sequences.saturating_mul(prompt)).max(1)
 }
 
-/// Rows of experts, and tokens, that are worked on at once.
+/// Rows of experts, and tokens, that are worked on at once: those of all replicas, which are gathered before (0.19,
+/// `config/parallel.py:all2all_backend`).
 fn rows(n: &Numbers, experts: Experts) -> (u64, u64) {
+    let gathered = n.tokens.saturating_mul(n.replicas);
     let tokens = n
         .start
         .expert_tokens
-        .map_or(n.tokens, |most| n.tokens.min(most));
+        .map_or(gathered, |most| gathered.min(most));
     (tokens.saturating_mul(experts.chosen), tokens)
 }

@@ -39,6 +39,8 @@ pub struct Numbers {
     pub start: Start,
     /// Tokens of a step.
     pub tokens: u64,
+    /// Replicas whose tokens the experts here work on.
+    pub replicas: u64,
     /// Sequences of a step, and so rows of logits.
     pub sequences: u64,
     /// Tokens of the longest request.
@@ -88,6 +90,7 @@ impl Numbers {
         Self {
             start,
             tokens,
+            replicas: deployment.parallel.data.max(1),
             sequences,
             context: settings.context,
             bytes: settings.model_bytes,
