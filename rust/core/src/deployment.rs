@@ -80,6 +80,21 @@ pub struct Deployment {
     pub cache_memory: Option<u64>,
 }
 
+impl Deployment {
+    /// Requests at one time in one replica.
+    #[must_use]
+    pub const fn requests(&self) -> u64 {
+        self.requests_of(self.concurrency)
+    }
+
+    /// Requests in one replica of so many at one time.
+    #[must_use]
+    pub const fn requests_of(&self, concurrency: u64) -> u64 {
+        let replicas = self.parallel.data;
+        concurrency.div_ceil(if replicas == 0 { 1 } else { replicas })
+    }
+}
+
 /// What an engine settled for everything that a deployment left open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Settings {
@@ -103,6 +118,14 @@ pub struct Settings {
     pub prefix_caching: bool,
     /// Tokens that an encoder gives, where the model does not fix it.
     pub encoder_tokens: u64,
+}
+
+impl Settings {
+    /// Whether so many requests run at one time in a replica, and none of them waits.
+    #[must_use]
+    pub const fn runs(&self, requests: u64) -> bool {
+        requests <= self.sequences
+    }
 }
 
 /// Why a deployment cannot be.

@@ -13,9 +13,8 @@ mod spread;
 
 pub use component::Component;
 pub use report::{SCHEMA, SEVERAL_SCHEMA};
-#[cfg(test)]
-pub(crate) use spread::rank;
 pub use spread::{Probe, Spread};
+pub(crate) use spread::{rank, room};
 
 use crate::architecture::config::Assumption;
 use crate::deployment::{Deployment, FitError, Settings};
@@ -142,9 +141,12 @@ pub fn fit(subject: &Subject, deployment: &Deployment) -> Result<Fit, FitError> 
 
 /// The stage with the least to spare, and how much that is. A pipeline has at least one stage.
 fn fullest(stages: &[OnStage], usable: u64) -> (usize, i128) {
-    stages
-        .iter()
-        .map(|stage| stage.headroom(usable))
+    fullest_of(stages.iter().map(|stage| stage.headroom(usable)))
+}
+
+/// Which of these has the least to spare, the first of several, and how much that is.
+pub(crate) fn fullest_of(headroom: impl Iterator<Item = i128>) -> (usize, i128) {
+    headroom
         .enumerate()
         .min_by_key(|(_, headroom)| *headroom)
         .unwrap_or((0, 0))

@@ -30,5 +30,6 @@ pub mod roofline;
 pub mod size;
 pub mod solve;
 pub mod subject;
+pub mod sweep;
 pub mod table;
 mod wording;

@@ -83,22 +83,21 @@ impl Request {
     /// # Errors
     /// If the engine, the scheme or the format of the cache is not known.
     pub fn deployment(&self, notes: &mut Vec<Assumption>) -> Result<Deployment, FitError> {
-        let unknown = |reason| move |message: String| FitError::new(reason, message);
         if let Some(why) = &self.gpu.assumed {
             notes.push(Assumption::new("gpu", &*self.gpu.gpu.name, why));
         }
         let engine = engine::find(&self.engine, notes)?;
-        let weights = self.weights.as_deref().map(Scheme::named).transpose();
-        let cache = self.cache.as_deref().map(CacheFormat::named).transpose();
+        let weights = self.weights.as_deref().map(scheme).transpose()?;
+        let cache = self.cache.as_deref().map(cache_format).transpose()?;
         Ok(Deployment {
             gpu: Arc::new(self.gpu.gpu.clone()),
             gpus: self.gpus,
             engine,
-            weights: weights.map_err(unknown(Reason::Value))?.map(Arc::new),
-            cache: cache.map_err(unknown(Reason::Cache))?,
+            weights,
+            cache,
             context: self.context,
             concurrency: self.concurrency,
-            parallel: self.layout(notes),
+            parallel: layout(self.gpus, self.parallel, notes),
             memory_utilization: self.memory_utilization,
             batched_tokens: self.batched_tokens,
             sequences: self.sequences,
@@ -133,24 +132,6 @@ impl Request {
         }
     }
 
-    /// The layout; if GPUs alone are said, all of them share every layer.
-    fn layout(&self, notes: &mut Vec<Assumption>) -> Parallel {
-        match self.gpus {
-            Some(gpus) if gpus > 1 && self.parallel == Parallel::default() => {
-                notes.push(Assumption::new(
-                    "tensor_parallel",
-                    gpus.to_string(),
-                    "GPUs were said but no layout; all of them share every layer",
-                ));
-                Parallel {
-                    tensor: gpus,
-                    ..self.parallel
-                }
-            }
-            _ => self.parallel,
-        }
-    }
-
     /// Whether and how it fits a model.
     ///
     /// # Errors
@@ -163,6 +144,40 @@ impl Request {
         fit.assumptions = notes;
         Ok(fit)
     }
+}
+
+/// The layout; if GPUs alone are said, all of them share every layer.
+pub(crate) fn layout(
+    gpus: Option<u64>,
+    parallel: Parallel,
+    notes: &mut Vec<Assumption>,
+) -> Parallel {
+    match gpus {
+        Some(gpus) if gpus > 1 && parallel == Parallel::default() => {
+            notes.push(Assumption::new(
+                "tensor_parallel",
+                gpus.to_string(),
+                "GPUs were said but no layout; all of them share every layer",
+            ));
+            Parallel {
+                tensor: gpus,
+                ..parallel
+            }
+        }
+        _ => parallel,
+    }
+}
+
+/// The scheme of this name.
+pub(crate) fn scheme(name: &str) -> Result<Arc<Scheme>, FitError> {
+    Scheme::named(name)
+        .map(Arc::new)
+        .map_err(|message| FitError::new(Reason::Value, message))
+}
+
+/// The format of this name for a cache.
+pub(crate) fn cache_format(name: &str) -> Result<CacheFormat, FitError> {
+    CacheFormat::named(name).map_err(|message| FitError::new(Reason::Cache, message))
 }
 
 /// A count that was written down: `32768`, `32k`.

@@ -40,6 +40,10 @@ impl TryFrom<Restored> for Table {
 pub enum Column {
     /// Whole numbers from 0 to 2^64 - 1.
     Unsigned(Vec<u64>),
+    /// Whole numbers from -2^63 to 2^63 - 1.
+    Signed(Vec<i64>),
+    /// Yes or no.
+    Flags(Vec<bool>),
     /// Whole numbers, some of them missing.
     Optional(Vec<Option<u32>>),
     /// Texts that mostly differ.
@@ -93,6 +97,8 @@ impl Column {
     pub const fn len(&self) -> usize {
         match self {
             Self::Unsigned(values) => values.len(),
+            Self::Signed(values) => values.len(),
+            Self::Flags(values) => values.len(),
             Self::Optional(values) => values.len(),
             Self::Text(texts) => texts.ends.len(),
             Self::Category { codes, .. } => codes.len(),
@@ -106,7 +112,7 @@ impl Column {
             ends.is_sorted() && ends.last().copied().unwrap_or(0) == length
         };
         match self {
-            Self::Unsigned(_) | Self::Optional(_) => true,
+            Self::Unsigned(_) | Self::Signed(_) | Self::Flags(_) | Self::Optional(_) => true,
             Self::Text(texts) => {
                 ends_at(&texts.ends, texts.joined.len())
                     && texts

@@ -4,8 +4,8 @@ use arrow_array::builder::{LargeStringBuilder, StringBuilder};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::types::UInt32Type;
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, LargeListArray, RecordBatch, RecordBatchIterator,
-    UInt32Array, UInt64Array,
+    Array, ArrayRef, BooleanArray, DictionaryArray, Int64Array, LargeListArray, RecordBatch,
+    RecordBatchIterator, UInt32Array, UInt64Array,
 };
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::ffi::FFI_ArrowSchema;
@@ -48,6 +48,8 @@ fn to_schema(table: &Table) -> Schema {
 fn data_type(column: &Column) -> DataType {
     match column {
         Column::Unsigned(_) => DataType::UInt64,
+        Column::Signed(_) => DataType::Int64,
+        Column::Flags(_) => DataType::Boolean,
         Column::Optional(_) => DataType::UInt32,
         Column::Text(_) => DataType::LargeUtf8,
         Column::Category { .. } => {
@@ -73,6 +75,8 @@ fn to_batch(table: &Table) -> Result<RecordBatch, ArrowError> {
 fn to_array(column: &Column) -> Result<ArrayRef, ArrowError> {
     Ok(match column {
         Column::Unsigned(values) => Arc::new(UInt64Array::from(values.clone())),
+        Column::Signed(values) => Arc::new(Int64Array::from(values.clone())),
+        Column::Flags(values) => Arc::new(BooleanArray::from(values.clone())),
         Column::Optional(values) => Arc::new(UInt32Array::from(values.clone())),
         Column::Text(texts) => {
             let mut builder =

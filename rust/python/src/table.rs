@@ -30,7 +30,7 @@ impl Table {
 
     /// One column as a NumPy array.
     ///
-    /// Whole numbers are `uint64`; a column with missing values is `int64` with -1 for missing; texts and shapes
+    /// Whole numbers are `uint64`, or `int64` where they may be negative; yes and no are `bool`; a column with missing values is `int64` with -1 for missing; texts and shapes
     /// are object arrays of `str` and of tuples.
     fn __getitem__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         let column = self.0.column(name).ok_or_else(|| {
@@ -109,6 +109,8 @@ fn to_numpy<'py>(py: Python<'py>, column: &Column) -> PyResult<Bound<'py, PyAny>
     let objects = |items: Vec<Py<PyAny>>| PyArray1::from_vec(py, items).into_any();
     Ok(match column {
         Column::Unsigned(values) => values.clone().into_pyarray(py).into_any(),
+        Column::Signed(values) => values.clone().into_pyarray(py).into_any(),
+        Column::Flags(values) => values.clone().into_pyarray(py).into_any(),
         Column::Optional(values) => values
             .iter()
             .map(|value| value.map_or(-1, i64::from))

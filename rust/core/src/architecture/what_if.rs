@@ -249,6 +249,20 @@ impl Architecture {
         ))
     }
 
+    /// A config of this architecture with fields changed, named as [`WhatIf::derive`] has them.
+    pub(crate) fn changed(&self, config: &Value, fields: &[(String, Value)]) -> Result<Value> {
+        let mut all = config.clone();
+        for (name, value) in fields {
+            set(&mut all, &self.locate(config, name)?, value)?;
+        }
+        Ok(all)
+    }
+
+    /// Whether the same weights can wear another mind.
+    pub(crate) fn has_body_of(&self, other: &Self) -> bool {
+        self.compare(other).class != Class::Structural
+    }
+
     /// Where in a config a field lies that is named with or without the objects around it.
     fn locate(&self, config: &Value, name: &str) -> Result<Vec<String>> {
         let parts: Vec<String> = name.split('.').map(str::to_owned).collect();

@@ -76,7 +76,7 @@ pub fn check_sequences(engine: &dyn Engine, settings: &Settings) -> Result<(), F
         sequences,
         ..
     } = *settings;
-    if concurrency <= sequences {
+    if settings.runs(concurrency) {
         return Ok(());
     }
     Err(FitError::new(

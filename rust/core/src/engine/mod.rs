@@ -7,8 +7,9 @@ mod check;
 mod fitted;
 mod links;
 mod llama_cpp;
+mod reads;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod sglang;
 mod step;
 mod tensorrt_llm;
@@ -18,6 +19,7 @@ mod vllm;
 
 pub use check::{MOST, check, check_numbers, check_sequences};
 pub use fitted::{Constant, constants};
+pub use reads::{Answer, Reads};
 pub use version::Version;
 
 use crate::architecture::Architecture;
@@ -114,10 +116,43 @@ impl Used {
     }
 }
 
+/// Bytes that a GPU holds once a cache is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The least, whatever is reserved.
+    pub least: u64,
+    /// What lies beside what is reserved; nothing where what is held does not grow with it.
+    pub beside: Option<u64>,
+}
+
+impl Held {
+    /// Bytes with so many reserved.
+    #[must_use]
+    pub const fn bytes(self, reserved: u64) -> u64 {
+        match self.beside {
+            Some(beside) if beside.saturating_add(reserved) > self.least => {
+                beside.saturating_add(reserved)
+            }
+            _ => self.least,
+        }
+    }
+}
+
 /// The cache as an engine would lay it out on the GPUs of a pipeline.
-pub trait CachePlan: fmt::Debug {
+///
+/// What `Debug` shows of a plan is all that its answers follow from: a sweep takes plans that look alike for one.
+pub trait CachePlan: fmt::Debug + Send + Sync {
     /// Bytes that the engine sets aside on each stage for so many requests of so many tokens each.
     fn reserved(&self, context: u64, concurrency: u64) -> Vec<u64>;
+
+    /// The same for many numbers of requests: what each stage sets aside for each of them is added to its list.
+    fn reserved_each(&self, context: u64, concurrency: &[u64], stages: &mut [Vec<u64>]) {
+        for &requests in concurrency {
+            for (stage, bytes) in stages.iter_mut().zip(self.reserved(context, requests)) {
+                stage.push(bytes);
+            }
+        }
+    }
 
     /// What the engine makes of so many bytes on each stage, and prints of it.
     fn pool(&self, bytes: &[u64]) -> Pool;
@@ -151,6 +186,9 @@ pub trait Engine: fmt::Debug + Send + Sync {
     }
 
     /// Settles what a deployment leaves open, and notes what it took.
+    ///
+    /// The requests of a replica are [`Deployment::requests`]. Contexts, and numbers of requests, between two that settle
+    /// alike, settle alike too, the context itself aside: so a sweep need not ask for every one.
     ///
     /// # Errors
     /// If the engine cannot run it so.
@@ -192,9 +230,14 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Bytes that are left for the cache on a GPU, negative if less than nothing is.
     fn room(&self, rank: &Rank<'_>, used: &Used) -> i128;
 
-    /// Bytes that the GPU holds in all once so much of a cache is laid out; engines that take all they may, whatever is
-    /// asked, hold more than requests need.
-    fn held(&self, rank: &Rank<'_>, used: &Used, reserved: u64) -> u64;
+    /// Bytes that the GPU holds in all once a cache is laid out; engines that take all they may, whatever is asked, hold
+    /// more than requests need.
+    fn held(&self, rank: &Rank<'_>, used: &Used) -> Held;
+
+    /// What an answer about this model may change with.
+    fn reads(&self, _answer: Answer, _subject: &Subject) -> Reads {
+        Reads::ALL
+    }
 
     /// The cache on the GPUs of a pipeline.
     ///

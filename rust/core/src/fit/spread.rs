@@ -4,13 +4,13 @@ use super::{Fit, OnStage, Parts, conclude, fullest};
 use crate::architecture::config::Assumption;
 use crate::checkpoint::Role;
 use crate::deployment::{Deployment, FitError, Settings};
-use crate::engine::{self, CachePlan, Rank, Used};
+use crate::engine::{self, Answer, CachePlan, Rank, Used};
 use crate::memory::body::Piece;
 use crate::memory::ledger::{Account, Ledger, Origin, Sum};
 use crate::memory::needed;
 use crate::memory::stage::{self, Stage};
 use crate::memory::store::{Kept, Store};
-use crate::memory::weights;
+use crate::memory::weights as dealt;
 use crate::subject::Subject;
 
 /// The weights of a model, dealt out to the stages of a layout: what neither context, users, the GPU nor the format of
@@ -47,7 +47,7 @@ impl Spread {
             .into_iter()
             .map(|stage| {
                 let rules = engine.weight_rules();
-                let sums = weights::on_stage(pieces, architecture, &stage, parallel, rules);
+                let sums = dealt::on_stage(pieces, architecture, &stage, parallel, rules);
                 (stage, sums)
             })
             .collect();
@@ -139,6 +139,39 @@ impl Spread {
         })
     }
 
+    /// The GPUs of the stages.
+    pub(crate) fn ranks<'a>(
+        &'a self,
+        subject: &'a Subject,
+        deployment: &'a Deployment,
+        settings: &'a Settings,
+    ) -> Vec<Rank<'a>> {
+        self.stages
+            .iter()
+            .map(|(stage, _)| rank(subject, deployment, settings, stage))
+            .collect()
+    }
+
+    /// Bytes of one component on each of the GPUs, as [`Spread::probe`] has them.
+    pub(crate) fn component(&self, answer: Answer, ranks: &[Rank<'_>]) -> Vec<u64> {
+        ranks
+            .iter()
+            .zip(&self.stages)
+            .map(|(rank, (_, sums))| {
+                let engine = &*rank.deployment.engine;
+                let sum: Sum = filled(|ledger| match answer {
+                    Answer::Loaded => weights(sums, rank, ledger),
+                    Answer::Activations => engine.activations(rank, ledger),
+                    Answer::Overhead => engine.overhead(rank, ledger),
+                    Answer::Context => engine.context(rank, ledger),
+                    Answer::Graphs => engine.graphs(rank, ledger),
+                    Answer::Settings | Answer::Reserved | Answer::Pool => {}
+                });
+                sum.0
+            })
+            .collect()
+    }
+
     fn settle(
         subject: &Subject,
         deployment: &Deployment,
@@ -159,11 +192,7 @@ impl Spread {
         keep: fn([L; 6]) -> Parts,
     ) -> Result<(Vec<OnStage>, Box<dyn CachePlan>), FitError> {
         let engine = &*deployment.engine;
-        let ranks: Vec<Rank<'_>> = self
-            .stages
-            .iter()
-            .map(|(stage, _)| rank(subject, deployment, settings, stage))
-            .collect();
+        let ranks = self.ranks(subject, deployment, settings);
         let plan = engine.cache(&ranks)?;
         let reserved = plan.reserved(settings.context, settings.concurrency);
         let mut placed = Vec::with_capacity(ranks.len());
@@ -174,10 +203,7 @@ impl Spread {
                 .copied()
                 .unwrap_or_else(|| rank.needed(settings.context, settings.concurrency));
             let ledgers = [
-                filled(|ledger| {
-                    add_weights(sums, rank, ledger);
-                    engine.loaded(rank, ledger);
-                }),
+                filled(|ledger| weights(sums, rank, ledger)),
                 filled(|ledger| engine.activations(rank, ledger)),
                 filled(|ledger| engine.overhead(rank, ledger)),
                 filled(|ledger| engine.context(rank, ledger)),
@@ -193,13 +219,10 @@ impl Spread {
                 context,
                 graphs,
             };
-            let room = match deployment.cache_memory {
-                Some(bytes) => i128::from(bytes),
-                None => engine.room(rank, &used),
-            };
+            let room = room(rank, &used);
             placed.push(OnStage {
                 stage: rank.stage.clone(),
-                held: engine.held(rank, &used, reserved),
+                held: engine.held(rank, &used).bytes(reserved),
                 needed,
                 used,
                 parts: keep(ledgers),
@@ -273,10 +296,23 @@ fn note_nodes(deployment: &Deployment, notes: &mut Vec<Assumption>) {
     }
 }
 
+/// Bytes that are left for the cache, or that it was given.
+pub(crate) fn room(rank: &Rank<'_>, used: &Used) -> i128 {
+    match rank.deployment.cache_memory {
+        Some(bytes) => i128::from(bytes),
+        None => rank.deployment.engine.room(rank, used),
+    }
+}
+
 fn filled<L: Ledger + Default>(fill: impl FnOnce(&mut dyn Ledger)) -> L {
     let mut ledger = L::default();
     fill(&mut ledger);
     ledger
+}
+
+fn weights(sums: &[(Role, u64)], rank: &Rank<'_>, ledger: &mut dyn Ledger) {
+    add_weights(sums, rank, ledger);
+    rank.deployment.engine.loaded(rank, ledger);
 }
 
 fn add_weights(sums: &[(Role, u64)], rank: &Rank<'_>, ledger: &mut dyn Ledger) {

@@ -3,7 +3,7 @@
 
 use crate::architecture::config::Assumption;
 use crate::deployment::{Deployment, FitError, Reason, Settings, Share};
-use crate::engine::{CachePlan, Engine, Pool, Rank, Used, Version};
+use crate::engine::{CachePlan, Engine, Held, Pool, Rank, Used, Version};
 use crate::hardware::Gpu;
 use crate::memory::layout::Parallel;
 use crate::memory::ledger::{Ledger, Origin};
@@ -63,7 +63,7 @@ impl Engine for Plain {
         }
         Ok(Settings {
             context,
-            concurrency: deployment.concurrency.div_ceil(deployment.parallel.data),
+            concurrency: deployment.requests(),
             memory_utilization: deployment.memory_utilization.unwrap_or(Share::ONE),
             batched_tokens: context,
             sequences: deployment.sequences.unwrap_or(self.sequences),
@@ -107,10 +107,11 @@ impl Engine for Plain {
         i128::from(budget) - i128::from(used.total())
     }
 
-    fn held(&self, _rank: &Rank<'_>, used: &Used, reserved: u64) -> u64 {
-        used.total()
-            .saturating_add(reserved)
-            .saturating_add(self.beyond)
+    fn held(&self, _rank: &Rank<'_>, used: &Used) -> Held {
+        Held {
+            least: 0,
+            beside: Some(used.total().saturating_add(self.beyond)),
+        }
     }
 
     fn cache(&self, ranks: &[Rank<'_>]) -> Result<Box<dyn CachePlan>, FitError> {

@@ -6,7 +6,7 @@ mod build;
 mod cells;
 mod compute;
 
-use super::{CachePlan, Engine, Entry, Rank, Used, Version};
+use super::{Answer, CachePlan, Engine, Entry, Held, Rank, Reads, Used, Version};
 use crate::architecture::Architecture;
 use crate::architecture::config::Assumption;
 use crate::architecture::layer::{Mixer, Recurrence};
@@ -391,8 +391,31 @@ impl Engine for LlamaCpp {
         i128::from(rank.deployment.gpu.usable_bytes) - i128::from(used.total())
     }
 
-    fn held(&self, _rank: &Rank<'_>, used: &Used, reserved: u64) -> u64 {
-        used.total().saturating_add(reserved)
+    fn held(&self, _rank: &Rank<'_>, used: &Used) -> Held {
+        Held {
+            least: 0,
+            beside: Some(used.total()),
+        }
+    }
+
+    fn reads(&self, answer: Answer, _subject: &Subject) -> Reads {
+        let cells = Reads::CACHE | Reads::BATCHED_TOKENS | Reads::SEQUENCES;
+        let asked = Reads::CONTEXT | Reads::CONCURRENCY;
+        match answer {
+            Answer::Settings => {
+                cells
+                    | asked
+                    | Reads::UTILIZATION
+                    | Reads::BLOCK
+                    | Reads::PREFIX_CACHING
+                    | Reads::CACHE_MEMORY
+            }
+            Answer::Loaded => Reads::WEIGHTS,
+            Answer::Activations | Answer::Pool => cells | asked,
+            Answer::Reserved => cells,
+            Answer::Overhead | Answer::Graphs => Reads::NONE,
+            Answer::Context => Reads::GPU,
+        }
     }
 
     fn cache(&self, ranks: &[Rank<'_>]) -> Result<Box<dyn CachePlan>, FitError> {

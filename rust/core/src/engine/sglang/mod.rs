@@ -6,7 +6,7 @@ mod defaults;
 mod pools;
 
 use super::links::{self, Links};
-use super::{CachePlan, Engine, Entry, Rank, Used, Version};
+use super::{Answer, CachePlan, Engine, Entry, Held, Rank, Reads, Used, Version};
 use crate::architecture::Architecture;
 use crate::architecture::config::Assumption;
 use crate::architecture::layer::{FeedForward, Mixer, Stack};
@@ -375,10 +375,9 @@ impl Engine for Sglang {
         let cache = self.cache_format(architecture, deployment, notes)?;
         let machine = self.machine(deployment, architecture);
         let (chunk, _) = self.steps(deployment, architecture);
-        let groups = deployment.parallel.data;
         let settings = Settings {
             context,
-            concurrency: deployment.concurrency.div_ceil(groups),
+            concurrency: deployment.requests(),
             memory_utilization: deployment
                 .memory_utilization
                 .unwrap_or_else(|| self.share(subject, deployment)),
@@ -485,9 +484,34 @@ impl Engine for Sglang {
         pool(before, used.weights, rank.settings.memory_utilization) - kept
     }
 
-    fn held(&self, rank: &Rank<'_>, used: &Used, reserved: u64) -> u64 {
+    fn held(&self, rank: &Rank<'_>, used: &Used) -> Held {
         let room = u64::try_from(self.room(rank, used).max(0)).unwrap_or(u64::MAX);
-        used.total().saturating_add(room.max(reserved))
+        Held {
+            least: used.total().saturating_add(room),
+            beside: Some(used.total()),
+        }
+    }
+
+    fn reads(&self, answer: Answer, _subject: &Subject) -> Reads {
+        let steps = Reads::GPU | Reads::BATCHED_TOKENS | Reads::SEQUENCES | Reads::EAGER;
+        let kept = Reads::GPU
+            | Reads::CACHE
+            | Reads::MODEL_BYTES
+            | Reads::ENCODER_TOKENS
+            | Reads::PREFIX_CACHING
+            | Reads::SEQUENCES
+            | Reads::BLOCK
+            | Reads::BATCHED_TOKENS;
+        match answer {
+            Answer::Settings => Reads::ALL.without(Reads::CONCURRENCY),
+            Answer::Loaded => Reads::NONE,
+            Answer::Activations => steps | Reads::CONCURRENCY,
+            Answer::Overhead => Reads::GPU | Reads::CONTEXT | Reads::SEQUENCES | Reads::CONCURRENCY,
+            Answer::Context => Reads::GPU,
+            Answer::Graphs => steps,
+            Answer::Reserved => kept,
+            Answer::Pool => kept | Reads::CONTEXT,
+        }
     }
 
     fn cache(&self, ranks: &[Rank<'_>]) -> Result<Box<dyn CachePlan>, FitError> {

@@ -8,7 +8,9 @@
 //! Not described: engines built ahead of time, the second manager of caches, drafts, context parallelism, indexers,
 //! captured graphs, of which no measurement was found.
 
-use super::{CachePlan, Engine, Entry, Pool, Rank, Used, Version, links, step};
+use super::{
+    Answer, CachePlan, Engine, Entry, Held, Pool, Rank, Reads, Used, Version, links, step,
+};
 use crate::architecture::Architecture;
 use crate::architecture::config::Assumption;
 use crate::architecture::layer::{FeedForward, Mixer};
@@ -208,7 +210,7 @@ impl Engine for TensorRtLlm {
         let groups = deployment.parallel.data;
         let settings = Settings {
             context,
-            concurrency: deployment.concurrency.div_ceil(groups),
+            concurrency: deployment.requests(),
             memory_utilization: deployment.memory_utilization.unwrap_or(SHARE),
             batched_tokens: deployment.batched_tokens.unwrap_or(TOKENS),
             sequences: deployment.sequences.unwrap_or(SEQUENCES),
@@ -276,13 +278,28 @@ impl Engine for TensorRtLlm {
         (free * share).div_euclid(1_000_000)
     }
 
-    fn held(&self, rank: &Rank<'_>, used: &Used, reserved: u64) -> u64 {
+    fn reads(&self, answer: Answer, _subject: &Subject) -> Reads {
+        let kept = Reads::CACHE | Reads::MODEL_BYTES | Reads::ENCODER_TOKENS;
+        match answer {
+            Answer::Settings => Reads::ALL.without(Reads::CONCURRENCY),
+            Answer::Loaded | Answer::Graphs => Reads::NONE,
+            Answer::Activations => Reads::BATCHED_TOKENS | Reads::CONTEXT | Reads::SEQUENCES,
+            Answer::Overhead | Answer::Context => Reads::GPU,
+            Answer::Reserved => kept | Reads::BLOCK | Reads::SEQUENCES,
+            Answer::Pool => kept | Reads::BLOCK | Reads::SEQUENCES | Reads::CONTEXT,
+        }
+    }
+
+    fn held(&self, rank: &Rank<'_>, used: &Used) -> Held {
         let room = match rank.deployment.cache_memory {
             Some(bytes) => i128::from(bytes),
             None => self.room(rank, used),
         };
         let room = u64::try_from(room.max(0)).unwrap_or(u64::MAX);
-        used.total().saturating_add(room.max(reserved))
+        Held {
+            least: used.total().saturating_add(room),
+            beside: Some(used.total()),
+        }
     }
 
     fn cache(&self, ranks: &[Rank<'_>]) -> Result<Box<dyn CachePlan>, FitError> {

@@ -10,7 +10,7 @@ mod layout;
 mod plan;
 mod quantized;
 
-use super::{CachePlan, Engine, Entry, Rank, Used, Version, step};
+use super::{Answer, CachePlan, Engine, Entry, Rank, Reads, Used, Version, step};
 use crate::architecture::config::Assumption;
 use crate::architecture::layer::{Layer, Mixer, Reach, Stack};
 use crate::checkpoint::Role;
@@ -270,8 +270,35 @@ impl Engine for Transformers {
         i128::from(usable) - i128::from(used.total())
     }
 
-    fn held(&self, _rank: &Rank<'_>, used: &Used, reserved: u64) -> u64 {
-        used.total().saturating_add(reserved)
+    fn held(&self, _rank: &Rank<'_>, used: &Used) -> super::Held {
+        super::Held {
+            least: 0,
+            beside: Some(used.total()),
+        }
+    }
+
+    fn reads(&self, answer: Answer, _subject: &Subject) -> Reads {
+        let kept = Reads::CACHE | Reads::MODEL_BYTES | Reads::ENCODER_TOKENS;
+        match answer {
+            Answer::Settings => {
+                Reads::GPU
+                    | Reads::WEIGHTS
+                    | Reads::CACHE
+                    | Reads::CONTEXT
+                    | Reads::CONCURRENCY
+                    | Reads::UTILIZATION
+                    | Reads::BATCHED_TOKENS
+                    | Reads::SEQUENCES
+            }
+            Answer::Loaded => Reads::WEIGHTS | Reads::GPU,
+            Answer::Activations => {
+                kept | Reads::CONTEXT | Reads::CONCURRENCY | Reads::BATCHED_TOKENS
+            }
+            Answer::Overhead | Answer::Context => Reads::GPU,
+            Answer::Graphs => Reads::NONE,
+            Answer::Reserved => kept,
+            Answer::Pool => kept | Reads::CONTEXT | Reads::CONCURRENCY,
+        }
     }
 
     fn cache(&self, ranks: &[Rank<'_>]) -> Result<Box<dyn CachePlan>, FitError> {

@@ -16,14 +16,27 @@ use super::fitted;
 use super::media::{self, Media};
 use super::numbers::{Experts, Numbers};
 use super::start::{Sampler, Start};
+use crate::architecture::layer::Mixer;
 use crate::engine::Rank;
 use crate::memory::ledger::{Ledger, Origin, Sum};
+use crate::subject::Subject;
 
 /// Tokens of activations that are rounded up to a multiple of so many bytes in workspaces of experts.
 const WORKSPACE_STEP: u64 = 256;
 
 /// A way to fill a ledger.
 type Way<'a> = &'a dyn Fn(&mut dyn Ledger);
+
+/// Whether what is alive at the peak may change with the context: with what an encoder is given for a prompt, or with the
+/// workspace of chunked prefill of latent attention.
+pub fn read_context(subject: &Subject) -> bool {
+    let latent = subject
+        .architecture
+        .decoder()
+        .flat_map(|layer| &layer.mixers)
+        .any(|mixer| matches!(mixer, Mixer::Latent { .. }));
+    latent || media::any(subject)
+}
 
 /// Adds what is alive at the peak.
 pub fn add(rank: &Rank<'_>, start: Start, ledger: &mut dyn Ledger) {

@@ -162,6 +162,12 @@ pub fn of(rank: &Rank<'_>) -> Option<Media> {
     })
 }
 
+/// Whether a model takes images or sounds.
+#[must_use]
+pub fn any(subject: &Subject) -> bool {
+    sees_or_hears(&subject.architecture)
+}
+
 /// Notes what is taken for the largest item, or that nothing is known of it.
 pub fn note(subject: &Subject, notes: &mut Vec<Assumption>) {
     let architecture = &subject.architecture;

@@ -33,7 +33,7 @@ mod states;
 #[cfg(test)]
 mod tests;
 
-use super::{CachePlan, Engine, Entry, Rank, Used, Version};
+use super::{Answer, CachePlan, Engine, Entry, Held, Rank, Reads, Used, Version};
 use crate::architecture::config::Assumption;
 use crate::architecture::layer::FeedForward;
 use crate::deployment::{Deployment, FitError, Settings};
@@ -196,7 +196,49 @@ impl Engine for Vllm {
         i128::from(Self::requested(rank)) - i128::from(self.profiled(used))
     }
 
-    fn held(&self, rank: &Rank<'_>, used: &Used, _reserved: u64) -> u64 {
+    fn reads(&self, answer: Answer, subject: &Subject) -> Reads {
+        let kept = Reads::GPU
+            | Reads::CACHE
+            | Reads::BATCHED_TOKENS
+            | Reads::BLOCK
+            | Reads::PREFIX_CACHING
+            | Reads::MODEL_BYTES
+            | Reads::ENCODER_TOKENS;
+        match answer {
+            Answer::Settings => {
+                Reads::GPU
+                    | Reads::WEIGHTS
+                    | Reads::CACHE
+                    | Reads::CONTEXT
+                    | Reads::UTILIZATION
+                    | Reads::BATCHED_TOKENS
+                    | Reads::SEQUENCES
+                    | Reads::BLOCK
+                    | Reads::PREFIX_CACHING
+            }
+            Answer::Loaded => Reads::WEIGHTS | Reads::MODEL_BYTES,
+            Answer::Activations => {
+                let step = Reads::GPU
+                    | Reads::WEIGHTS
+                    | Reads::BATCHED_TOKENS
+                    | Reads::SEQUENCES
+                    | Reads::EAGER
+                    | Reads::MODEL_BYTES;
+                if activations::read_context(subject) {
+                    step | Reads::CONTEXT | Reads::BLOCK
+                } else {
+                    step
+                }
+            }
+            Answer::Overhead => Reads::GPU | Reads::SEQUENCES | Reads::EAGER,
+            Answer::Context => Reads::GPU,
+            Answer::Graphs => Reads::GPU | Reads::EAGER | Reads::SEQUENCES | Reads::BATCHED_TOKENS,
+            Answer::Reserved => kept,
+            Answer::Pool => kept | Reads::CONTEXT,
+        }
+    }
+
+    fn held(&self, rank: &Rank<'_>, used: &Used) -> Held {
         // Whatever is asked, the cache fills what was requested, or has the bytes it was given. What was taken before, by
         // the driver and by NCCL, must have left that much free (`worker/utils.py:request_memory`), or vLLM does not start.
         let inside = match rank.deployment.cache_memory {
@@ -208,7 +250,10 @@ impl Engine for Vllm {
         } else {
             used.graphs
         };
-        inside.saturating_add(used.context).saturating_add(graphs)
+        Held {
+            least: inside.saturating_add(used.context).saturating_add(graphs),
+            beside: None,
+        }
     }
 
     fn cache(&self, ranks: &[Rank<'_>]) -> Result<Box<dyn CachePlan>, FitError> {
@@ -274,6 +319,7 @@ impl Engine for Vllm {
             },
             tokens_by_concurrency: self.rules.tokens_by_concurrency,
             null_block: self.rules.null_block,
+            known: std::sync::OnceLock::new(),
         }))
     }
 }

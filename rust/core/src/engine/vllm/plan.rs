@@ -3,10 +3,11 @@
 use super::compressed;
 use super::groups::{Group, Placed};
 use super::rules::Packing;
-use super::spec::{Hold, Request};
+use super::spec::{Hold, Request, Spec};
 use super::states::Mode;
 use crate::engine::{CachePlan, Pool};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 /// The cache as vLLM lays it out.
 #[derive(Debug)]
@@ -23,6 +24,17 @@ pub struct Plan {
     pub tokens_by_concurrency: bool,
     /// Whether one block that is never given out is counted.
     pub null_block: bool,
+    /// What follows from the groups alone, once it was asked for.
+    pub known: OnceLock<Known>,
+}
+
+/// What follows from the groups of a plan.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Bytes of a block on each stage.
+    block_bytes: Vec<u64>,
+    /// The different caches of each group.
+    specs: Vec<Vec<Spec>>,
 }
 
 impl Plan {
@@ -41,13 +53,25 @@ impl Plan {
             packing: Packing::Widest,
             tokens_by_concurrency: false,
             null_block: false,
+            known: OnceLock::new(),
         }
     }
 
     /// Bytes of one block on each stage. Groups share tensors, so that it is that of the widest; one group alone may have
     /// pages of several sizes.
     #[must_use]
-    pub fn block_bytes(&self) -> Vec<u64> {
+    pub fn block_bytes(&self) -> &[u64] {
+        &self.known().block_bytes
+    }
+
+    fn known(&self) -> &Known {
+        self.known.get_or_init(|| Known {
+            block_bytes: self.count_block_bytes(),
+            specs: self.groups.iter().map(different).collect(),
+        })
+    }
+
+    fn count_block_bytes(&self) -> Vec<u64> {
         (0..self.stages)
             .map(|stage| {
                 let here: Vec<Vec<Placed>> = self
@@ -107,17 +131,20 @@ impl Plan {
             tokens,
             ..self.request
         };
-        self.groups
+        self.known()
+            .specs
             .iter()
-            .map(|group| {
-                group
-                    .layers
-                    .iter()
-                    .map(|layer| layer.spec.blocks(&request))
-                    .max()
-                    .unwrap_or(0)
+            .map(|specs| {
+                let blocks = specs.iter().map(|spec| spec.blocks(&request));
+                blocks.max().unwrap_or(0)
             })
             .fold(0_u64, u64::saturating_add)
+    }
+
+    /// The blocks of so many requests that take so many each.
+    const fn blocks(&self, each: u64, requests: u64) -> u64 {
+        let null = if self.null_block { 1 } else { 0 };
+        each.saturating_mul(requests).saturating_add(null)
     }
 
     /// The fewest tokens that a block of any group has.
@@ -135,25 +162,41 @@ impl Plan {
     }
 }
 
+/// The caches of a group, each kind once.
+fn different(group: &Group) -> Vec<Spec> {
+    let mut specs: Vec<Spec> = Vec::new();
+    for layer in &group.layers {
+        if !specs.contains(&layer.spec) {
+            specs.push(layer.spec);
+        }
+    }
+    specs
+}
+
 impl CachePlan for Plan {
     fn reserved(&self, context: u64, concurrency: u64) -> Vec<u64> {
-        let blocks = self
-            .blocks_per_request(context)
-            .saturating_mul(concurrency)
-            .saturating_add(u64::from(self.null_block));
+        let blocks = self.blocks(self.blocks_per_request(context), concurrency);
         self.block_bytes()
-            .into_iter()
+            .iter()
             .map(|bytes| bytes.saturating_mul(blocks))
             .collect()
+    }
+
+    fn reserved_each(&self, context: u64, concurrency: &[u64], stages: &mut [Vec<u64>]) {
+        let each = self.blocks_per_request(context);
+        for (stage, bytes) in stages.iter_mut().zip(self.block_bytes()) {
+            let requests = concurrency.iter();
+            stage.extend(requests.map(|&all| bytes.saturating_mul(self.blocks(each, all))));
+        }
     }
 
     fn pool(&self, bytes: &[u64]) -> Pool {
         // Every stage has as many blocks as the one with the fewest.
         let blocks = self
             .block_bytes()
-            .into_iter()
+            .iter()
             .zip(bytes)
-            .filter_map(|(block, &room)| room.checked_div(block))
+            .filter_map(|(&block, &room)| room.checked_div(block))
             .min();
         let Some(blocks) = blocks else {
             // Without attention and states there is nothing to keep (`get_kv_cache_config_from_groups`).

@@ -62,9 +62,7 @@ pub fn settle(
     });
     Ok(Settings {
         context,
-        concurrency: deployment
-            .concurrency
-            .div_ceil(deployment.parallel.data.max(1)),
+        concurrency: deployment.requests(),
         memory_utilization,
         batched_tokens,
         sequences,

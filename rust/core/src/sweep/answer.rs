@@ -1,0 +1,612 @@
+//! Answers over all points that need no table: how many fit, the best, those that nothing is better than.
+//!
+//! Points are worked on in an order of their own, the *work order*, in which the context and the requests move fastest.
+//! Any range of it has a [`Partial`] answer, in memory that does not grow with the range; partial answers of ranges that do
+//! not overlap are merged in any order, and always give the same.
+
+use super::batch::Batch;
+use super::expression::{Condition, Left, Rows};
+use super::field::{Field, Fields};
+use super::memo::{Cell, Memo};
+use super::table::{Column, chunks};
+use super::{Run, Sweep, SweepError, refused};
+use crate::deployment::FitError;
+use crate::parallel;
+use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+/// What is asked of all points.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Question {
+    /// How many points there are, can be and fit.
+    Count {
+        /// For each value of this axis by itself.
+        by: Option<String>,
+    },
+    /// The best of the points that fit: by a column, then the lower number. Points where the column is missing are left out.
+    Top {
+        /// How many.
+        most: usize,
+        /// The column.
+        by: String,
+        /// Whether the largest is the best.
+        descending: bool,
+        /// So many for each value of this axis.
+        per: Option<String>,
+    },
+    /// The points that fit and that no other one is better than: as good in every column, and better in one. Of points
+    /// that are alike in all of them the one of the lowest number stands for all.
+    Pareto {
+        /// Columns of which less is better.
+        minimise: Vec<String>,
+        /// Columns of which more is better.
+        maximise: Vec<String>,
+    },
+}
+
+/// How many points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// There are, as far as the condition holds for them.
+    pub points: u64,
+    /// Of these can be.
+    pub possible: u64,
+    /// Of these fit.
+    pub fits: u64,
+}
+
+/// A point with the columns that were asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Ranked {
+    /// The values: of columns that are minimised first, then of those that are maximised.
+    pub values: Vec<i128>,
+    /// The number of the point.
+    pub point: u64,
+}
+
+/// An answer over some of the points.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Partial {
+    /// One for each value of the axis, or one for all.
+    Count(Vec<Tally>),
+    /// The best first; one list for each value of the axis, or one for all.
+    Top(Vec<Vec<Ranked>>),
+    /// By the number of the point.
+    Pareto(Vec<Ranked>),
+}
+
+impl Partial {
+    /// Both together.
+    ///
+    /// # Errors
+    /// If they answer different questions.
+    pub fn merge(self, other: Self, question: &Question) -> Result<Self, FitError> {
+        match (self, other, question) {
+            (Self::Count(mut one), Self::Count(other), Question::Count { .. })
+                if one.len() == other.len() =>
+            {
+                for (one, other) in one.iter_mut().zip(other) {
+                    one.points += other.points;
+                    one.possible += other.possible;
+                    one.fits += other.fits;
+                }
+                Ok(Self::Count(one))
+            }
+            (
+                Self::Top(mut one),
+                Self::Top(other),
+                Question::Top {
+                    most, descending, ..
+                },
+            ) if one.len() == other.len() => {
+                for (one, other) in one.iter_mut().zip(other) {
+                    one.extend(other);
+                    one.sort_unstable_by_key(|ranked| order(*descending, ranked));
+                    one.truncate(*most);
+                }
+                Ok(Self::Top(one))
+            }
+            (Self::Pareto(mut one), Self::Pareto(other), Question::Pareto { minimise, .. }) => {
+                for ranked in other {
+                    enter(&mut one, ranked, minimise.len());
+                }
+                one.sort_unstable_by_key(|ranked| ranked.point);
+                Ok(Self::Pareto(one))
+            }
+            _ => Err(refused(
+                "these partial answers are not of this question; merge those of one sweep and one question",
+            )),
+        }
+    }
+}
+
+/// The order of points: by value, then by number.
+fn order(descending: bool, ranked: &Ranked) -> (i128, u64) {
+    let value = ranked.values.first().copied().unwrap_or(0);
+    // No column reaches the ends of 128 bits.
+    (if descending { -value } else { value }, ranked.point)
+}
+
+/// Whether one is as good as another in every column.
+fn covers(one: &[i128], other: &[i128], minimised: usize) -> bool {
+    one.iter()
+        .zip(other)
+        .enumerate()
+        .all(|(column, (one, other))| {
+            if column < minimised {
+                one <= other
+            } else {
+                one >= other
+            }
+        })
+}
+
+/// Enters a point where none is better, and takes those out that it is better than.
+fn enter(front: &mut Vec<Ranked>, ranked: Ranked, minimised: usize) {
+    for known in front.iter_mut() {
+        if known.values == ranked.values {
+            known.point = known.point.min(ranked.point);
+            return;
+        }
+        if covers(&known.values, &ranked.values, minimised) {
+            return;
+        }
+    }
+    front.retain(|known| !covers(&ranked.values, &known.values, minimised));
+    front.push(ranked);
+}
+
+/// A question with its columns looked up.
+struct Plan {
+    columns: Vec<Column>,
+    axis: Option<usize>,
+    fields: Fields,
+    is_count: bool,
+}
+
+/// Points of a chunk at the least, and at the most.
+const LEAST: u64 = 1 << 14;
+const MOST: u64 = 1 << 22;
+
+impl Sweep {
+    fn plan(&self, question: &Question, condition: Option<&Condition>) -> Result<Plan, FitError> {
+        let axis = |name: &Option<String>| match name {
+            Some(name) => self.axis(name).map(Some),
+            None => Ok(None),
+        };
+        let (names, axis): (Vec<&String>, _) = match question {
+            Question::Count { by } => (Vec::new(), axis(by)?),
+            Question::Top { by, per, .. } => (vec![by], axis(per)?),
+            Question::Pareto { minimise, maximise } => {
+                if minimise.is_empty() && maximise.is_empty() {
+                    return Err(refused("name a column to minimise or to maximise"));
+                }
+                (minimise.iter().chain(maximise).collect(), None)
+            }
+        };
+        let columns = names
+            .into_iter()
+            .map(|name| self.column(name))
+            .collect::<Result<Vec<_>, _>>()?;
+        let fields = columns.iter().filter_map(|column| match column {
+            Column::Field(field) => Some(*field),
+            Column::Axis(_) => None,
+        });
+        let fields: Vec<_> = fields.chain([Field::Fits, Field::Reason]).collect();
+        Ok(Plan {
+            columns,
+            axis,
+            fields: Fields::of(&fields).and(condition.map(Condition::fields).unwrap_or_default()),
+            is_count: matches!(question, Question::Count { .. }),
+        })
+    }
+
+    fn nothing(&self, question: &Question, plan: &Plan) -> Partial {
+        let lists = plan.axis.map_or(1, |axis| self.axes[axis].values.len());
+        match question {
+            Question::Count { .. } => Partial::Count(vec![Tally::default(); lists]),
+            Question::Top { .. } => Partial::Top(vec![Vec::new(); lists]),
+            Question::Pareto { .. } => Partial::Pareto(Vec::new()),
+        }
+    }
+
+    /// The answer over the points at some places of the work order, of which there are as many as points. A condition
+    /// leaves all others out.
+    ///
+    /// # Errors
+    /// If it was stopped, the range is not within the sweep, or a column or axis is not known.
+    pub fn answer(
+        &self,
+        question: &Question,
+        condition: Option<&Condition>,
+        range: Range<u64>,
+        run: Run<'_>,
+    ) -> Result<Partial, SweepError> {
+        let plan = self.plan(question, condition)?;
+        if range.end > self.points() || range.start > range.end {
+            return Err(refused(format!(
+                "places {} to {} are not within the sweep, which has {} points",
+                range.start,
+                range.end,
+                self.points()
+            ))
+            .into());
+        }
+        let count = range.end - range.start;
+        let share = count / (run.threads.max(1) as u64).saturating_mul(32);
+        let chunk = run.chunk.unwrap_or_else(|| share.clamp(LEAST, MOST)).max(1);
+        let ranges = chunks(range, chunk);
+        run.control.expect(ranges.len());
+        let all = Mutex::new(Ok(self.nothing(question, &plan)));
+        let done = parallel::map(
+            &ranges,
+            run.threads,
+            run.control,
+            || (self.memo(), Batch::of(plan.fields)),
+            |(kept, batch), range| {
+                let partial = self.partial(
+                    (question, &plan, condition),
+                    &mut kept.memo,
+                    batch,
+                    range.clone(),
+                );
+                let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                let known = std::mem::replace(&mut *all, Ok(Partial::Pareto(Vec::new())));
+                *all = known.and_then(|known| known.merge(partial, question));
+                drop(all);
+                run.control.finish_one();
+            },
+        );
+        if done.iter().any(Option::is_none) {
+            return Err(SweepError::Stopped);
+        }
+        Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner)?)
+    }
+
+    /// The answer over a chunk.
+    fn partial(
+        &self,
+        (question, plan, condition): (&Question, &Plan, Option<&Condition>),
+        memo: &mut Memo,
+        batch: &mut Batch,
+        range: Range<u64>,
+    ) -> Partial {
+        let mut partial = self.nothing(question, plan);
+        let mut heaps: Vec<BinaryHeap<(i128, u64)>> = Vec::new();
+        if let Partial::Top(lists) = &partial {
+            heaps = lists.iter().map(|_| BinaryHeap::new()).collect();
+        }
+        let order = &self.grid.work;
+        let inner = order.last().copied().unwrap_or(0);
+        let by_runs = plan.is_count && plan.axis.is_none_or(|axis| self.digit[axis] != inner);
+        self.grid.runs(order, range, |at, count| {
+            let rows = usize::try_from(count).unwrap_or(usize::MAX);
+            let mut view = Rows {
+                sweep: self,
+                inner,
+                at,
+                count: rows,
+                batch: None,
+            };
+            let left = condition.map_or(Left::All, |condition| condition.left_by_axes(&view));
+            if left == Left::None {
+                return true;
+            }
+            let is_whole = left == Left::All && condition.is_none_or(Condition::is_of_axes);
+            if by_runs
+                && is_whole
+                && let Partial::Count(tallies) = &mut partial
+                && let Some(tally) = self.counted(memo, inner, at, rows)
+            {
+                let place = plan.axis.map_or(0, |axis| self.place(axis, inner, at, 0));
+                add(&mut tallies[place], tally);
+                return true;
+            }
+            batch.clear();
+            batch.run(self, memo, inner, at, count);
+            view.batch = Some(batch);
+            let left = match condition {
+                Some(condition) => condition.left_by_fields(left, &view),
+                None => left,
+            };
+            if left == Left::None {
+                return true;
+            }
+            match &mut partial {
+                Partial::Count(tallies) => self.tally(tallies, plan, &view, batch, &left),
+                Partial::Top(_) => self.rank(&mut heaps, (question, plan), &view, batch, &left),
+                Partial::Pareto(front) => {
+                    self.front(front, (question, plan), &view, batch, &left);
+                }
+            }
+            true
+        });
+        match (&mut partial, question) {
+            (Partial::Top(lists), Question::Top { descending, .. }) => {
+                for (list, heap) in lists.iter_mut().zip(heaps) {
+                    let sorted = heap.into_sorted_vec().into_iter();
+                    *list = sorted
+                        .map(|(value, point)| Ranked {
+                            values: vec![if *descending { -value } else { value }],
+                            point,
+                        })
+                        .collect();
+                }
+            }
+            (Partial::Pareto(front), _) => front.sort_unstable_by_key(|ranked| ranked.point),
+            _ => {}
+        }
+        partial
+    }
+
+    /// Counts the rows of a run that are left.
+    fn tally(
+        &self,
+        tallies: &mut [Tally],
+        plan: &Plan,
+        view: &Rows<'_>,
+        batch: &Batch,
+        left: &Left,
+    ) {
+        let (fits, reasons) = (batch.column(Field::Fits), batch.column(Field::Reason));
+        for row in (0..view.count).filter(|&row| left.has(row)) {
+            let place = plan
+                .axis
+                .map_or(0, |axis| self.place(axis, view.inner, view.at, row));
+            add(
+                &mut tallies[place],
+                Tally {
+                    points: 1,
+                    possible: u64::from(reasons[row] == 0),
+                    fits: fits[row],
+                },
+            );
+        }
+    }
+
+    /// Keeps the best of the rows of a run that are left.
+    fn rank(
+        &self,
+        heaps: &mut [BinaryHeap<(i128, u64)>],
+        (question, plan): (&Question, &Plan),
+        view: &Rows<'_>,
+        batch: &Batch,
+        left: &Left,
+    ) {
+        let (
+            Question::Top {
+                most, descending, ..
+            },
+            Some(&column),
+        ) = (question, plan.columns.first())
+        else {
+            return;
+        };
+        let fits = batch.column(Field::Fits);
+        let values = view.column(column);
+        for row in (0..view.count).filter(|&row| fits[row] != 0 && left.has(row)) {
+            let Some(value) = values.number(row) else {
+                continue;
+            };
+            let place = plan
+                .axis
+                .map_or(0, |axis| self.place(axis, view.inner, view.at, row));
+            let heap = &mut heaps[place];
+            let entry = (
+                if *descending { -value } else { value },
+                self.number(view, row),
+            );
+            if heap.len() < *most {
+                heap.push(entry);
+            } else if heap.peek().is_some_and(|worst| entry < *worst) {
+                heap.pop();
+                heap.push(entry);
+            }
+        }
+    }
+
+    /// Keeps those of the rows of a run that are left which nothing is better than.
+    fn front(
+        &self,
+        front: &mut Vec<Ranked>,
+        (question, plan): (&Question, &Plan),
+        view: &Rows<'_>,
+        batch: &Batch,
+        left: &Left,
+    ) {
+        let Question::Pareto { minimise, .. } = question else {
+            return;
+        };
+        let columns: Vec<_> = plan.columns.iter().map(|&one| view.column(one)).collect();
+        let fits = batch.column(Field::Fits);
+        for row in (0..view.count).filter(|&row| fits[row] != 0 && left.has(row)) {
+            let values: Option<Vec<_>> = columns.iter().map(|one| one.number(row)).collect();
+            if let Some(values) = values {
+                let point = self.number(view, row);
+                enter(front, Ranked { values, point }, minimise.len());
+            }
+        }
+    }
+
+    /// The number of the point of a row.
+    fn number(&self, view: &Rows<'_>, row: usize) -> u64 {
+        self.grid.index(view.at) + self.grid.digits[view.inner].stride * row as u64
+    }
+
+    /// The place of the value of an axis in a row of a run.
+    fn place(&self, axis: usize, inner: usize, at: &[u64], row: usize) -> usize {
+        let digit = self.digit[axis];
+        let first = usize::try_from(at[digit]).unwrap_or(usize::MAX);
+        if digit == inner { first + row } else { first }
+    }
+
+    /// How many points of a run fit, where that is told without working them out one by one.
+    fn counted(&self, memo: &mut Memo, inner: usize, at: &[u64], rows: usize) -> Option<Tally> {
+        let points = rows as u64;
+        let moves = &self.moves[inner];
+        if moves.is_cold || moves.context || !self.requests_may_be {
+            return None;
+        }
+        let refused = Some(Tally {
+            points,
+            ..Tally::default()
+        });
+        let open = match self.cell(memo, at) {
+            Cell::Unknown(_) | Cell::Refused(_) => return refused,
+            Cell::Open(open) => open,
+        };
+        if open.reads_requests() {
+            return None;
+        }
+        let (context, requests) = self.hot(at);
+        let place = self.source.hot.places[context];
+        if place == super::hot::Place::Out {
+            return refused;
+        }
+        let Ok(placed) = memo.placed(&self.source, &open, place, 1) else {
+            return refused;
+        };
+        if !open.is_rising {
+            return None;
+        }
+        let end = requests + rows;
+        // Those that run at one time come first.
+        let list = &open.requests[requests..end];
+        let running = list.partition_point(|&each| placed.settings.runs(each));
+        let Ok(body) = &placed.body else {
+            return refused;
+        };
+        let tokens = self.source.hot.contexts[context].unwrap_or(placed.settings.context);
+        let reserved = memo.reserved(&open, body, tokens);
+        if body.stages.len() > 1 && !reserved.is_rising {
+            return None;
+        }
+        let usable = open.usable();
+        let mut fits = running;
+        for (stage, list) in body.stages.iter().zip(&reserved.stages) {
+            let list = &list[requests..requests + running];
+            fits = fits.min(match stage.most(usable) {
+                None => 0,
+                // More requests never take less, so that those that fit come first.
+                Some(most) if reserved.is_rising => list.partition_point(|&bytes| bytes <= most),
+                Some(most) => list.iter().filter(|&&bytes| bytes <= most).count(),
+            });
+        }
+        Some(Tally {
+            points,
+            possible: running as u64,
+            fits: fits as u64,
+        })
+    }
+
+    /// For every other combination of axes the largest value of one with which it fits: the numbers of those points, by
+    /// combination; none where nothing fits. Values that are no numbers count by their places. Combinations are numbered
+    /// as points are, with the digit of the axis left out. Nothing is taken for granted of what is between.
+    ///
+    /// # Errors
+    /// If it was stopped, or the axis or the combinations are not known.
+    pub fn frontier(
+        &self,
+        axis: &str,
+        condition: Option<&Condition>,
+        combinations: Range<u64>,
+        run: Run<'_>,
+    ) -> Result<Vec<Option<u64>>, SweepError> {
+        let axis = self.axis(axis)?;
+        let inner = self.digit[axis];
+        let radix = self.grid.digits[inner].radix;
+        let all = self.points() / radix;
+        if combinations.end > all || combinations.start > combinations.end {
+            return Err(refused(format!(
+                "combinations {} to {} are not within the sweep, which has {all} beside {}",
+                combinations.start,
+                combinations.end,
+                self.axes[axis].what.name()
+            ))
+            .into());
+        }
+        let mut order: Vec<usize> = self.grid.natural();
+        order.retain(|&digit| digit != inner);
+        order.push(inner);
+        let fields = Fields::of(&[Field::Fits, Field::Reason]);
+        let fields = fields.and(condition.map(Condition::fields).unwrap_or_default());
+        let chunk = run.chunk.unwrap_or(LEAST).max(1).div_ceil(radix);
+        let ranges = chunks(combinations, chunk);
+        run.control.expect(ranges.len());
+        let done = parallel::map(
+            &ranges,
+            run.threads,
+            run.control,
+            || (self.memo(), Batch::of(fields)),
+            |(kept, batch), range| {
+                let mut found = Vec::new();
+                let points = range.start * radix..range.end * radix;
+                self.grid.runs(&order, points, |at, count| {
+                    batch.clear();
+                    batch.run(self, &mut kept.memo, inner, at, count);
+                    found.push(self.furthest(axis, inner, at, batch, condition));
+                    true
+                });
+                run.control.finish_one();
+                found
+            },
+        );
+        let mut found = Vec::new();
+        for some in done {
+            found.extend(some.ok_or(SweepError::Stopped)?);
+        }
+        Ok(found)
+    }
+
+    /// How many combinations there are beside an axis.
+    ///
+    /// # Errors
+    /// If there is no such axis.
+    pub fn combinations(&self, axis: &str) -> Result<u64, FitError> {
+        let digit = self.digit[self.axis(axis)?];
+        Ok(self.points() / self.grid.digits[digit].radix)
+    }
+
+    fn furthest(
+        &self,
+        axis: usize,
+        inner: usize,
+        at: &[u64],
+        batch: &Batch,
+        condition: Option<&Condition>,
+    ) -> Option<u64> {
+        let view = Rows {
+            sweep: self,
+            inner,
+            at,
+            count: batch.rows(),
+            batch: Some(batch),
+        };
+        let left = condition.map_or(Left::All, |condition| {
+            condition.left_by_fields(condition.left_by_axes(&view), &view)
+        });
+        let numbers = &self.numbers[axis];
+        let fits = batch.column(Field::Fits);
+        let best = (0..batch.rows())
+            .filter(|&row| fits[row] != 0 && left.has(row))
+            .max_by_key(|&row| (numbers[row].unwrap_or(0), Reverse(row)))?;
+        let texts = numbers.iter().all(Option::is_none);
+        let best = if texts {
+            (0..batch.rows())
+                .rev()
+                .find(|&row| fits[row] != 0 && left.has(row))?
+        } else {
+            best
+        };
+        Some(self.grid.index(at) + self.grid.digits[inner].stride * best as u64)
+    }
+}
+
+fn add(tally: &mut Tally, more: Tally) {
+    tally.points += more.points;
+    tally.possible += more.possible;
+    tally.fits += more.fits;
+}

@@ -1,0 +1,344 @@
+//! Rows worked out, a run of them at a time: columns of numbers.
+
+use super::Sweep;
+use super::field::{Field, Fields, code};
+use super::hot::{Hot, Place};
+use super::memo::{Body, Cell, Memo, Open, Placed, Source, is_number};
+use crate::deployment::Reason;
+use crate::engine::Pool;
+use crate::fit::fullest_of;
+use std::sync::Arc;
+
+/// Columns of rows one after another. Columns that are not wanted stay empty.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    wanted: Fields,
+    columns: [Vec<u64>; Field::ALL.len()],
+    rows: usize,
+}
+
+/// A signed number within 64 bits, at the end where it would not fit: no GPU is short of as much.
+fn signed(value: i128) -> i64 {
+    i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
+}
+
+impl Batch {
+    /// Of these columns.
+    pub fn of(wanted: Fields) -> Self {
+        Self {
+            wanted,
+            ..Self::default()
+        }
+    }
+
+    /// How many rows there are.
+    pub const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// A column, of which headroom is in two's complement.
+    pub fn column(&self, field: Field) -> &[u64] {
+        &self.columns[field as usize]
+    }
+
+    /// Leaves no rows.
+    pub fn clear(&mut self) {
+        for column in &mut self.columns {
+            column.clear();
+        }
+        self.rows = 0;
+    }
+
+    fn add(&mut self, field: Field, value: u64, times: usize) {
+        if self.wanted.has(field) {
+            let column = &mut self.columns[field as usize];
+            column.resize(column.len() + times, value);
+        }
+    }
+
+    fn refused(&mut self, reason: Reason, times: usize) {
+        for field in Field::ALL {
+            let value = if field == Field::Reason {
+                code(Some(reason))
+            } else {
+                0
+            };
+            self.add(field, value, times);
+        }
+        self.rows += times;
+    }
+
+    /// Adds the rows of a run: those of a point and the ones after it of the last digit of an order.
+    pub fn run(&mut self, sweep: &Sweep, memo: &mut Memo, inner: usize, at: &[u64], count: u64) {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let moves = &sweep.moves[inner];
+        let mut at = at.to_vec();
+        let first = at[inner];
+        if moves.is_cold {
+            for step in 0..count {
+                at[inner] = first + step as u64;
+                let cell = sweep.cell(memo, &at);
+                let (context, requests) = sweep.hot(&at);
+                self.point(&sweep.source, memo, &cell, context, requests);
+            }
+            return;
+        }
+        let cell = sweep.cell(memo, &at);
+        if !moves.context
+            && let Cell::Open(open) = &cell
+            && !open.reads_requests()
+            && sweep.requests_may_be
+        {
+            let (context, requests) = sweep.hot(&at);
+            self.requests(
+                &sweep.source,
+                memo,
+                open,
+                context,
+                requests..requests + count,
+            );
+            return;
+        }
+        for step in 0..count {
+            at[inner] = first + step as u64;
+            let (context, requests) = sweep.hot(&at);
+            self.point(&sweep.source, memo, &cell, context, requests);
+        }
+    }
+
+    /// Adds the rows of one context and many numbers of requests.
+    fn requests(
+        &mut self,
+        source: &Source,
+        memo: &mut Memo,
+        open: &Arc<Open>,
+        context: usize,
+        requests: std::ops::Range<usize>,
+    ) {
+        let place = source.hot.places[context];
+        let count = requests.len();
+        if place == Place::Out {
+            return self.refused(Reason::Value, count);
+        }
+        let placed = match memo.placed(source, open, place, 1) {
+            Ok(placed) => placed,
+            Err(reason) => return self.refused(reason, count),
+        };
+        // Pieces in which all run at one time, or none does.
+        let mut from = requests.start;
+        while from < requests.end {
+            let runs = |at: usize| placed.settings.runs(open.requests[at]);
+            let first = runs(from);
+            let to = (from + 1..requests.end).find(|&at| runs(at) != first);
+            let piece = from..to.unwrap_or(requests.end);
+            from = piece.end;
+            match placed.with(open.requests[piece.start]) {
+                Ok(body) => {
+                    self.piece(source, memo, open, (&placed, body), context, piece);
+                }
+                Err(reason) => self.refused(reason, piece.len()),
+            }
+        }
+    }
+
+    /// Adds the rows of one context and requests that all run at one time.
+    fn piece(
+        &mut self,
+        source: &Source,
+        memo: &mut Memo,
+        open: &Arc<Open>,
+        (placed, body): (&Placed, &Body),
+        context: usize,
+        requests: std::ops::Range<usize>,
+    ) {
+        let place = source.hot.places[context];
+        let count = requests.len();
+        let tokens = source.hot.contexts[context].unwrap_or(placed.settings.context);
+        let reserved = memo.reserved(open, body, tokens);
+        let ([stage], [list]) = (&*body.stages, &*reserved.stages) else {
+            for at in requests {
+                let asked = (place, tokens, source.hot.concurrency[at]);
+                self.placed(memo, open, (placed, body), asked, |stage| {
+                    reserved.stages[stage][at]
+                });
+            }
+            return;
+        };
+        let list = &list[requests.clone()];
+        let usable = open.usable();
+        let used = stage.used.total();
+        for (field, value) in [
+            (Field::Reason, 0),
+            (Field::Weights, stage.used.weights),
+            (Field::Activations, stage.used.activations),
+            (Field::Overhead, stage.used.overhead),
+            (Field::CudaContext, stage.used.context),
+            (Field::CudaGraphs, stage.used.graphs),
+        ] {
+            self.add(field, value, count);
+        }
+        self.same(open, count);
+        if self.wanted.has(Field::Cache) {
+            self.columns[Field::Cache as usize].extend_from_slice(list);
+        }
+        if self.wanted.has(Field::Total) {
+            let totals = list.iter().map(|&bytes| used.saturating_add(bytes));
+            self.columns[Field::Total as usize].extend(totals);
+        }
+        if self.wanted.has(Field::Fits) {
+            let fits = &mut self.columns[Field::Fits as usize];
+            match stage.most(usable) {
+                Some(most) => fits.extend(list.iter().map(|&bytes| u64::from(bytes <= most))),
+                None => fits.resize(fits.len() + count, 0),
+            }
+        }
+        if self.wanted.has(Field::Headroom) {
+            let spare = list
+                .iter()
+                .map(|&bytes| signed(stage.headroom(usable, bytes)).cast_unsigned());
+            self.columns[Field::Headroom as usize].extend(spare);
+        }
+        if self.wants_pools() {
+            let mut known = None;
+            for at in requests {
+                let concurrency = source.hot.concurrency[at];
+                let pool = match known {
+                    Some(pool) if !open.pool_reads_requests() => pool,
+                    _ => memo.pool(open, (placed, body), place, concurrency, tokens),
+                };
+                known = Some(pool);
+                self.pool(pool);
+            }
+        }
+        self.rows += count;
+    }
+
+    const fn wants_pools(&self) -> bool {
+        self.wanted.has(Field::CacheTokens) || self.wanted.has(Field::MaxConcurrency)
+    }
+
+    fn pool(&mut self, pool: Pool) {
+        let most = pool
+            .concurrency
+            .and_then(|(pool, each)| pool.checked_div(each));
+        self.add(Field::CacheTokens, pool.tokens, 1);
+        self.add(Field::MaxConcurrency, most.unwrap_or(0), 1);
+    }
+
+    /// Adds what is the same for all contexts and requests.
+    fn same(&mut self, open: &Open, count: usize) {
+        self.add(Field::Usable, open.usable(), count);
+        self.add(Field::Gpus, open.gpus, count);
+        if self.wanted.has(Field::Parameters) || self.wanted.has(Field::ActiveParameters) {
+            let total = open.subject.architecture.total();
+            self.add(Field::Parameters, total.parameters, count);
+            self.add(Field::ActiveParameters, total.active, count);
+        }
+    }
+
+    /// Adds one row.
+    pub fn point(
+        &mut self,
+        source: &Source,
+        memo: &mut Memo,
+        cell: &Cell,
+        context: usize,
+        requests: usize,
+    ) {
+        let place = source.hot.places[context];
+        let concurrency = source.hot.concurrency[requests];
+        let open = match cell {
+            Cell::Unknown(reason) => return self.refused(*reason, 1),
+            _ if !is_number(place, concurrency) => return self.refused(Reason::Value, 1),
+            Cell::Refused(reason) => return self.refused(*reason, 1),
+            Cell::Open(open) => open,
+        };
+        let placed = match memo.placed(source, open, place, concurrency) {
+            Ok(placed) => placed,
+            Err(reason) => return self.refused(reason, 1),
+        };
+        let body = match placed.with(open.requests[requests]) {
+            Ok(body) => body,
+            Err(reason) => return self.refused(reason, 1),
+        };
+        let tokens = source.hot.contexts[context].unwrap_or(placed.settings.context);
+        let reserved = memo.reserved(open, body, tokens);
+        let asked = (place, tokens, concurrency);
+        self.placed(memo, open, (&placed, body), asked, |stage| {
+            reserved.stages[stage][requests]
+        });
+    }
+
+    /// Adds one row of a context and requests that may be in no list.
+    pub fn single(
+        &mut self,
+        source: &Source,
+        memo: &mut Memo,
+        cell: &Cell,
+        context: Option<u64>,
+        concurrency: u64,
+    ) {
+        let place = Hot::place(context);
+        let open = match cell {
+            Cell::Unknown(reason) => return self.refused(*reason, 1),
+            _ if !is_number(place, concurrency) => return self.refused(Reason::Value, 1),
+            Cell::Refused(reason) => return self.refused(*reason, 1),
+            Cell::Open(open) => open,
+        };
+        let placed = match memo.placed(source, open, place, concurrency) {
+            Ok(placed) => placed,
+            Err(reason) => return self.refused(reason, 1),
+        };
+        let requests = open.requests_of(concurrency);
+        let body = match placed.with(requests) {
+            Ok(body) => body,
+            Err(reason) => return self.refused(reason, 1),
+        };
+        let tokens = context.unwrap_or(placed.settings.context);
+        let reserved = body.laid.reserved_for(tokens, requests);
+        let asked = (place, tokens, concurrency);
+        self.placed(memo, open, (&placed, body), asked, |stage| {
+            reserved.get(stage).copied().unwrap_or(0)
+        });
+    }
+
+    /// Adds one row of what is placed.
+    fn placed(
+        &mut self,
+        memo: &mut Memo,
+        open: &Open,
+        (placed, body): (&Placed, &Body),
+        (place, tokens, concurrency): (Place, u64, u64),
+        reserved: impl Fn(usize) -> u64,
+    ) {
+        let usable = open.usable();
+        let (fullest, headroom) = fullest_of(
+            body.stages
+                .iter()
+                .enumerate()
+                .map(|(number, stage)| stage.headroom(usable, reserved(number))),
+        );
+        let cache = reserved(fullest);
+        let used = body.stages[fullest].used;
+        for (field, value) in [
+            (Field::Fits, u64::from(headroom >= 0)),
+            (Field::Reason, 0),
+            (Field::Weights, used.weights),
+            (Field::Cache, cache),
+            (Field::Activations, used.activations),
+            (Field::Overhead, used.overhead),
+            (Field::CudaContext, used.context),
+            (Field::CudaGraphs, used.graphs),
+            (Field::Total, used.total().saturating_add(cache)),
+            (Field::Headroom, signed(headroom).cast_unsigned()),
+        ] {
+            self.add(field, value, 1);
+        }
+        self.same(open, 1);
+        if self.wants_pools() {
+            let pool = memo.pool(open, (placed, body), place, concurrency, tokens);
+            self.pool(pool);
+        }
+        self.rows += 1;
+    }
+}

@@ -1,0 +1,115 @@
+//! Caches laid out: what plans of engines set aside, by context, for every number of requests of a sweep.
+
+use crate::deployment::{Deployment, FitError, Reason, Settings};
+use crate::engine::{CachePlan, Pool, Rank};
+use crate::fit::rank;
+use crate::memory::stage::Stage;
+use crate::subject::Subject;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bytes that are set aside for requests of one context: of each stage a number for every number of requests.
+#[derive(Debug)]
+pub(super) struct Reserved {
+    /// By stage.
+    pub stages: Vec<Vec<u64>>,
+    /// Whether more requests, in the order of the list, never take less on any stage.
+    pub is_rising: bool,
+}
+
+/// A plan with what was asked of it.
+#[derive(Debug)]
+pub(super) struct Laid {
+    plan: Box<dyn CachePlan>,
+    by_context: Mutex<HashMap<u64, Arc<Reserved>, foldhash::fast::RandomState>>,
+}
+
+impl Laid {
+    /// The plan of an engine for the GPUs of a pipeline.
+    ///
+    /// # Errors
+    /// If the engine has none.
+    pub fn plan(ranks: &[Rank<'_>]) -> Result<Box<dyn CachePlan>, FitError> {
+        let Some(first) = ranks.first() else {
+            return Err(FitError::new(
+                Reason::Layers,
+                "there are no stages to lay a cache out on",
+            ));
+        };
+        let plan = first.deployment.engine.cache(ranks)?;
+        if plan.reserved(1, 1).len() >= ranks.len() {
+            return Ok(plan);
+        }
+        Ok(Box::new(Needed {
+            plan,
+            subject: first.subject.clone(),
+            deployment: first.deployment.clone(),
+            settings: *first.settings,
+            stages: ranks.iter().map(|rank| rank.stage.clone()).collect(),
+        }))
+    }
+
+    /// With nothing asked yet.
+    pub fn new(plan: Box<dyn CachePlan>) -> Self {
+        Self {
+            plan,
+            by_context: Mutex::default(),
+        }
+    }
+
+    /// What the engine makes of so many bytes on each stage.
+    pub fn pool(&self, bytes: &[u64]) -> Pool {
+        self.plan.pool(bytes)
+    }
+
+    /// What is set aside on each stage for so many requests.
+    pub fn reserved_for(&self, context: u64, requests: u64) -> Vec<u64> {
+        self.plan.reserved(context, requests)
+    }
+
+    /// What is set aside for requests of a context: `each` has the requests of a replica for every number of the list.
+    /// The second is how many numbers were worked out anew.
+    pub fn reserved(&self, context: u64, each: &[u64], stages: usize) -> (Arc<Reserved>, usize) {
+        let mut known = self
+            .by_context
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(reserved) = known.get(&context) {
+            return (Arc::clone(reserved), 0);
+        }
+        let mut lists = vec![Vec::with_capacity(each.len()); stages];
+        self.plan.reserved_each(context, each, &mut lists);
+        let reserved = Arc::new(Reserved {
+            is_rising: lists.iter().all(|list| list.is_sorted()),
+            stages: lists,
+        });
+        known.insert(context, Arc::clone(&reserved));
+        (reserved, each.len().saturating_mul(stages))
+    }
+}
+
+/// A plan that lays nothing out on some stages, which then hold what requests need, as `fit` has it.
+#[derive(Debug)]
+struct Needed {
+    plan: Box<dyn CachePlan>,
+    subject: Subject,
+    deployment: Deployment,
+    settings: Settings,
+    stages: Vec<Stage>,
+}
+
+impl CachePlan for Needed {
+    fn reserved(&self, context: u64, concurrency: u64) -> Vec<u64> {
+        let mut all = self.plan.reserved(context, concurrency);
+        let laid = all.len();
+        for stage in self.stages.iter().skip(laid) {
+            let rank = rank(&self.subject, &self.deployment, &self.settings, stage);
+            all.push(rank.needed(context, concurrency));
+        }
+        all
+    }
+
+    fn pool(&self, bytes: &[u64]) -> Pool {
+        self.plan.pool(bytes)
+    }
+}

@@ -1,0 +1,72 @@
+//! The models of a sweep: its targets, each as it is or with fields of its config changed.
+
+use crate::deployment::{FitError, Reason};
+use crate::memory::body;
+use crate::model::Model;
+use crate::quantization::scheme::Scheme;
+use crate::subject::Subject;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A model that a sweep is made for.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The model.
+    pub subject: Arc<Subject>,
+    /// The model type that was taken where the config's own is not known.
+    pub assume: Option<String>,
+    /// Whether its weights are those that the config plans, and not those of a checkpoint.
+    is_planned: bool,
+}
+
+impl Target {
+    /// A model, with the model type that was taken for its own, if one was.
+    #[must_use]
+    pub fn new(subject: Arc<Subject>, assume: Option<String>) -> Self {
+        let scheme = Scheme::of_config(&subject.config, &subject.architecture, &mut Vec::new());
+        let is_planned = scheme
+            .is_ok_and(|scheme| *subject.stored == body::planned(&subject.architecture, &scheme));
+        Self {
+            subject,
+            assume,
+            is_planned,
+        }
+    }
+
+    /// The model with fields of its config changed: derived anew, with the weights that the config then plans. A
+    /// checkpoint's weights stay where names and shapes of all tensors do.
+    ///
+    /// # Errors
+    /// If the config cannot be derived so.
+    pub fn with(&self, fields: &[(String, Value)]) -> Result<Arc<Subject>, FitError> {
+        let before = &*self.subject;
+        if fields.is_empty() {
+            return Ok(Arc::clone(&self.subject));
+        }
+        let refuse = |error: &dyn std::fmt::Display| {
+            FitError::new(Reason::Model, format!("{}: {error}", before.name))
+        };
+        let config = before
+            .architecture
+            .changed(&before.config, fields)
+            .map_err(|error| refuse(&error))?;
+        let name = fields
+            .iter()
+            .fold(before.name.clone(), |name, (field, value)| {
+                format!("{name} {field}={value}")
+            });
+        let mut model = Model::of(name, None, Some(config), self.assume.as_deref());
+        model.processor.clone_from(&before.processor);
+        let subject = Subject::of(&model)?;
+        if !self.is_planned && before.architecture.has_body_of(&subject.architecture) {
+            return Ok(Arc::new(Subject {
+                stored: Arc::clone(&before.stored),
+                storage: before.storage.clone(),
+                notes: before.notes.clone(),
+                warnings: before.warnings.clone(),
+                ..subject
+            }));
+        }
+        Ok(Arc::new(subject))
+    }
+}

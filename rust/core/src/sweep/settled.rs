@@ -1,0 +1,96 @@
+//! What an engine settles for every context of a sweep: runs of contexts that settle alike.
+
+use crate::deployment::{Reason, Settings};
+
+/// Settings, or why there are none. Of a run, those of its first context.
+pub(super) type Outcome = Result<Settings, Reason>;
+
+/// Runs over contexts in ascending order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Runs(Vec<Run>);
+
+/// Contexts that settle alike.
+#[derive(Clone, Debug)]
+struct Run {
+    /// The last of them.
+    last: u64,
+    /// What they settle to, the context aside.
+    outcome: Outcome,
+}
+
+/// Whether two settle alike, the context aside.
+fn alike(one: &Outcome, other: &Outcome) -> bool {
+    match (one, other) {
+        (Ok(one), Ok(other)) => {
+            let context = one.context;
+            *one == Settings { context, ..*other }
+        }
+        (Err(one), Err(other)) => one == other,
+        _ => false,
+    }
+}
+
+impl Runs {
+    /// Of these contexts, in ascending order. Between two that settle alike none is asked: that is what engines promise.
+    pub fn of(contexts: &[u64], mut settle: impl FnMut(u64) -> Outcome) -> Self {
+        let mut runs = Self::default();
+        let (Some(&begin), Some(&finish)) = (contexts.first(), contexts.last()) else {
+            return runs;
+        };
+        let last = contexts.len() - 1;
+        let mut from = 0;
+        let mut first = settle(begin);
+        let end = settle(finish);
+        while !alike(&first, &end) {
+            // What settles as the first of this run does is found by halving: all up to `low` do, and `high` does not.
+            let (mut low, mut high) = (from, last);
+            let mut next = end;
+            while high - low > 1 {
+                let middle = low + (high - low) / 2;
+                let outcome = settle(contexts[middle]);
+                if alike(&first, &outcome) {
+                    low = middle;
+                } else {
+                    high = middle;
+                    next = outcome;
+                }
+            }
+            runs.0.push(Run {
+                last: contexts[low],
+                outcome: first,
+            });
+            (from, first) = (high, next);
+        }
+        runs.0.push(Run {
+            last: finish,
+            outcome: first,
+        });
+        runs
+    }
+
+    /// The run of a context, and what it settles to.
+    pub fn at(&self, context: u64) -> Option<(usize, &Outcome)> {
+        let run = self.0.partition_point(|run| run.last < context);
+        Some((run, &self.0.get(run)?.outcome))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Runs;
+    use crate::deployment::Reason;
+
+    #[test]
+    fn runs_end_where_the_outcome_changes() {
+        for borders in [vec![], vec![3], vec![1, 2], vec![5, 9], vec![1, 4, 7]] {
+            let reasons = [Reason::Value, Reason::Gpus, Reason::Heads, Reason::Width];
+            let of = |at: u64| Err(reasons[borders.iter().filter(|&&border| border <= at).count()]);
+            let runs = Runs::of(&(0..10).collect::<Vec<_>>(), of);
+            assert_eq!(runs.0.len(), borders.len() + 1);
+            for at in 0..10 {
+                assert_eq!(*runs.at(at).unwrap().1, of(at));
+            }
+        }
+        assert!(Runs::of(&[], |_| unreachable!()).at(0).is_none());
+    }
+}
