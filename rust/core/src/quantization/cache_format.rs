@@ -2,6 +2,7 @@
 
 use super::format::{self, Format};
 use serde::Serialize;
+use std::cmp::Ordering;
 
 /// A format of cached keys and values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -30,6 +31,13 @@ impl CacheFormat {
             .div_ceil(self.numbers)
             .saturating_mul(self.bytes)
             .saturating_add(self.per_head)
+    }
+
+    /// How its bits compare to those of another, scales of heads aside.
+    #[must_use]
+    pub fn bits_against(&self, other: &Self) -> Ordering {
+        let cross = |one: &Self, other: &Self| u128::from(one.bytes) * u128::from(other.numbers);
+        cross(self, other).cmp(&cross(other, self))
     }
 
     /// The format of this name, in any case.

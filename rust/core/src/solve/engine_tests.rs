@@ -1,7 +1,10 @@
 //! Searches with the engines that are described: borders, and agreement with what they print.
 
 use super::plain_engine::{Plain, deployment as bare};
-use super::{Bound, Memory, Precision, best_quantization, max_concurrency, max_context, min_gpus};
+use super::{
+    Bound, Change, Memory, Precision, best_quantization, max_concurrency, max_context, min_gpus,
+    nearest,
+};
 use crate::deployment::Deployment;
 use crate::engine::find;
 use crate::fit::fit;
@@ -294,4 +297,28 @@ fn no_fewer_gpus_fit_in_any_layout_of_an_engine() {
         }
     }
     assert!(several > 5, "{several}");
+}
+
+/// Engines have formats of their own for a cache: llama.cpp none of 8-bit floats, but blocks of 8-bit integers.
+#[test]
+fn a_smaller_cache_is_one_that_the_engine_has() {
+    let model = model("llama-3.1-8b");
+    for (engine, expected) in [("llama.cpp", "q8_0"), ("vllm==0.19.0", "fp8")] {
+        let longest = max_context(&model, &on("L4", engine)).unwrap();
+        let longest = longest.limit().unwrap().value;
+        // A third more than fits needs a cache of fewer bits, but none of the fewest.
+        let deployment = Deployment {
+            context: Some(longest + longest / 3),
+            ..on("L4", engine)
+        };
+        assert!(!fit(&model, &deployment).unwrap().fits(), "{engine}");
+        let changes: Vec<_> = nearest(&model, &deployment, Catalogue::built_in())
+            .into_iter()
+            .map(|alternative| alternative.change)
+            .collect();
+        assert!(
+            changes.contains(&Change::Cache(expected)),
+            "{engine}: {changes:?}"
+        );
+    }
 }

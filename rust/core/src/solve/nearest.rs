@@ -8,7 +8,7 @@ use crate::deployment::{Deployment, Share};
 use crate::fit::{Fit, Spread, fit};
 use crate::hardware::Catalogue;
 use crate::memory::layout::Parallel;
-use crate::quantization::cache_format::CacheFormat;
+use crate::quantization::cache_format::{CacheFormat, FORMATS};
 use crate::subject::Subject;
 use crate::wording::counted;
 use serde_json::{Value, json};
@@ -215,16 +215,25 @@ fn weights(subject: &Subject, deployment: &Deployment) -> Option<Alternative> {
     }
 }
 
+/// The format of most bits that fits, of those that take fewer than the settled one and that the engine has.
 fn cache(subject: &Subject, deployment: &Deployment) -> Option<Alternative> {
-    let format = CacheFormat::named("fp8").ok()?;
-    let changed = Deployment {
-        cache: Some(format),
-        ..deployment.clone()
-    };
-    let fit = fit(subject, &changed).ok().filter(Fit::fits)?;
-    Some(Alternative {
-        change: Change::Cache(format.name),
-        fit,
+    let settled = fit(subject, deployment).ok()?.settings.cache;
+    let mut smaller: Vec<CacheFormat> = FORMATS
+        .iter()
+        .filter(|format| format.bits_against(&settled).is_lt())
+        .copied()
+        .collect();
+    smaller.sort_by(|one, other| other.bits_against(one));
+    smaller.into_iter().find_map(|format| {
+        let changed = Deployment {
+            cache: Some(format),
+            ..deployment.clone()
+        };
+        let fit = fit(subject, &changed).ok().filter(Fit::fits)?;
+        Some(Alternative {
+            change: Change::Cache(format.name),
+            fit,
+        })
     })
 }
 
