@@ -244,7 +244,7 @@ def _band(band: Sequence[int] | None) -> str:
 def _engine_facts(fit: Fit, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
     held = _held(fit, shown)
     if not fit.cache_pool:
-        return [("cache pool", "nothing is left for it"), *held, ("limit", fit.limit)]
+        return [("cache pool", "nothing is left for it"), *held, *_limit(fit)]
     words = [binary_bytes(fit.cache_pool)]
     if fit.cache_tokens:
         words.append(f"{fit.cache_tokens:,} tokens")
@@ -261,7 +261,11 @@ def _engine_facts(fit: Fit, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(
             ("stage", f"{shown['fullest_stage'] + 1} of {len(shown['stages'])} has the least to spare")
         )
-    return [*facts, *held, ("limit", fit.limit)]
+    return [*facts, *held, *_limit(fit)]
+
+
+def _limit(fit: Fit) -> list[tuple[str, str]]:
+    return [("limit", fit.limit)] if fit.limit else []
 
 
 def _held(fit: Fit, shown: Mapping[str, Any]) -> list[tuple[str, str]]:

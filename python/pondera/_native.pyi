@@ -757,11 +757,11 @@ class Fit:
     def fits(self) -> bool:
         """Whether everything fits on every GPU."""
     @property
-    def binds(self) -> str:
-        """What limits: a component, or `memory` where the engine holds more than its budget."""
+    def binds(self) -> str | None:
+        """What does not fit: a component, or `memory` where the engine holds more than its budget; None if it fits."""
     @property
-    def limit(self) -> str:
-        """What limits, in words."""
+    def limit(self) -> str | None:
+        """The same in words."""
     @property
     def cache_needed(self) -> int:
         """Bytes that the asked requests need of the cache: window-capped, exact."""

@@ -124,9 +124,9 @@ impl Fit {
         self.headroom >= 0
     }
 
-    /// What limits it on the fullest GPU.
+    /// What does not fit on the fullest GPU any more; nothing where everything fits.
     #[must_use]
-    pub fn binds(&self) -> Bound {
+    pub fn binds(&self) -> Option<Bound> {
         Bound::of_fit(self)
     }
 }

@@ -14,6 +14,7 @@ use pondera::memory::layout::Parallel;
 use pondera::model::Model;
 use pondera::request::Request;
 use pondera::roofline::roofline;
+use pondera::solve::Bound;
 use pondera::subject::Subject;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -296,16 +297,16 @@ impl Fit {
         self.core.fits()
     }
 
-    /// What limits: a component, or `memory` where the engine holds more than its budget.
+    /// What does not fit: a component, or `memory` where the engine holds more than its budget; None if it fits.
     #[getter]
-    fn binds(&self) -> &'static str {
-        self.core.binds().name()
+    fn binds(&self) -> Option<&'static str> {
+        self.core.binds().as_ref().map(Bound::name)
     }
 
-    /// What limits, in words.
+    /// The same in words.
     #[getter]
-    fn limit(&self) -> String {
-        self.core.binds().to_string()
+    fn limit(&self) -> Option<String> {
+        self.core.binds().map(|bound| bound.to_string())
     }
 
     /// Bytes that the asked requests need of the cache: window-capped, exact.

@@ -78,7 +78,9 @@ impl Fit {
         };
         let by = u64::try_from(self.headroom.unsigned_abs()).unwrap_or(u64::MAX);
         writeln!(text, "headroom: {sign}{}: it {word}", sized(by))?;
-        writeln!(text, "limit: {}", self.binds())?;
+        if let Some(bound) = self.binds() {
+            writeln!(text, "limit: {bound}")?;
+        }
         if !self.assumptions.is_empty() {
             writeln!(text)?;
             writeln!(text, "assumed:")?;

@@ -7,6 +7,7 @@ use crate::hardware::Usable;
 use crate::members::Members;
 use crate::memory::layout::Parallel;
 use crate::memory::ledger::{Origin, Part};
+use crate::solve::Bound;
 use serde::Serialize;
 
 /// The name and version of the schema.
@@ -28,8 +29,8 @@ struct Shown<'a> {
     parallel: Parallel,
     settings: SettingsShown,
     fits: bool,
-    binds: &'static str,
-    limit: String,
+    binds: Option<&'static str>,
+    limit: Option<String>,
     weights: u64,
     cache: u64,
     activations: u64,
@@ -120,8 +121,8 @@ impl Fit {
             parallel: self.deployment.parallel,
             settings: self.settings(),
             fits: self.fits(),
-            binds: self.binds().name(),
-            limit: self.binds().to_string(),
+            binds: self.binds().as_ref().map(Bound::name),
+            limit: self.binds().map(|bound| bound.to_string()),
             weights: stage.bytes(Component::Weights),
             cache: stage.bytes(Component::Cache),
             activations: stage.bytes(Component::Activations),

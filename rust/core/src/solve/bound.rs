@@ -96,14 +96,10 @@ impl Bound {
             .map_or(Self::Memory, |stage| Self::of_stage(stage, usable))
     }
 
-    /// What limits an estimate: what does not fit, or what would be the first not to.
+    /// What does not fit in any more; nothing where everything fits.
     #[must_use]
-    pub fn of_fit(fit: &Fit) -> Self {
-        if fit.fits() {
-            Self::Cache
-        } else {
-            Self::of_stage(fit.on_fullest(), fit.usable)
-        }
+    pub fn of_fit(fit: &Fit) -> Option<Self> {
+        (!fit.fits()).then(|| Self::of_stage(fit.on_fullest(), fit.usable))
     }
 
     fn of_stage(stage: &OnStage, usable: u64) -> Self {
