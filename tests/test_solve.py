@@ -127,6 +127,13 @@ def test_prices_are_exact_and_sorted_and_say_why_not(tmp_path):
     assert all(offer["limit"] for offer in offers)
 
 
+def test_a_loose_name_in_a_price_file_is_told(tmp_path):
+    prices = tmp_path / "prices.toml"
+    prices.write_text("h100 = 2\nL4 = 1\n")
+    offers = pondera.cheapest_gpu(CONFIG, prices=prices, engine="transformers")
+    assert {offer["gpu"]: bool(offer["assumed"]) for offer in offers} == {"H100-SXM-80GB": True, "L4": False}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("L4 = -1\n", "L4"), ("NO-GPU = 1\n", "NO-GPU"), ("[[", "prices.toml"), ("L4 = 'much'\n", "L4")],

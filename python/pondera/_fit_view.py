@@ -121,7 +121,11 @@ def offers_view(screen: Screen, name: str, offers: Sequence[Mapping[str, Any]]) 
         )
         for offer in offers
     ]
-    return [screen.paint(name, "bold"), "", *table(screen, columns, rows)]
+    lines = [screen.paint(name, "bold"), "", *table(screen, columns, rows)]
+    for offer in offers:
+        if offer["assumed"]:
+            lines += screen.prose(f"  assumed: {offer['gpu']}, {offer['assumed']}", "    ", "dim")
+    return lines
 
 
 def memory_bar(screen: Screen, shown: Mapping[str, Any]) -> str:

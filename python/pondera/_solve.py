@@ -112,7 +112,8 @@ def cheapest_gpu(
         asked: The keywords of `fit`, where no `gpu` is needed; none of them beside a `Fit`.
 
     Returns:
-        Dicts of `gpu`, `gpus` (None if it fits on none), `each` and `price` (texts, exact), `parallel`, and
+        Dicts of `gpu`, `assumed` (what was taken for granted, where its name in the file left something open, or
+        None), `gpus` (None if it fits on none), `each` and `price` (texts, exact), `parallel`, and
         `limit` (what stops fewer, or why it does not fit).
     """
     if not isinstance(target, Fit):

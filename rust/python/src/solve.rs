@@ -204,6 +204,7 @@ fn offer(offer: &Offer) -> Value {
     json!({
         "gpu": offer.gpu.name,
         "gpus": limit.map(|limit| limit.value),
+        "assumed": offer.assumed,
         "each": offer.each.to_string(),
         "price": offer.total().map(|total| total.to_string()),
         "parallel": limit.map(|limit| limit.fit.deployment.parallel),

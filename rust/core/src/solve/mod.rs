@@ -22,7 +22,7 @@ pub use layouts::{MOST_GPUS, best_layout, min_gpus};
 pub use limits::{max_concurrency, max_context};
 pub use nearest::{Alternative, Change, nearest};
 pub use precision::{Precision, best_quantization};
-pub use price::{OFFERS_SCHEMA, Offer, PriceError, Prices, cheapest_gpu};
+pub use price::{OFFERS_SCHEMA, Offer, PriceError, Priced, Prices, cheapest_gpu};
 
 #[cfg(test)]
 mod engine_tests;

@@ -9,7 +9,7 @@
 use super::answer::Answer;
 use super::layouts::min_gpus;
 use crate::deployment::{Deployment, FitError};
-use crate::hardware::{Catalogue, Gpu};
+use crate::hardware::{Catalogue, Found, Gpu};
 use crate::regular_file;
 use crate::subject::Subject;
 use serde::Serialize;
@@ -30,7 +30,18 @@ const DECIMALS: usize = 6;
 
 /// Prices of GPUs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Prices(Vec<(Arc<Gpu>, Price)>);
+pub struct Prices(Vec<Priced>);
+
+/// A GPU with its price.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Priced {
+    /// The GPU.
+    pub gpu: Arc<Gpu>,
+    /// The price of one.
+    pub each: Price,
+    /// What was taken for granted, in a sentence, where the name in the file left something open.
+    pub assumed: Option<String>,
+}
 
 /// Money per hour, in millionths of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -81,13 +92,12 @@ impl Prices {
                 error.message()
             ))
         })?;
-        let mut prices: Vec<(Arc<Gpu>, Price)> = Vec::with_capacity(rows.len());
+        let mut prices: Vec<Priced> = Vec::with_capacity(rows.len());
         for (name, value) in rows {
-            let gpu = catalogue
+            let Found { gpu, assumed } = catalogue
                 .find(&name)
-                .map_err(|error| PriceError(error.to_string()))?
-                .gpu;
-            if prices.iter().any(|(known, _)| known.name == gpu.name) {
+                .map_err(|error| PriceError(error.to_string()))?;
+            if prices.iter().any(|known| known.gpu.name == gpu.name) {
                 return Err(PriceError(format!(
                     "'{name}' gives {} a second price; leave one of them out",
                     gpu.name
@@ -99,12 +109,16 @@ impl Prices {
                 Value::Integer(_) | Value::Float(_) => text.get(value.span()).unwrap_or_default(),
                 _ => "",
             };
-            let price = price(written).ok_or_else(|| {
+            let each = price(written).ok_or_else(|| {
                 PriceError(format!(
                     "the price of '{name}' is not a number above 0 with at most {DECIMALS} decimals; write one such as 2.99"
                 ))
             })?;
-            prices.push((Arc::new(gpu), price));
+            prices.push(Priced {
+                gpu: Arc::new(gpu),
+                each,
+                assumed,
+            });
         }
         if prices.is_empty() {
             return Err(PriceError(
@@ -115,7 +129,7 @@ impl Prices {
     }
 
     /// GPUs and prices, sorted by the names in the file.
-    pub fn iter(&self) -> impl Iterator<Item = &(Arc<Gpu>, Price)> {
+    pub fn iter(&self) -> impl Iterator<Item = &Priced> {
         self.0.iter()
     }
 }
@@ -143,6 +157,8 @@ pub struct Offer {
     pub gpu: Arc<Gpu>,
     /// The price of one.
     pub each: Price,
+    /// What was taken for granted of the GPU, where the price file's name for it left something open.
+    pub assumed: Option<String>,
     /// The fewest of them on which it fits, why it fits on none, or why it cannot be.
     pub answer: Result<Answer, FitError>,
 }
@@ -169,7 +185,7 @@ pub fn cheapest_gpu(
 ) -> Vec<Offer> {
     let mut offers: Vec<Offer> = prices
         .iter()
-        .map(|(gpu, each)| {
+        .map(|Priced { gpu, each, assumed }| {
             let on = Deployment {
                 gpu: Arc::clone(gpu),
                 ..deployment.clone()
@@ -177,6 +193,7 @@ pub fn cheapest_gpu(
             Offer {
                 gpu: Arc::clone(gpu),
                 each: *each,
+                assumed: assumed.clone(),
                 answer: min_gpus(subject, &on, most),
             }
         })

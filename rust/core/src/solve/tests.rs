@@ -262,7 +262,7 @@ fn prices_are_exact_and_checked() {
     let prices = read("H100-SXM-80GB = 2.99\n\"NVIDIA L40S\" = \"0.861\"\nrtx-4090 = 1").unwrap();
     let listed: Vec<_> = prices
         .iter()
-        .map(|(gpu, price)| (gpu.name.as_str(), price.0))
+        .map(|priced| (priced.gpu.name.as_str(), priced.each.0))
         .collect();
     assert_eq!(
         listed,
@@ -272,8 +272,18 @@ fn prices_are_exact_and_checked() {
             ("RTX-4090", 1_000_000)
         ]
     );
-    let shown: Vec<_> = prices.iter().map(|(_, price)| price.to_string()).collect();
+    let shown: Vec<_> = prices
+        .iter()
+        .map(|priced| priced.each.to_string())
+        .collect();
     assert_eq!(shown, ["2.99", "0.861", "1.00"]);
+    assert!(prices.iter().all(|priced| priced.assumed.is_none()));
+    let loose = read("h100 = 1").unwrap();
+    let said: Vec<_> = loose
+        .iter()
+        .map(|priced| priced.assumed.as_deref())
+        .collect();
+    assert!(said.len() == 1 && said[0].is_some(), "{said:?}");
     for (text, part) in [
         ("", "no prices"),
         ("H900 = 1", "no GPU is known"),
