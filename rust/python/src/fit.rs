@@ -14,7 +14,7 @@ use pondera::memory::layout::Parallel;
 use pondera::model::Model;
 use pondera::request::Request;
 use pondera::roofline::roofline;
-use pondera::solve::Bound;
+use pondera::solve::Bound as Limit;
 use pondera::subject::Subject;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -300,7 +300,7 @@ impl Fit {
     /// What does not fit: a component, or `memory` where the engine holds more than its budget; None if it fits.
     #[getter]
     fn binds(&self) -> Option<&'static str> {
-        self.core.binds().as_ref().map(Bound::name)
+        self.core.binds().as_ref().map(Limit::name)
     }
 
     /// The same in words.
