@@ -58,6 +58,25 @@ def test_unknown_names_are_errors_with_a_hint():
         planned(CONFIG, "fp9")
 
 
+def test_a_quantization_stated_beside_the_config_is_read(tmp_path):
+    asked = {"gpu": "h100", "engine": "vllm==0.19.0", "context": "1k"}
+    statement = {"quant_algo": "FP8", "exclude_modules": ["lm_head"]}
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(CONFIG))
+    plain = pondera.fit(file, **asked)
+    (tmp_path / "hf_quant_config.json").write_text(
+        json.dumps({"producer": {"name": "modelopt"}, "quantization": statement})
+    )
+    for target in (file, tmp_path):
+        one = pondera.fit(target, **asked)
+        assert (plain.to_dict()["storage"], one.to_dict()["storage"]) == ("bf16", "fp8")
+        assert one.weights < 0.8 * plain.weights
+    # What the config itself states goes before it.
+    stated = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+    file.write_text(json.dumps({**CONFIG, "quantization_config": stated}))
+    assert pondera.fit(file, **asked).to_dict()["storage"] == "fp8-block"
+
+
 corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not beside the project")
 
 # What a published file holds otherwise than its config says, in bytes more than planned.

@@ -24,7 +24,7 @@ use crate::architecture::{Architecture, WhatIf};
 use crate::checkpoint::{Checkpoint, ScanError, scan};
 use crate::json_file;
 use crate::parallel::Control;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub struct Model {
     pub name: String,
     /// The weights, if there are any.
     pub checkpoint: Option<Arc<Checkpoint>>,
-    /// The config as it was read.
+    /// The config as it was read, with what `hf_quant_config.json` beside it states.
     pub config: Option<Arc<Value>>,
     /// The config of what prepares images and sounds, where a folder has one.
     pub processor: Option<Arc<Value>>,
@@ -268,9 +268,41 @@ pub fn parse_config(text: &str) -> Result<Value, ConfigError> {
     json_file::parse(text.as_bytes()).map_err(|error| ConfigError::new("", error))
 }
 
+/// Reads a config. `ModelOpt` up to 0.29 states a quantization in a file of its own, which stands for
+/// `quantization_config` where the config has none (vLLM 0.19, `transformers_utils/config.py:get_config`).
 fn read_config(path: &Path) -> Result<Option<Value>, ModelError> {
-    json_file::read(path)
-        .map_err(|error| ModelError::Config(path.to_owned(), ConfigError::new("", error)))
+    let read = json_file::read(path)
+        .map_err(|error| ModelError::Config(path.to_owned(), ConfigError::new("", error)))?;
+    Ok(read.map(|mut config| {
+        if let Some(fields) = config.as_object_mut()
+            && !states_quantization(fields)
+            && let Some(stated) = read_modelopt(folder_of(path))
+        {
+            fields.insert("quantization_config".to_owned(), stated);
+        }
+        config
+    }))
+}
+
+fn states_quantization(config: &Map<String, Value>) -> bool {
+    let own = |fields: &Map<String, Value>| {
+        ["quantization", "quantization_config", "compression_config"]
+            .iter()
+            .any(|key| fields.contains_key(*key))
+    };
+    let text = config.get("text_config").and_then(Value::as_object);
+    own(config) || text.is_some_and(own)
+}
+
+/// What `ModelOpt` states beside a config, as it stands in the configs of later versions. A file that cannot be read is
+/// a problem of the checkpoint, and is told there.
+fn read_modelopt(folder: &Path) -> Option<Value> {
+    let file = json_file::read(&folder.join("hf_quant_config.json")).ok()??;
+    let mut stated = file.get("quantization")?.as_object()?.clone();
+    stated
+        .entry("quant_method")
+        .or_insert_with(|| "modelopt".into());
+    Some(Value::Object(stated))
 }
 
 /// The config of the processor in a folder. It only tells the size of dummy images: one that cannot be read is as good
