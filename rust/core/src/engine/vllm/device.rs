@@ -24,7 +24,7 @@ pub fn note(deployment: &Deployment, start: Start, notes: &mut Vec<Assumption>) 
         notes.push(Assumption::new(
             "activations",
             "by the engine's source",
-            "no published log of this version was there to compare with; the newest is of 0.19",
+            "no published log that prints them is of this version; the newest compared with is of 0.19",
         ));
     }
 }
