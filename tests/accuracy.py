@@ -74,16 +74,12 @@ def vllm_fit(row: dict[str, Any], **changes: Any) -> pondera.Fit:
     return pondera.fit(row["model"], **{**settings, **changes})
 
 
-def _difference(
-    fit: pondera.Fit, component: str, row: str, estimated: float, measured: float
-) -> Difference:
+def _difference(fit: pondera.Fit, component: str, row: str, estimated: float, measured: float) -> Difference:
     """A number of an estimate beside its measurement, with the conditions of both."""
     engine, _, version = fit.engine.partition("==")
     shown = fit.to_dict()
     layout = (shown["parallel"]["tensor"], shown["parallel"]["pipeline"])
-    return Difference(
-        engine, version, component, row, estimated, measured, fit.gpu, layout, shown["storage"]
-    )
+    return Difference(engine, version, component, row, estimated, measured, fit.gpu, layout, shown["storage"])
 
 
 def of_stages(fit: pondera.Fit, row: dict[str, Any]) -> dict[str, int]:
