@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 
 import pondera
+from pondera import _native
 from test_fit import CONFIG
 
 # Engines, each with a GPU on which its defaults leave room, but not for all of the model's context.
@@ -35,6 +36,16 @@ def test_the_most_requests_fit_and_one_more_does_not(engine):
     answer = pondera.max_concurrency("llama-3.1-8b", **asked)
     assert pondera.fit("llama-3.1-8b", concurrency=answer.value, **asked).fits
     assert not pondera.fit("llama-3.1-8b", concurrency=answer.value + 1, **asked).fits
+
+
+def test_a_search_does_not_ask_what_it_does_not_look_at():
+    asked = {"gpu": "h200", "engine": "vllm==0.19.0", "context": "4k"}
+    answer = pondera.min_gpus("deepseek-v3", context_parallel=8, **asked)
+    assert answer.found
+    assert answer.fit.to_dict()["parallel"]["context"] == 8
+    # More requests than are run at one time, and a layout that the model does not allow, are what is searched.
+    assert pondera.max_concurrency("llama-3.1-8b", concurrency=2**30, **asked).found
+    assert pondera.min_gpus("llama-3.1-8b", tensor_parallel=3, **asked).value == 1
 
 
 def layouts(gpus):
@@ -84,7 +95,7 @@ def test_no_fewer_gpus_fit_in_any_layout(model, gpu, context, concurrency):
     [
         ("llama-3.1-70b", "h100", "vllm==0.19.0"),
         ("llama-3.1-8b", "T4", "vllm==0.19.0"),
-        ("qwen3-30b-a3b", "L4", "sglang==0.5.23"),
+        ("qwen3-30b-a3b", "L40S", "sglang==0.5.23"),
         ("llama-3.1-70b", "RTX-4090", "llama.cpp"),
     ],
 )
@@ -94,7 +105,7 @@ def test_no_more_precise_scheme_fits(model, gpu, engine):
     assert not pondera.fit(model, **asked).fits
     best = pondera.fit(model, weights=answer.value, **asked)
     assert (best.fits, best.total, best.warnings) == (True, answer.fit.total, [])
-    bits = {row["name"]: Fraction(row["bits"], row["weights"]) for row in pondera.schemes()}
+    bits = {row["name"]: Fraction(row["bits"], row["weights"]) for row in _native.weight_schemes()}
     for name in bits:
         if bits[name] > bits[answer.value]:
             other = pondera.fit(model, weights=name, **asked)

@@ -758,7 +758,7 @@ class Fit:
         """Whether everything fits on every GPU."""
     @property
     def binds(self) -> str | None:
-        """What does not fit: a component, or `memory` where the engine holds more than its budget; None if it fits."""
+        """What does not fit: a component, or `memory` where the engine holds too much; None if it fits."""
     @property
     def limit(self) -> str | None:
         """The same in words."""
@@ -977,20 +977,26 @@ class Answer:
     def to_dict(self) -> dict[str, Any]:
         """The answer as a dict: `value`, `found`, `binds`, `limit`, `memory_holds` and `fit`."""
 
-def max_context(fit: Fit) -> Answer:
+class Question:
+    """What a search begins with, where no estimate is at hand."""
+
+def question(target: object, **asked: object) -> Question:
+    """What a search begins with: the keywords of `fit`, which need not make an estimate together."""
+
+def max_context(fit: Fit | Question) -> Answer:
     """The longest context with which an estimate fits, exact to the token."""
 
-def max_concurrency(fit: Fit) -> Answer:
+def max_concurrency(fit: Fit | Question) -> Answer:
     """The most requests at one time with which an estimate fits."""
 
-def min_gpus(fit: Fit, most: int | str | None = None) -> Answer:
+def min_gpus(fit: Fit | Question, most: int | str | None = None) -> Answer:
     """The fewest GPUs on which an estimate fits, and how to lay it out on them."""
 
-def best_quantization(fit: Fit) -> Answer:
+def best_quantization(fit: Fit | Question) -> Answer:
     """The scheme of the least loss of precision with which an estimate fits."""
 
 def cheapest_gpu(
-    fit: Fit,
+    fit: Fit | Question,
     prices: str | PathLike[str],
     most: int | str | None = None,
     gpu_file: str | PathLike[str] | None = None,

@@ -21,6 +21,83 @@ use pyo3::types::{PyBytes, PyDict};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// A function of the keywords of `fit`.
+macro_rules! of_keywords {
+    ($(#[$doc:meta])* $name:ident -> $made:ty) => {
+$(#[$doc])*
+#[pyfunction]
+#[pyo3(signature = (
+    target, *, gpu, gpus=None, engine="vllm", weights=None, cache=None, context=None, concurrency=Given::Whole(1),
+    tensor_parallel=Given::Whole(1), pipeline_parallel=Given::Whole(1), expert_parallel=Given::Whole(1),
+    data_parallel=Given::Whole(1), context_parallel=Given::Whole(1), gpu_memory_utilization=None,
+    max_batched_tokens=None, max_sequences=None, block_size=None, prefix_caching=None, eager=false,
+    cache_memory=None, assume=None, gpu_file=None
+), text_signature = "(target, *, gpu, gpus=None, engine='vllm', weights=None, cache=None, context=None, concurrency=1, tensor_parallel=1, pipeline_parallel=1, expert_parallel=1, data_parallel=1, context_parallel=1, gpu_memory_utilization=None, max_batched_tokens=None, max_sequences=None, block_size=None, prefix_caching=None, eager=False, cache_memory=None, assume=None, gpu_file=None)")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one keyword for each thing that may be asked"
+)]
+pub fn $name(
+    target: Bound<'_, PyAny>,
+    gpu: Bound<'_, PyAny>,
+    gpus: Option<Given>,
+    engine: &str,
+    weights: Option<String>,
+    cache: Option<String>,
+    context: Option<Given>,
+    concurrency: Given,
+    tensor_parallel: Given,
+    pipeline_parallel: Given,
+    expert_parallel: Given,
+    data_parallel: Given,
+    context_parallel: Given,
+    gpu_memory_utilization: Option<Bound<'_, PyAny>>,
+    max_batched_tokens: Option<Given>,
+    max_sequences: Option<Given>,
+    block_size: Option<Given>,
+    prefix_caching: Option<bool>,
+    eager: bool,
+    cache_memory: Option<Given>,
+    assume: Option<String>,
+    gpu_file: Option<PathBuf>,
+) -> PyResult<$made> {
+    let py = target.py();
+    let optional = |field, given: Option<Given>| given.map(|one| one.count(field)).transpose();
+    let request = Request {
+        gpu: given::gpu(&gpu, gpu_file)?,
+        gpus: optional("gpus", gpus)?,
+        engine: engine.to_owned(),
+        weights,
+        cache,
+        context: optional("context", context)?,
+        concurrency: concurrency.count("concurrency")?,
+        parallel: Parallel {
+            tensor: tensor_parallel.count("tensor_parallel")?,
+            pipeline: pipeline_parallel.count("pipeline_parallel")?,
+            expert: expert_parallel.count("expert_parallel")?,
+            data: data_parallel.count("data_parallel")?,
+            context: context_parallel.count("context_parallel")?,
+        },
+        memory_utilization: given::share(
+            "gpu_memory_utilization",
+            gpu_memory_utilization.as_ref(),
+        )?,
+        batched_tokens: optional("max_batched_tokens", max_batched_tokens)?,
+        sequences: optional("max_sequences", max_sequences)?,
+        block: optional("block_size", block_size)?,
+        prefix_caching,
+        eager,
+        cache_memory: cache_memory
+            .map(|one| one.bytes("cache_memory"))
+            .transpose()?,
+    };
+    let (model, assume) = given::model(&target, assume)?;
+    <$made>::of(py, model, assume, request)
+}
+    };
+}
+
+of_keywords! {
 /// Work out whether and how a model fits on GPUs.
 ///
 /// Numbers may be texts too: `"32k"` tokens, `"10GiB"`. What is left out is settled by the engine and listed in
@@ -58,74 +135,95 @@ use std::sync::Arc;
 ///     PonderaError: Something is not known, or cannot be; the message says what to change.
 ///     FileNotFoundError: There is nothing at the path.
 ///     TypeError: An argument is of the wrong type.
-#[pyfunction]
-#[pyo3(signature = (
-    target, *, gpu, gpus=None, engine="vllm", weights=None, cache=None, context=None, concurrency=Given::Whole(1),
-    tensor_parallel=Given::Whole(1), pipeline_parallel=Given::Whole(1), expert_parallel=Given::Whole(1),
-    data_parallel=Given::Whole(1), context_parallel=Given::Whole(1), gpu_memory_utilization=None,
-    max_batched_tokens=None, max_sequences=None, block_size=None, prefix_caching=None, eager=false,
-    cache_memory=None, assume=None, gpu_file=None
-), text_signature = "(target, *, gpu, gpus=None, engine='vllm', weights=None, cache=None, context=None, concurrency=1, tensor_parallel=1, pipeline_parallel=1, expert_parallel=1, data_parallel=1, context_parallel=1, gpu_memory_utilization=None, max_batched_tokens=None, max_sequences=None, block_size=None, prefix_caching=None, eager=False, cache_memory=None, assume=None, gpu_file=None)")]
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one keyword for each thing that may be asked"
-)]
-pub fn fit(
-    target: Bound<'_, PyAny>,
-    gpu: Bound<'_, PyAny>,
-    gpus: Option<Given>,
-    engine: &str,
-    weights: Option<String>,
-    cache: Option<String>,
-    context: Option<Given>,
-    concurrency: Given,
-    tensor_parallel: Given,
-    pipeline_parallel: Given,
-    expert_parallel: Given,
-    data_parallel: Given,
-    context_parallel: Given,
-    gpu_memory_utilization: Option<Bound<'_, PyAny>>,
-    max_batched_tokens: Option<Given>,
-    max_sequences: Option<Given>,
-    block_size: Option<Given>,
-    prefix_caching: Option<bool>,
-    eager: bool,
-    cache_memory: Option<Given>,
+fit -> Fit
+}
+
+of_keywords! {
+/// What a search begins with: the keywords of `fit`, of which not all need to make an estimate together.
+question -> Question
+}
+
+/// What is asked of a model, whether it can be or not.
+#[derive(Clone)]
+pub struct Asked {
+    model: Arc<Model>,
     assume: Option<String>,
-    gpu_file: Option<PathBuf>,
-) -> PyResult<Fit> {
-    let py = target.py();
-    let optional = |field, given: Option<Given>| given.map(|one| one.count(field)).transpose();
-    let request = Request {
-        gpu: given::gpu(&gpu, gpu_file)?,
-        gpus: optional("gpus", gpus)?,
-        engine: engine.to_owned(),
-        weights,
-        cache,
-        context: optional("context", context)?,
-        concurrency: concurrency.count("concurrency")?,
-        parallel: Parallel {
-            tensor: tensor_parallel.count("tensor_parallel")?,
-            pipeline: pipeline_parallel.count("pipeline_parallel")?,
-            expert: expert_parallel.count("expert_parallel")?,
-            data: data_parallel.count("data_parallel")?,
-            context: context_parallel.count("context_parallel")?,
-        },
-        memory_utilization: given::share(
-            "gpu_memory_utilization",
-            gpu_memory_utilization.as_ref(),
-        )?,
-        batched_tokens: optional("max_batched_tokens", max_batched_tokens)?,
-        sequences: optional("max_sequences", max_sequences)?,
-        block: optional("block_size", block_size)?,
-        prefix_caching,
-        eager,
-        cache_memory: cache_memory
-            .map(|one| one.bytes("cache_memory"))
-            .transpose()?,
-    };
-    let (model, assume) = given::model(&target, assume)?;
-    Fit::of(py, model, assume, request)
+    request: Request,
+    pub subject: Arc<Subject>,
+    pub deployment: Deployment,
+}
+
+impl Asked {
+    /// The estimate for a deployment that a search found from this.
+    pub fn changed(&self, py: Python<'_>, found: &Deployment) -> PyResult<Fit> {
+        let request = self.request.changed(found);
+        let core = py
+            .detach(|| request.fit(&self.subject))
+            .map_err(fit_error)?;
+        Ok(Fit {
+            model: Arc::clone(&self.model),
+            assume: self.assume.clone(),
+            subject: Arc::clone(&self.subject),
+            request,
+            core,
+        })
+    }
+}
+
+/// What a search begins with, where no estimate is at hand.
+#[pyclass(frozen, module = "pondera._native")]
+pub struct Question {
+    asked: Asked,
+}
+
+impl Question {
+    fn of(
+        py: Python<'_>,
+        model: Arc<Model>,
+        assume: Option<String>,
+        request: Request,
+    ) -> PyResult<Self> {
+        let (subject, deployment) = py
+            .detach(|| {
+                let deployment = request.deployment(&mut Vec::new())?;
+                Ok((Arc::new(Subject::of(&model)?), deployment))
+            })
+            .map_err(fit_error)?;
+        let asked = Asked {
+            model,
+            assume,
+            request,
+            subject,
+            deployment,
+        };
+        Ok(Self { asked })
+    }
+}
+
+/// An estimate or a question.
+#[derive(FromPyObject)]
+pub enum Source {
+    Fit(Py<Fit>),
+    Question(Py<Question>),
+}
+
+impl Source {
+    /// What is asked there.
+    pub fn asked(&self) -> Asked {
+        match self {
+            Self::Question(question) => question.get().asked.clone(),
+            Self::Fit(fit) => {
+                let fit = fit.get();
+                Asked {
+                    model: Arc::clone(&fit.model),
+                    assume: fit.assume.clone(),
+                    request: fit.request.clone(),
+                    subject: Arc::clone(&fit.subject),
+                    deployment: fit.core.deployment.clone(),
+                }
+            }
+        }
+    }
 }
 
 /// The engines that are described, by name: dicts of `name`, `aliases`, `oldest`, `newest` and `summary`.
@@ -174,21 +272,6 @@ impl Fit {
             assume,
             request,
             subject,
-            core,
-        })
-    }
-
-    /// The estimate for a deployment that a search found from this one.
-    pub fn changed(&self, py: Python<'_>, found: &Deployment) -> PyResult<Self> {
-        let request = self.request.changed(found);
-        let core = py
-            .detach(|| request.fit(&self.subject))
-            .map_err(fit_error)?;
-        Ok(Self {
-            model: Arc::clone(&self.model),
-            assume: self.assume.clone(),
-            subject: Arc::clone(&self.subject),
-            request,
             core,
         })
     }

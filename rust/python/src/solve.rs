@@ -3,7 +3,7 @@
 
 use crate::checkpoint::loads;
 use crate::errors::PonderaError;
-use crate::fit::Fit;
+use crate::fit::{Asked, Fit, Source};
 use crate::given::{Given, fit_error};
 use crate::hardware;
 use pondera::deployment::{Deployment, FitError};
@@ -90,7 +90,7 @@ impl Answer {
 impl Answer {
     fn of(
         py: Python<'_>,
-        from: &Fit,
+        from: &Asked,
         value: Value,
         memory: Option<Memory>,
         binds: Limit,
@@ -107,11 +107,11 @@ impl Answer {
 
     fn of_search(
         py: Python<'_>,
-        from: &Fit,
+        from: &Asked,
         search: impl Fn(&Subject, &Deployment) -> Result<solve::Answer, FitError> + Send + Sync,
     ) -> PyResult<Self> {
         let answer = py
-            .detach(|| search(&from.subject, &from.core.deployment))
+            .detach(|| search(&from.subject, &from.deployment))
             .map_err(fit_error)?;
         let limit = answer.limit();
         Self::of(
@@ -127,32 +127,33 @@ impl Answer {
 
 /// The longest context with which an estimate fits, exact to the token.
 #[pyfunction]
-pub fn max_context(py: Python<'_>, fit: &Fit) -> PyResult<Answer> {
-    Answer::of_search(py, fit, solve::max_context)
+pub fn max_context(py: Python<'_>, fit: Source) -> PyResult<Answer> {
+    Answer::of_search(py, &fit.asked(), solve::max_context)
 }
 
 /// The most requests at one time with which an estimate fits.
 #[pyfunction]
-pub fn max_concurrency(py: Python<'_>, fit: &Fit) -> PyResult<Answer> {
-    Answer::of_search(py, fit, solve::max_concurrency)
+pub fn max_concurrency(py: Python<'_>, fit: Source) -> PyResult<Answer> {
+    Answer::of_search(py, &fit.asked(), solve::max_concurrency)
 }
 
 /// The fewest GPUs on which an estimate fits, and how to lay it out on them.
 #[pyfunction]
 #[pyo3(signature = (fit, most=None))]
-pub fn min_gpus(py: Python<'_>, fit: &Fit, most: Option<Given>) -> PyResult<Answer> {
+pub fn min_gpus(py: Python<'_>, fit: Source, most: Option<Given>) -> PyResult<Answer> {
     let most = most.map(|most| most.count("most")).transpose()?;
     let most = most.unwrap_or(solve::MOST_GPUS);
-    Answer::of_search(py, fit, move |subject, deployment| {
+    Answer::of_search(py, &fit.asked(), move |subject, deployment| {
         solve::min_gpus(subject, deployment, most)
     })
 }
 
 /// The scheme of the least loss of precision with which an estimate fits.
 #[pyfunction]
-pub fn best_quantization(py: Python<'_>, fit: &Fit) -> PyResult<Answer> {
+pub fn best_quantization(py: Python<'_>, fit: Source) -> PyResult<Answer> {
+    let fit = fit.asked();
     let found = py
-        .detach(|| solve::best_quantization(&fit.subject, &fit.core.deployment))
+        .detach(|| solve::best_quantization(&fit.subject, &fit.deployment))
         .map_err(fit_error)?;
     match found {
         Precision::Found {
@@ -161,11 +162,11 @@ pub fn best_quantization(py: Python<'_>, fit: &Fit) -> PyResult<Answer> {
             binds,
         } => {
             let name = scheme.map_or_else(|| fit.subject.storage.clone(), |one| one.name.clone());
-            Answer::of(py, fit, name.into(), None, binds, &at)
+            Answer::of(py, &fit, name.into(), None, binds, &at)
         }
         Precision::Nothing(nothing) => Answer::of(
             py,
-            fit,
+            &fit,
             Value::Null,
             None,
             nothing.binds.clone(),
@@ -179,7 +180,7 @@ pub fn best_quantization(py: Python<'_>, fit: &Fit) -> PyResult<Answer> {
 #[pyo3(signature = (fit, prices, most=None, gpu_file=None))]
 pub fn cheapest_gpu<'py>(
     py: Python<'py>,
-    fit: &Fit,
+    fit: Source,
     prices: PathBuf,
     most: Option<Given>,
     gpu_file: Option<PathBuf>,
@@ -189,8 +190,8 @@ pub fn cheapest_gpu<'py>(
         .map_err(|error| PonderaError::new_err(error.to_string()))?;
     let most = most.map(|most| most.count("most")).transpose()?;
     let most = most.unwrap_or(solve::MOST_GPUS);
-    let offers =
-        py.detach(|| solve::cheapest_gpu(&fit.subject, &fit.core.deployment, &prices, most));
+    let fit = fit.asked();
+    let offers = py.detach(|| solve::cheapest_gpu(&fit.subject, &fit.deployment, &prices, most));
     let shown: Vec<Value> = offers.iter().map(offer).collect();
     loads(py, &Value::from(shown).to_string())
 }
