@@ -18,7 +18,7 @@ pub(crate) use spread::{rank, room};
 
 use crate::architecture::config::Assumption;
 use crate::deployment::{Deployment, FitError, Settings};
-use crate::engine::{CachePlan, Pool, Used};
+use crate::engine::{self, CachePlan, Pool, Used};
 use crate::memory::ledger::Part;
 use crate::memory::stage::Stage;
 use crate::quantization::loading::refusal;
@@ -157,7 +157,13 @@ fn warnings(subject: &Subject, deployment: &Deployment) -> Vec<String> {
     let asked = deployment.weights.as_deref();
     let why = asked.and_then(|scheme| refusal(&*deployment.engine, &deployment.gpu, &scheme.name));
     let mut warnings = subject.warnings.clone();
-    warnings.extend(why.map(|why| format!("{why}; the bytes are as if it did")));
+    let lacks = engine::lacks(&*deployment.engine, subject);
+    warnings.extend(
+        [why, lacks]
+            .into_iter()
+            .flatten()
+            .map(|why| format!("{why}; the bytes are as if it did")),
+    );
     warnings
 }
 

@@ -7,6 +7,7 @@ mod check;
 mod fitted;
 mod links;
 mod llama_cpp;
+mod models;
 mod reads;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -19,6 +20,7 @@ mod vllm;
 
 pub use check::{MOST, check, check_numbers, check_sequences};
 pub use fitted::{Constant, constants};
+pub use models::lacks;
 pub use reads::{Answer, Reads};
 pub use version::Version;
 
