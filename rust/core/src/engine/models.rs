@@ -16,6 +16,16 @@ enum By {
     ModelType,
 }
 
+impl By {
+    /// What may still run a model that is not listed.
+    const fn otherwise(self) -> &'static str {
+        match self {
+            Self::Class => "a class of transformers",
+            Self::ModelType => "code that comes with the model",
+        }
+    }
+}
+
 /// The models of an engine.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,7 +64,8 @@ pub fn lacks(engine: &dyn Engine, subject: &Subject) -> Option<String> {
     let Some(span) = models.models.get(name) else {
         let newest = models.read.last().map_or("", String::as_str);
         return Some(format!(
-            "{of_engine} is not known to have {name}, which is not listed in its sources up to {newest}"
+            "{of_engine} is not known to have {name}, which its sources up to {newest} do not list: it may run it by {}",
+            models.by.otherwise()
         ));
     };
     let (first, last) = match span.split_once(' ') {
