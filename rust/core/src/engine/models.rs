@@ -64,7 +64,8 @@ pub fn lacks(engine: &dyn Engine, subject: &Subject) -> Option<String> {
     let Some(span) = models.models.get(name) else {
         let newest = models.read.last().map_or("", String::as_str);
         return Some(format!(
-            "{of_engine} is not known to have {name}, which its sources up to {newest} do not list: it may run it by {}",
+            "{of_engine} is not known to have {name}, which {} up to {newest} does not list: it may run it by {}",
+            models.source,
             models.by.otherwise()
         ));
     };
