@@ -154,6 +154,15 @@ impl Subject {
         notes: &mut Vec<Assumption>,
     ) -> Result<u64, FitError> {
         if let Some(context) = deployment.context {
+            if let Some(allowed) = self.architecture.context.filter(|most| context > *most) {
+                notes.push(Assumption::new(
+                    "context",
+                    context.to_string(),
+                    format!(
+                        "it is longer than the {allowed} tokens that the config allows; bytes are as if the model took them"
+                    ),
+                ));
+            }
             return Ok(context);
         }
         let Some(context) = self.architecture.context else {
