@@ -178,13 +178,13 @@ pub fn best_quantization(py: Python<'_>, fit: Source) -> PyResult<Answer> {
 /// What an estimate takes of every GPU of a price file, the cheapest first.
 #[pyfunction]
 #[pyo3(signature = (fit, prices, most=None, gpu_file=None))]
-pub fn cheapest_gpu<'py>(
-    py: Python<'py>,
+pub fn cheapest_gpu(
+    py: Python<'_>,
     fit: Source,
     prices: PathBuf,
     most: Option<Given>,
     gpu_file: Option<PathBuf>,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<Bound<'_, PyAny>> {
     let catalogue = hardware::catalogue(py, gpu_file)?;
     let prices = Prices::read(&prices, &catalogue)
         .map_err(|error| PonderaError::new_err(error.to_string()))?;
