@@ -30,6 +30,7 @@ struct Run {
     weights: Option<f64>,
     activations: Option<f64>,
     non_torch: Option<f64>,
+    cuda_context: Option<f64>,
     pool: Option<f64>,
     tokens: Option<u64>,
 }
@@ -139,6 +140,7 @@ fn the_start_is_as_the_logs_print_it() {
         );
         hold("activations", stage.used.activations, run.activations, 0.05);
         hold("non-torch", stage.used.overhead, run.non_torch, 0.05);
+        hold("context", stage.used.context, run.cuda_context, 0.05);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
