@@ -69,14 +69,18 @@ impl OnStage {
         self.used.total().saturating_add(self.reserved)
     }
 
-    /// Bytes to spare in the room for the cache, negative if they do not suffice there or on the GPU. What the GPU has
-    /// beyond the engine's budget is not to spare: requests get none of it.
     fn headroom(&self, usable: u64) -> i128 {
-        let cache = self.room - i128::from(self.reserved);
-        match i128::from(usable) - i128::from(self.held) {
-            memory if memory < 0 => cache.min(memory),
-            _ => cache,
-        }
+        headroom(self.room, self.reserved, usable, self.held)
+    }
+}
+
+/// Bytes to spare in the room for the cache, negative if they do not suffice there or on the GPU. What the GPU has
+/// beyond the engine's budget is not to spare: requests get none of it.
+pub(crate) fn headroom(room: i128, reserved: u64, usable: u64, held: u64) -> i128 {
+    let cache = room - i128::from(reserved);
+    match i128::from(usable) - i128::from(held) {
+        memory if memory < 0 => cache.min(memory),
+        _ => cache,
     }
 }
 

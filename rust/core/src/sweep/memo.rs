@@ -14,7 +14,7 @@ use super::names::{Asked, Names};
 use super::settled::{Outcome, Runs};
 use crate::deployment::{Deployment, FitError, Reason, Settings};
 use crate::engine::{self, Answer, Held, Pool, Reads, Used};
-use crate::fit::{Spread, room};
+use crate::fit::{Spread, headroom, room};
 use crate::memory::body::Piece;
 use crate::quantization::cache_format::CacheFormat;
 use crate::subject::Subject;
@@ -49,8 +49,7 @@ pub(super) struct OnStage {
 impl OnStage {
     /// Bytes to spare with so many set aside.
     pub fn headroom(&self, usable: u64, reserved: u64) -> i128 {
-        let cache = self.room - i128::from(reserved);
-        cache.min(i128::from(usable) - i128::from(self.held.bytes(reserved)))
+        headroom(self.room, reserved, usable, self.held.bytes(reserved))
     }
 
     /// The most that can be set aside with nothing short; none where it is short already. Less can then always be.

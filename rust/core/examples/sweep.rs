@@ -1,0 +1,188 @@
+//! How fast a sweep is: `cargo run --release --example sweep [MODEL] [ENGINE]`.
+
+use pondera::hardware::Catalogue;
+use pondera::model::Model;
+use pondera::parallel::Control;
+use pondera::request::Request;
+use pondera::subject::Subject;
+use pondera::sweep::{
+    Axis, Field, Given, Partial, Question, Run, Sweep, Target, Value, What, fit_many,
+};
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Instant;
+
+#[expect(clippy::cast_precision_loss, reason = "rates for people")]
+fn rate(what: &str, count: u64, begun: Instant) {
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(
+        "{what}: {count} in {seconds:.3} s, {:.4e} a second",
+        count as f64 / seconds
+    );
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut words = std::env::args().skip(1);
+    let model = words.next().unwrap_or_else(|| "llama-3.1-8b".to_owned());
+    let engine = words.next().unwrap_or_else(|| "vllm==0.19.0".to_owned());
+    let control = Control::default();
+    let subject = Arc::new(Subject::of(&Model::open(&model, None, 2, &control)?)?);
+    let target = Target::new(Arc::clone(&subject), None);
+    let gpus: Vec<Value> = Catalogue::built_in()
+        .common()
+        .chain(Catalogue::built_in().iter())
+        .take(32)
+        .filter_map(|gpu| Catalogue::built_in().find(&gpu.name).ok())
+        .map(|found| Value::Gpu(Box::new(found)))
+        .collect();
+    let request = Request::new(Catalogue::built_in().find("H100-SXM-80GB")?, &engine);
+    let grid = |contexts: u64| -> Result<Sweep, Box<dyn Error>> {
+        let axes = vec![
+            Axis::new(What::Gpu, gpus.clone())?,
+            Axis::texts(What::Weights, &["bf16", "fp8", "awq", "w4a16"])?,
+            Axis::texts(What::Cache, &["bf16", "fp8"])?,
+            Axis::counts(What::TensorParallel, [1, 2, 4, 8])?,
+            Axis::counts(
+                What::Context,
+                (1..=contexts).map(|step| step * 131_072 / contexts),
+            )?,
+            Axis::counts(What::Concurrency, 1..=256)?,
+        ];
+        Ok(Sweep::new(
+            vec![target.clone()],
+            request.clone(),
+            axes,
+            &[],
+        )?)
+    };
+    let sweep = grid(384)?;
+    let all = 0..sweep.points();
+    for threads in [1, 2] {
+        let run = Run {
+            threads,
+            control: &control,
+            chunk: None,
+        };
+        for question in [
+            Question::Count { by: None },
+            Question::Count {
+                by: Some("gpu".to_owned()),
+            },
+            Question::Top {
+                most: 20,
+                by: "headroom".to_owned(),
+                descending: true,
+                per: None,
+            },
+        ] {
+            let fresh = grid(384)?;
+            let begun = Instant::now();
+            let answer = fresh.answer(&question, None, all.clone(), run)?;
+            rate(
+                &format!("{threads} threads, {question:?}"),
+                fresh.points(),
+                begun,
+            );
+            if let Partial::Count(tallies) = answer {
+                println!("  {:?}", tallies.first());
+            }
+        }
+        let columns = sweep.columns();
+        let some: Vec<_> = columns[..columns.len() - 4].to_vec();
+        let begun = Instant::now();
+        let table = sweep.table(0..10_000_000.min(sweep.points()), &some, run)?;
+        rate(
+            &format!("{threads} threads, table of {} columns", some.len()),
+            table.rows() as u64,
+            begun,
+        );
+        let begun = Instant::now();
+        let blank: Vec<Vec<u64>> = some.iter().map(|_| vec![1; table.rows()]).collect();
+        rate(
+            "  columns filled with ones",
+            blank.len() as u64 * 10_000_000,
+            begun,
+        );
+    }
+    many(&target, &request, &gpus, &control)
+}
+
+fn many(
+    target: &Target,
+    request: &Request,
+    gpus: &[Value],
+    control: &Control,
+) -> Result<(), Box<dyn Error>> {
+    let rows = 1_000_000;
+    let mut state = 7_u64;
+    let mut roll = |sides: u64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % sides
+    };
+    let mut codes = |sides: usize| -> Vec<u32> {
+        (0..rows)
+            .map(|_| u32::try_from(roll(sides as u64)).unwrap_or(0))
+            .collect()
+    };
+    let texts = |list: &[&str]| {
+        list.iter()
+            .map(|text| Value::Text((*text).to_owned()))
+            .collect()
+    };
+    let columns = vec![
+        (
+            What::Gpu,
+            Given::Values {
+                codes: codes(gpus.len()),
+                values: gpus.to_vec(),
+            },
+        ),
+        (
+            What::Weights,
+            Given::Values {
+                codes: codes(3),
+                values: texts(&["bf16", "fp8", "awq"]),
+            },
+        ),
+        (
+            What::TensorParallel,
+            Given::Counts(codes(4).into_iter().map(|code| 1 << code).collect()),
+        ),
+        (
+            What::Context,
+            Given::Counts(
+                codes(131_072)
+                    .into_iter()
+                    .map(|code| u64::from(code) + 1)
+                    .collect(),
+            ),
+        ),
+        (
+            What::Concurrency,
+            Given::Counts(
+                codes(256)
+                    .into_iter()
+                    .map(|code| u64::from(code) + 1)
+                    .collect(),
+            ),
+        ),
+    ];
+    let fields = &Field::ALL[..12];
+    for threads in [1, 2] {
+        let run = Run {
+            threads,
+            control,
+            chunk: None,
+        };
+        let begun = Instant::now();
+        let table = fit_many(target, request, &columns, fields, run)?;
+        rate(
+            &format!("{threads} threads, fit_many"),
+            table.rows() as u64,
+            begun,
+        );
+    }
+    Ok(())
+}
