@@ -2,7 +2,6 @@
 
 use super::{Fit, OnStage, Parts, conclude, fullest};
 use crate::architecture::config::Assumption;
-use crate::checkpoint::Role;
 use crate::deployment::{Deployment, FitError, Settings};
 use crate::engine::{self, Answer, CachePlan, Rank, Used};
 use crate::memory::body::Piece;
@@ -10,14 +9,14 @@ use crate::memory::ledger::{Account, Ledger, Origin, Sum};
 use crate::memory::needed;
 use crate::memory::stage::{self, Stage};
 use crate::memory::store::{Kept, Store};
-use crate::memory::weights as dealt;
+use crate::memory::weights::{self as dealt, OfRole};
 use crate::subject::Subject;
 
 /// The weights of a model, dealt out to the stages of a layout: what neither context, users, the GPU nor the format of
 /// the cache changes, so that a search works it out once.
 #[derive(Clone, Debug)]
 pub struct Spread {
-    stages: Vec<(Stage, Vec<(Role, u64)>)>,
+    stages: Vec<(Stage, Vec<OfRole>)>,
 }
 
 impl Spread {
@@ -58,7 +57,7 @@ impl Spread {
     pub fn weights(&self) -> impl Iterator<Item = u64> {
         self.stages.iter().map(|(_, sums)| {
             sums.iter()
-                .fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes))
+                .fold(0, |sum: u64, one| sum.saturating_add(one.bytes))
         })
     }
 
@@ -310,20 +309,19 @@ fn filled<L: Ledger + Default>(fill: impl FnOnce(&mut dyn Ledger)) -> L {
     ledger
 }
 
-fn weights(sums: &[(Role, u64)], rank: &Rank<'_>, ledger: &mut dyn Ledger) {
+fn weights(sums: &[OfRole], rank: &Rank<'_>, ledger: &mut dyn Ledger) {
     add_weights(sums, rank, ledger);
     rank.deployment.engine.loaded(rank, ledger);
 }
 
-fn add_weights(sums: &[(Role, u64)], rank: &Rank<'_>, ledger: &mut dyn Ledger) {
-    let ranks = rank.deployment.parallel.tensor;
-    for &(role, bytes) in sums {
+fn add_weights(sums: &[OfRole], rank: &Rank<'_>, ledger: &mut dyn Ledger) {
+    for one in sums {
         ledger.add(
-            role.name(),
-            bytes,
+            one.role.name(),
+            one.bytes,
             Origin::Exact,
             "the tensors of this role, as the ranks share them",
-            &|| format!("tensors of role {} on one of {ranks} ranks", role.name()),
+            &|| one.formula(rank.deployment.parallel),
         );
     }
 }
