@@ -167,12 +167,13 @@ def test_prices_name_the_cheapest(run, config, tmp_path):
     [
         (("--gpu", "h1000"), "'1GiB'|h1000"),
         (("--context", "0"), "context must be between 1"),
-        (("--context", "-5"), "context"),
-        (("--context", "1e30"), "context: '1e30' is beyond"),
-        (("--context", "1" + "0" * 30), "beyond"),
+        (("--gpu", "24"), "'1GiB'|write 24GB"),
+        (("--context", "-5"), "context must be between 1"),
+        (("--context", "1e30"), "context must be between 1"),
+        (("--context", "1" + "0" * 30), "context must be between 1"),
         (("--concurrency", "many"), "concurrency: 'many'"),
         (("--tensor-parallel", "3"), "2 heads"),
-        (("--gpus", "3"), "tensor_parallel is 3"),
+        (("--gpus", "3"), "tensor_parallel is 3.*3 GPUs without a layout.*pipeline_parallel 3"),
         (("--pipeline-parallel", "4"), "3 layers"),
         (("--gpu-memory-utilization", "nan"), "gpu_memory_utilization: must be above 0"),
         (("--gpu-memory-utilization", "1.5"), "gpu_memory_utilization: must be above 0"),
@@ -184,7 +185,8 @@ def test_prices_name_the_cheapest(run, config, tmp_path):
         (("--gpu-file", "nowhere.toml"), "nowhere.toml"),
         (("--prices", "nowhere.toml"), "--prices"),
         (("--set", "hidden_size"), "FIELD=VALUE"),
-        (("--nonsense",), "--nonsense"),
+        (("--weights", "q4"), "did you mean q4_0 or"),
+        (("--nonsense",), "--nonsense; see pondera fit --help"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_code_2(run, config, more, said):

@@ -113,10 +113,10 @@ def test_objects_are_values(tmp_path):
 
 
 def test_a_users_rows_are_added_and_replace(mine):
-    gpus = pondera.gpus(file=mine)
+    gpus = pondera.gpus(gpu_file=mine)
     assert len(gpus) == len(pondera.gpus()) + 1
-    assert pondera.gpu("card", file=mine).name == "MY-CARD"
-    replaced = pondera.gpu("NVIDIA GeForce RTX 4090", file=str(mine))
+    assert pondera.gpu("card", gpu_file=mine).name == "MY-CARD"
+    replaced = pondera.gpu("NVIDIA GeForce RTX 4090", gpu_file=str(mine))
     assert (replaced.usable_bytes, replaced.measured, replaced.usable_source) == (47 * GIB, False, "as given")
     assert replaced.flops == {"bf16": 1_500_000_000_000}
     assert pondera.gpu("RTX-4090").nominal_bytes == 24 * GIB
@@ -124,13 +124,13 @@ def test_a_users_rows_are_added_and_replace(mine):
 
 def test_bad_files_say_where_and_what(tmp_path, mine):
     with pytest.raises(FileNotFoundError):
-        pondera.gpus(file=tmp_path / "none.toml")
+        pondera.gpus(gpu_file=tmp_path / "none.toml")
     mine.write_text(MINE.replace("1.5T", "1.5 apples"))
     with pytest.raises(pondera.PonderaError, match=r"mine.toml: rtx 4090: `flops.bf16` '1.5 apples' has the"):
-        pondera.gpus(file=mine)
+        pondera.gpus(gpu_file=mine)
     mine.write_bytes(b"\xff")
     with pytest.raises(pondera.PonderaError, match="save it as UTF-8"):
-        pondera.gpus(file=mine)
+        pondera.gpus(gpu_file=mine)
 
 
 def test_sizes_and_counts():
@@ -158,10 +158,10 @@ def test_the_command_lists_and_filters(run):
 
 
 def test_the_command_takes_a_file(run, mine, tmp_path):
-    code, out, _ = run("gpus", "my-card", "--file", mine)
+    code, out, _ = run("gpus", "my-card", "--gpu-file", mine)
     assert code == 0
     assert "10.00 GiB" in out
-    code, out, err = run("gpus", "--file", tmp_path / "none.toml")
+    code, out, err = run("gpus", "--gpu-file", tmp_path / "none.toml")
     assert (code, out) == (2, "")
     assert "none.toml" in err
 

@@ -905,24 +905,24 @@ class Gpu:
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
-def gpus(*, file: str | PathLike[str] | None = None) -> list[Gpu]:
+def gpus(*, gpu_file: str | PathLike[str] | None = None) -> list[Gpu]:
     """Every GPU of the catalogue, sorted by name.
 
     Args:
-        file: A TOML file whose rows are merged over the built-in ones; docs/gpus.md has the fields.
+        gpu_file: A TOML file whose rows are merged over the built-in ones; docs/gpus.md has the fields.
 
     Raises:
         OSError: The file cannot be read.
         PonderaError: It is no such TOML; the message names the row, the field and what to do.
     """
 
-def gpu(name: str, *, file: str | PathLike[str] | None = None) -> Gpu:
+def gpu(name: str, *, gpu_file: str | PathLike[str] | None = None) -> Gpu:
     """The GPU of a name; case, punctuation and the maker's name do not matter.
 
     Args:
         name: A name of the catalogue, what a driver reports, a shorter name that has a default (`h100`), or a
             size such as `24GiB` for any GPU with that much usable memory.
-        file: A TOML file whose rows are merged over the built-in ones.
+        gpu_file: A TOML file whose rows are merged over the built-in ones.
 
     Raises:
         OSError: The file cannot be read.

@@ -75,17 +75,19 @@ def build_parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         command.configure(own)
-        own.set_defaults(run=command.run)
+        own.set_defaults(run=command.run, program=own.prog)
     return parser
 
 
 def _run(argv: list[str]) -> int:
     _survive_encoding()
     try:
-        options = build_parser().parse_args(argv)
+        options, unknown = build_parser().parse_known_args(argv)
     except SystemExit as done:
         # argparse has printed the help or the version.
         return int(done.code or 0)
+    if unknown:
+        raise UsageError(f"unrecognized arguments: {' '.join(unknown)}; see {options.program} --help")
     code: int = options.run(options)
     return code
 

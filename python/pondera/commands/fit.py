@@ -186,8 +186,8 @@ def _cheapest(model: Model, asked: dict[str, Any], options: Namespace) -> int:
 def _chosen(options: Namespace) -> list[Gpu]:
     """The GPUs to compare: those that were named, or the common ones."""
     if options.gpu is not None:
-        return [gpu(name, file=options.gpu_file) for name in options.gpu]
-    return [one for one in gpus(file=options.gpu_file) if one.common]
+        return [gpu(name, gpu_file=options.gpu_file) for name in options.gpu]
+    return [one for one in gpus(gpu_file=options.gpu_file) if one.common]
 
 
 def _print_one(found: Fit, options: Namespace) -> None:

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 from pondera._native import GPUS_SCHEMA, Gpu, PonderaError, gpu_vendors, gpus, parse_bytes
 from pondera._numbers import binary_bytes, decimal_bytes, tera
+from pondera._talk import say
 from pondera._text import Column, Row, Screen, table
 from pondera.commands.command import Command
 
@@ -20,7 +21,7 @@ def configure(parser: ArgumentParser) -> None:
         "--min-memory", metavar="SIZE", type=size, help="only those with this much usable memory, as 40GiB"
     )
     parser.add_argument(
-        "--file", metavar="TOML", help="a file of your own rows, merged over the built-in ones"
+        "--gpu-file", metavar="TOML", help="a file of your own rows, merged over the built-in ones"
     )
     parser.add_argument("--json", action="store_true", help="print JSON, schema pondera.gpus/1")
 
@@ -43,12 +44,14 @@ def run(options: Namespace) -> int:
     Returns:
         0, or 1 if there is none of this kind.
     """
-    chosen = [gpu for gpu in gpus(file=options.file) if _wanted(gpu, options)]
+    chosen = [gpu for gpu in gpus(gpu_file=options.gpu_file) if _wanted(gpu, options)]
     if options.json:
         found = {"schema": GPUS_SCHEMA, "gpus": [gpu.to_dict() for gpu in chosen]}
         sys.stdout.write(json.dumps(found, separators=(",", ":")) + "\n")
     elif chosen:
         sys.stdout.writelines(f"{line}\n" for line in view(Screen.of(sys.stdout), chosen))
+    if not chosen:
+        say("pondera: no GPU is of this kind; `pondera gpus` lists all")
     return 0 if chosen else 1
 
 
@@ -115,7 +118,7 @@ COMMAND = Command(
 List the GPUs, and what else holds a model, that are known by name: memory on the board, what of it a runtime
 reports, bandwidth, and dense operations per second. --json has all fields with their sources.
 
---file merges your own rows over these: a row of the same name replaces one, another is added. docs/gpus.md
+--gpu-file merges your own rows over these: a row of the same name replaces one, another is added. docs/gpus.md
 has the fields.
 
 exit code: 0, 1 if there is none of this kind, or 2 if the file cannot be used""",

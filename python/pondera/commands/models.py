@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from pondera._native import built_in_models
 from pondera._numbers import short_count
+from pondera._talk import say
 from pondera._text import Column, Row, Screen, table
 from pondera.commands.command import Command
 
@@ -28,9 +29,13 @@ def run(options: Namespace) -> int:
         for model in built_in_models()
         if any(wanted in name.lower() for name in (model["name"], *model["aliases"]))
     ]
+    if not models:
+        say(f"pondera: no model has {options.filter!r} in its names; `pondera models` lists all")
     if options.json:
         sys.stdout.write(json.dumps(models, separators=(",", ":")) + "\n")
         return 0 if models else 1
+    if not models:
+        return 1
     columns = [
         Column("name", "label"),
         Column("type", "label"),
@@ -51,7 +56,7 @@ def run(options: Namespace) -> int:
         for model in models
     ]
     sys.stdout.writelines(f"{line}\n" for line in table(Screen.of(sys.stdout), columns, rows))
-    return 0 if models else 1
+    return 0
 
 
 COMMAND = Command(

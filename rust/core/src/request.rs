@@ -132,6 +132,31 @@ impl Request {
         }
     }
 
+    /// Whether the layout follows from a number of GPUs alone.
+    fn is_by_gpus(&self) -> bool {
+        self.gpus.is_some_and(|gpus| gpus > 1) && self.parallel == Parallel::default()
+    }
+
+    /// Tells where a layout that cannot be comes from, if it was not said.
+    fn name_gpus(&self, subject: &Subject, error: FitError) -> FitError {
+        let Some(gpus) = self
+            .gpus
+            .filter(|_| self.is_by_gpus() && error.reason.is_of_layout())
+        else {
+            return error;
+        };
+        let layers = subject.architecture.decoder().count() as u64;
+        let instead = if gpus <= layers {
+            format!("; stages instead of ranks are possible: pipeline_parallel {gpus}")
+        } else {
+            String::new()
+        };
+        FitError::new(
+            error.reason,
+            format!("{error} ({gpus} GPUs without a layout are tensor_parallel {gpus}{instead})"),
+        )
+    }
+
     /// Whether and how it fits a model.
     ///
     /// # Errors
@@ -139,7 +164,8 @@ impl Request {
     pub fn fit(&self, subject: &Subject) -> Result<Fit, FitError> {
         let mut notes = Vec::new();
         let deployment = self.deployment(&mut notes)?;
-        let mut fit = fit::fit(subject, &deployment)?;
+        let mut fit =
+            fit::fit(subject, &deployment).map_err(|error| self.name_gpus(subject, error))?;
         notes.append(&mut fit.assumptions);
         fit.assumptions = notes;
         Ok(fit)
@@ -185,7 +211,15 @@ pub(crate) fn cache_format(name: &str) -> Result<CacheFormat, FitError> {
 /// # Errors
 /// If it is none; the message names the field.
 pub fn count(field: &str, text: &str) -> Result<u64, FitError> {
-    size::parse_count(text).map_err(|error| refused(field, &error.to_string()))
+    size::parse_count(text).map_err(|error| {
+        if error.beyond {
+            return FitError::new(
+                Reason::Value,
+                engine::out_of_range(field, text.trim().escape_debug()),
+            );
+        }
+        refused(field, &error.to_string())
+    })
 }
 
 /// A size in bytes that was written down: `10GiB`.
@@ -274,7 +308,14 @@ mod tests {
         }
         let big = "1000000000000000000000000000000";
         let error = count("context", big).unwrap_err();
-        assert!(error.message.starts_with("context:"), "{error}");
+        let limits = "context must be between 1 and 1,099,511,627,776, not ";
+        assert_eq!(error.message, format!("{limits}{big}"));
+        for bad in ["-5", "1e30"] {
+            assert_eq!(
+                count("context", bad).unwrap_err().message,
+                format!("{limits}{bad}")
+            );
+        }
         for bad in [
             Request {
                 weights: Some("fp5".to_owned()),

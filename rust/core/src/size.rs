@@ -16,6 +16,8 @@ pub struct SizeError {
     pub text: String,
     /// What is wrong with it, and what to write instead.
     pub reason: String,
+    /// Whether it is a number, but below 0 or beyond 64 bits.
+    pub beyond: bool,
 }
 
 impl fmt::Display for SizeError {
@@ -197,8 +199,12 @@ impl<'a> Number<'a> {
         if trimmed.is_empty() {
             return Err(number.refused(&format!("is empty; write {kind} such as {example}")));
         }
-        if trimmed.starts_with('-') {
-            return Err(number.refused(&format!("is negative; {kind} is 0 or more")));
+        if let Some(rest) = trimmed.strip_prefix('-') {
+            return Err(SizeError {
+                beyond: rest.starts_with(|c: char| c.is_ascii_digit())
+                    && Number::read(rest, kind, example).is_ok(),
+                ..number.refused(&format!("is negative; {kind} is 0 or more"))
+            });
         }
         let end = trimmed
             .find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_'))
@@ -300,13 +306,18 @@ impl<'a> Number<'a> {
     }
 
     fn too_large(&self) -> SizeError {
-        self.refused("is beyond 18446744073709551615, the most that can be counted; write less")
+        SizeError {
+            beyond: true,
+            ..self
+                .refused("is beyond 18446744073709551615, the most that can be counted; write less")
+        }
     }
 
     fn refused(&self, reason: &str) -> SizeError {
         SizeError {
             text: self.text.to_owned(),
             reason: reason.to_owned(),
+            beyond: false,
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::memory::body::{self, Piece};
 use crate::memory::stored;
 use crate::model::Model;
 use crate::quantization::scheme::Scheme;
+use crate::size::format_bytes;
 use crate::wording::counted;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -42,8 +43,9 @@ impl Subject {
         let architecture = model.architecture.as_ref().map_err(|error| {
             let weights = model.checkpoint.as_ref().map_or_else(String::new, |body| {
                 format!(
-                    "; its weights alone take {}",
-                    counted(body.total().bytes, "byte")
+                    "; its weights alone take {} ({})",
+                    counted(body.total().bytes, "byte"),
+                    format_bytes(u64::try_from(body.total().bytes).unwrap_or(u64::MAX))
                 )
             });
             FitError::new(Reason::Model, format!("{}: {error}{weights}", model.name))

@@ -200,9 +200,9 @@ pub fn catalogue(py: Python<'_>, file: Option<PathBuf>) -> PyResult<Cow<'static,
 
 /// Every GPU of the catalogue, sorted by name.
 #[pyfunction]
-#[pyo3(signature = (*, file=None))]
-pub fn gpus(py: Python<'_>, file: Option<PathBuf>) -> PyResult<Vec<Gpu>> {
-    let all = catalogue(py, file)?;
+#[pyo3(signature = (*, gpu_file=None))]
+pub fn gpus(py: Python<'_>, gpu_file: Option<PathBuf>) -> PyResult<Vec<Gpu>> {
+    let all = catalogue(py, gpu_file)?;
     Ok(all
         .iter()
         .map(|gpu| {
@@ -223,9 +223,9 @@ pub fn find(py: Python<'_>, name: &str, file: Option<PathBuf>) -> PyResult<Found
 
 /// The GPU of a name, or any GPU with so much memory.
 #[pyfunction]
-#[pyo3(signature = (name, *, file=None))]
-pub fn gpu(py: Python<'_>, name: &str, file: Option<PathBuf>) -> PyResult<Gpu> {
-    find(py, name, file).map(Gpu)
+#[pyo3(signature = (name, *, gpu_file=None))]
+pub fn gpu(py: Python<'_>, name: &str, gpu_file: Option<PathBuf>) -> PyResult<Gpu> {
+    find(py, name, gpu_file).map(Gpu)
 }
 
 /// Every vendor that a row may name.

@@ -5,9 +5,18 @@ use crate::architecture::Architecture;
 use crate::architecture::layer::{FeedForward, Layer, Mixer, Stack};
 use crate::deployment::{Deployment, FitError, Reason, Settings};
 use crate::memory::layout::Parallel;
+use crate::wording::grouped;
 
 /// Numbers that no deployment reaches, so that sums stay far from the end of 64 bits.
 pub const MOST: u64 = 1 << 40;
+
+/// That a number is not one of those that a deployment may have.
+pub fn out_of_range(field: &str, value: impl std::fmt::Display) -> String {
+    format!(
+        "{field} must be between 1 and {}, not {value}",
+        grouped(MOST)
+    )
+}
 
 /// Refuses a deployment whose numbers or layout cannot be.
 ///
@@ -112,10 +121,7 @@ fn numbers(deployment: &Deployment) -> Result<(), FitError> {
         ("block_size", optional(deployment.block)),
     ] {
         if value == 0 || value > MOST {
-            return Err(FitError::new(
-                Reason::Value,
-                format!("{name} must be between 1 and {MOST}, not {value}"),
-            ));
+            return Err(FitError::new(Reason::Value, out_of_range(name, value)));
         }
     }
     if let Some(share) = deployment.memory_utilization

@@ -18,7 +18,7 @@ mod transformers;
 mod version;
 mod vllm;
 
-pub use check::{MOST, check, check_numbers, check_sequences};
+pub use check::{MOST, check, check_numbers, check_sequences, out_of_range};
 pub use fitted::{Constant, constants};
 pub use models::lacks;
 pub use reads::{Answer, Reads};

@@ -1,7 +1,7 @@
 //! Finding a GPU by what people and drivers call it.
 
 use super::catalogue::Catalogue;
-use super::gpu::Gpu;
+use super::gpu::{Gpu, Vendor};
 use crate::size::{is_size, parse_bytes};
 use crate::wording::{counted, distance};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,8 @@ pub struct UnknownGpu {
     pub close: Vec<String>,
     /// What is wrong with it, where it was read as a size of memory.
     pub size: Option<String>,
+    /// The maker that it names, if it names no more.
+    pub vendor: Option<Vendor>,
 }
 
 impl fmt::Display for UnknownGpu {
@@ -44,6 +46,13 @@ impl fmt::Display for UnknownGpu {
             );
         }
         write!(f, "no GPU is known as '{shown}'")?;
+        if let Some(vendor) = self.vendor {
+            return write!(
+                f,
+                "; `pondera gpus --vendor {0}` lists those of {0}",
+                vendor.name()
+            );
+        }
         if !self.close.is_empty() {
             write!(f, "; close names are {}", self.close.join(", "))?;
         }
@@ -57,10 +66,29 @@ impl std::error::Error for UnknownGpu {}
 const LONGEST: usize = 100;
 
 /// Words in front of a name that do not tell one GPU of the catalogue from another.
-const BRANDS: &[&str] = &[
-    "aws", "amazon", "amd", "apple", "geforce", "google", "instinct", "intel", "nvidia", "radeon",
-    "tesla",
+const BRANDS: &[(&str, Vendor)] = &[
+    ("aws", Vendor::Amazon),
+    ("amazon", Vendor::Amazon),
+    ("amd", Vendor::Amd),
+    ("apple", Vendor::Apple),
+    ("geforce", Vendor::Nvidia),
+    ("google", Vendor::Google),
+    ("instinct", Vendor::Amd),
+    ("intel", Vendor::Intel),
+    ("nvidia", Vendor::Nvidia),
+    ("radeon", Vendor::Amd),
+    ("tesla", Vendor::Nvidia),
 ];
+
+/// What names of computers begin with, and whose they are: they hold one of several GPUs.
+const COMPUTERS: &[(&str, Vendor)] = &[("mac", Vendor::Apple), ("imac", Vendor::Apple)];
+
+/// The maker that a plain name stands for, where it names a computer or no more than a brand.
+fn maker(wanted: &str) -> Option<Vendor> {
+    let brand = BRANDS.iter().find(|(name, _)| *name == wanted);
+    let computer = COMPUTERS.iter().find(|(name, _)| wanted.starts_with(name));
+    brand.or(computer).map(|(_, vendor)| *vendor)
+}
 
 /// A name in small letters without punctuation and brands: `NVIDIA GeForce RTX 4090` is `rtx4090`.
 pub fn plain(name: &str) -> String {
@@ -69,7 +97,7 @@ pub fn plain(name: &str) -> String {
     let mut rest = letters.replace("gib", "gb");
     while let Some(shorter) = BRANDS
         .iter()
-        .find_map(|brand| rest.strip_prefix(brand).filter(|rest| !rest.is_empty()))
+        .find_map(|(brand, _)| rest.strip_prefix(brand).filter(|rest| !rest.is_empty()))
     {
         rest = shorter.to_owned();
     }
@@ -80,7 +108,7 @@ pub fn plain(name: &str) -> String {
 fn words(name: &str) -> Vec<String> {
     name.split(|c: char| !c.is_alphanumeric())
         .map(plain)
-        .filter(|word| !word.is_empty() && !BRANDS.contains(&word.as_str()))
+        .filter(|word| !word.is_empty() && !BRANDS.iter().any(|(brand, _)| brand == word))
         .collect()
 }
 
@@ -100,6 +128,7 @@ impl Catalogue {
             candidates: Vec::new(),
             close: Vec::new(),
             size: None,
+            vendor: None,
         };
         if is_size(name) {
             return of_size(name, unknown);
@@ -144,8 +173,15 @@ impl Catalogue {
                     gpu.name
                 )),
             }),
+            [] if wanted.bytes().all(|byte| byte.is_ascii_digit()) => Err(UnknownGpu {
+                size: Some(format!(
+                    "the name '{wanted}'; write {wanted}GB or {wanted}GiB for any GPU with so much memory"
+                )),
+                ..unknown
+            }),
             [] => Err(UnknownGpu {
                 close: self.close_to(&wanted),
+                vendor: maker(&wanted),
                 ..unknown
             }),
             several => Err(UnknownGpu {
@@ -170,7 +206,9 @@ impl Catalogue {
         let mut close: Vec<(usize, &str)> = self
             .iter()
             .filter_map(|gpu| {
-                let names = std::iter::once(&gpu.name).chain(&gpu.aliases);
+                let names = std::iter::once(&gpu.name)
+                    .chain(&gpu.aliases)
+                    .chain(&gpu.default_for);
                 let nearest = names
                     .map(|known| plain(known))
                     .map(|known| {
@@ -221,6 +259,17 @@ fn of_size(name: &str, unknown: UnknownGpu) -> Result<Found, UnknownGpu> {
 mod tests {
     use super::plain;
     use crate::hardware::{Catalogue, Vendor};
+
+    #[test]
+    fn what_is_nearly_a_name_is_told_what_to_write() {
+        let said = |name: &str| Catalogue::built_in().find(name).unwrap_err().to_string();
+        assert!(said("h1000").contains("H100-SXM-80GB"), "{}", said("h1000"));
+        assert!(said("24").contains("write 24GB or 24GiB"), "{}", said("24"));
+        for name in ["mac", "MacBook Pro", "iMac", "apple"] {
+            assert!(said(name).contains("--vendor apple"), "{}", said(name));
+        }
+        assert!(said("GeForce").contains("--vendor nvidia"));
+    }
 
     #[test]
     fn names_are_plain_without_case_punctuation_and_brands() {

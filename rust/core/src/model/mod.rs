@@ -76,9 +76,9 @@ impl fmt::Display for ModelError {
                     "{name}: no such file or folder, and no built-in model of that name"
                 )?;
                 if !close.is_empty() {
-                    write!(f, "; did you mean {}?", close.join(" or "))?;
+                    write!(f, " (did you mean {}?)", close.join(" or "))?;
                 }
-                Ok(())
+                f.write_str("; `pondera models` lists them")
             }
         }
     }

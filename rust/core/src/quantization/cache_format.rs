@@ -1,6 +1,7 @@
 //! How the numbers of a cache are kept: blocks of so many numbers in so many bytes, and scales beside them.
 
 use super::format::{self, Format};
+use crate::wording::distance;
 use serde::Serialize;
 use std::cmp::Ordering;
 
@@ -52,8 +53,18 @@ impl CacheFormat {
             .copied()
             .ok_or_else(|| {
                 let known: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
+                let close = known
+                    .iter()
+                    .filter(|known| distance(known, &plain) <= 1)
+                    .copied()
+                    .collect::<Vec<_>>();
+                let hint = if close.is_empty() {
+                    String::new()
+                } else {
+                    format!(" (did you mean {}?)", close.join(" or "))
+                };
                 format!(
-                    "cache format {name:?} is not known; there are {}",
+                    "cache format {name:?} is not known{hint}; there are {}",
                     known.join(", ")
                 )
             })

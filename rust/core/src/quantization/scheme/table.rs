@@ -590,18 +590,31 @@ pub(super) fn named(name: &str) -> Result<Scheme, String> {
             return Ok(exl(generation, digits, bits, (6, 1)));
         }
     }
-    let names: Vec<&str> = SCHEMES.iter().map(|row| row.name).collect();
     let close = close_to(&asked);
     let hint = if close.is_empty() {
-        String::new()
+        format!("such as {}", EXAMPLES.join(", "))
     } else {
-        format!(" (did you mean {}?)", close.join(" or "))
+        format!("did you mean {}?", close.join(" or "))
     };
     Err(format!(
-        "weight scheme {name:?} is not known{hint}; there are {}, exl2-4.0bpw and exl3-4.0bpw",
-        names.join(", ")
+        "weight scheme {name:?} is not known ({hint}); pondera.weight_schemes() and docs/schemes.md list all {}, beside \
+         exl2-4.0bpw and exl3-4.0bpw",
+        SCHEMES.len()
     ))
 }
+
+/// One scheme of each library that is much used, for who writes something that is like none.
+const EXAMPLES: &[&str] = &[
+    "bf16",
+    "fp8",
+    "int8",
+    "int4-g128",
+    "awq",
+    "nvfp4",
+    "nf4",
+    "mlx-4",
+    "q4_k_m",
+];
 
 /// Names that differ in two letters at most, or that begin alike.
 fn close_to(asked: &str) -> Vec<&'static str> {
@@ -611,7 +624,8 @@ fn close_to(asked: &str) -> Vec<&'static str> {
     let mut close: Vec<(usize, &str)> = names
         .map(|known| (crate::wording::distance(&plain(known), asked), known))
         .filter(|(distance, known)| {
-            *distance <= 2 && *distance < known.len() && *distance < asked.len()
+            let begins = asked.len() > 1 && plain(known).starts_with(asked);
+            begins || *distance <= 2 && *distance < known.len() && *distance < asked.len()
         })
         .collect();
     close.sort_unstable();
