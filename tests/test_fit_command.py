@@ -29,7 +29,7 @@ def test_what_fits_is_code_0_and_shows_verdict_bar_and_components(run, config):
     assert "transformers==" in out
     assert "2 requests of 1k tokens" in out
     assert "weights" in out
-    assert "--explain says what and why" in out
+    assert "(see --explain)" in out
 
 
 def test_what_does_not_fit_is_code_1_and_names_what_would(run):
@@ -109,8 +109,10 @@ def test_a_bandwidth_alone_tells_nothing_of_reading(run):
 def test_the_version_that_is_reckoned_with_is_in_the_heading(run):
     newest = next(one for one in pondera.engines() if one["name"] == "vllm")["newest"]
     _, out, _ = run("fit", "llama-3.1-8b", "--gpu", "h100", "--engine", "vllm==99.9", "--context", "8k")
-    assert f"vllm=={newest}" in out
-    assert "vllm==99.9" not in out
+    heading = out.splitlines()[1]
+    assert f"vllm=={newest}" in heading
+    assert "vllm==99.9" not in heading
+    assert "warning: vllm==99.9 is newer" in out
 
 
 def test_explain_lists_formulas_and_assumptions(run, config):
@@ -135,6 +137,33 @@ def test_without_a_gpu_the_common_ones_are_compared(run, config):
     assert {one["gpu"]["name"] for one in shown["fits"]} == {gpu.name for gpu in pondera.gpus() if gpu.common}
 
 
+def test_rows_of_a_comparison_add_up_and_what_would_fit_is_named(run):
+    _, out, _ = run("fit", "llama-3.1-8b", "--engine", "vllm==0.19.0", "--context", "8k")
+    assert "the rest" in out
+    assert "it would fit on" not in out
+    code, out, _ = run("fit", "llama-3.1-405b", "--engine", "vllm==0.19.0", "--context", "8k")
+    assert code == 1
+    assert "it would fit on" in out
+
+
+def test_lists_of_gpus_and_models_that_are_empty_say_so(run):
+    for command in ("gpus", "models"):
+        code, out, err = run(command, "nosuch")
+        assert (code, out) == (1, "")
+        assert err.count("\n") == 1
+        assert f"`pondera {command}` lists all" in err
+
+
+def test_a_page_in_a_pipe_has_no_endless_lines_and_cuts_whole_parts():
+    one = pondera.fit("deepseek-v3", gpu="h200", gpus=8, engine="vllm==0.19.0", context="8k")
+    for width in (80, 120):
+        lines = fit_view(Screen(width, terminal=False), one)
+        assert max(map(display_width, lines)) <= width
+        assert lines[-1].startswith("    ") or lines[-1].startswith("  assumed: ")
+        row = next(line for line in lines if "  weights" in line)
+        assert "…" not in row.removesuffix(", …")
+
+
 def test_several_gpus_are_compared_and_one_that_fits_is_enough(run):
     arguments = ("fit", "llama-3.1-8b", "--engine", "transformers", "--context", "8k")
     assert run(*arguments, "--gpu", "8GiB", "--gpu", "h100")[0] == 0
@@ -154,6 +183,9 @@ def test_prices_name_the_cheapest(run, config, tmp_path):
     code, out, err = run(*arguments)
     assert (code, err) == (0, "")
     assert out.index("L4") < out.index("H100")
+    assert "transformers==" in out.splitlines()[1]
+    assert "1 request of 1k tokens" in out.splitlines()[1]
+    assert "layout" in out
     offers = json.loads(run(*arguments, "--json")[1])["offers"]
     assert [(offer["gpu"], offer["gpus"], offer["price"]) for offer in offers] == [
         ("L4", 1, "0.80"),

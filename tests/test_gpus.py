@@ -182,7 +182,9 @@ def test_bad_arguments_end_with_2(run, arguments, words):
 
 
 def test_nothing_found_is_1(run):
-    assert run("gpus", "no such gpu") == (1, "", "")
+    code, out, err = run("gpus", "no such gpu")
+    assert (code, out) == (1, "")
+    assert "`pondera gpus` lists all" in err
 
 
 def test_rates_are_shown_in_trillions():

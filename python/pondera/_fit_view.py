@@ -1,6 +1,7 @@
 """What an estimate looks like in a terminal: a bar of the GPU's memory, the verdict, and what would fit."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -38,6 +39,7 @@ def fit_view(
         alternatives: What would fit, if this does not.
         verbose: Whether to list what was assumed, rather than count it.
     """
+    screen = _wrapping(screen)
     shown = fit.to_dict()
     lines = [*_heading(screen, fit), "", memory_bar(screen, shown), ""]
     lines += [*_components(screen, shown), ""]
@@ -47,14 +49,18 @@ def fit_view(
     return lines + _assumptions(screen, shown["assumptions"], verbose=verbose)
 
 
-def comparison_view(screen: Screen, fits: Sequence[Fit], refused: Mapping[str, str]) -> list[str]:
+def comparison_view(
+    screen: Screen, fits: Sequence[Fit], refused: Mapping[str, str], would: Fit | None = None
+) -> list[str]:
     """The lines for one model on several GPUs: a row each.
 
     Args:
         screen: What the lines must fit.
         fits: The estimates, at least one.
         refused: Why it cannot be tried on other GPUs, by their names.
+        would: What would fit, if none of these does.
     """
+    screen = _wrapping(screen)
     first = fits[0]
     columns = [
         Column("GPU", "label"),
@@ -62,8 +68,7 @@ def comparison_view(screen: Screen, fits: Sequence[Fit], refused: Mapping[str, s
         Column("usable"),
         Column("weights", optional=3),
         Column("cache", optional=2),
-        Column("activations", optional=4),
-        Column("overhead", optional=5),
+        Column("the rest", optional=4),
         Column("total"),
         Column("to spare"),
         Column("tokens in cache", optional=1),
@@ -76,8 +81,7 @@ def comparison_view(screen: Screen, fits: Sequence[Fit], refused: Mapping[str, s
                 binary_bytes(one.usable),
                 binary_bytes(one.weights),
                 binary_bytes(one.cache),
-                binary_bytes(one.activations),
-                binary_bytes(one.overhead),
+                binary_bytes(one.total - one.weights - one.cache),
                 binary_bytes(one.total),
                 _signed(one.headroom),
                 f"{one.cache_tokens:,}" if one.cache_tokens else "",
@@ -88,17 +92,23 @@ def comparison_view(screen: Screen, fits: Sequence[Fit], refused: Mapping[str, s
     ]
     lines = [screen.paint(first.model, "bold"), *screen.prose(f"  {_asked(screen, first)}", "  ")]
     lines += [*_warnings(screen, first), "", *table(screen, columns, rows)]
+    if would is not None:
+        spare = binary_bytes(would.headroom)
+        lines += [
+            "",
+            *screen.prose(f"  it would fit on {_where(would)}{_layout(would)}: {spare} to spare", "    "),
+        ]
     for name, why in refused.items():
         lines += screen.prose(f"  not on {name}: {why}", "    ", "dim")
     return lines
 
 
-def offers_view(screen: Screen, name: str, offers: Sequence[Mapping[str, Any]]) -> list[str]:
+def offers_view(screen: Screen, asked: Fit, offers: Sequence[Mapping[str, Any]]) -> list[str]:
     """The lines for the GPUs of a price file: a row each, the cheapest first.
 
     Args:
         screen: What the lines must fit.
-        name: What the model is called.
+        asked: An estimate of what is asked for, on any GPU.
         offers: What `cheapest_gpu` gives.
     """
     columns = [
@@ -106,7 +116,8 @@ def offers_view(screen: Screen, name: str, offers: Sequence[Mapping[str, Any]]) 
         Column("GPUs"),
         Column("each"),
         Column("an hour"),
-        Column("limit", "text", optional=1, style="dim"),
+        Column("layout", "text"),
+        Column("what stops fewer", "text", optional=1, style="dim"),
     ]
     rows = [
         Row(
@@ -115,13 +126,16 @@ def offers_view(screen: Screen, name: str, offers: Sequence[Mapping[str, Any]]) 
                 "none" if offer["gpus"] is None else f"{offer['gpus']:,}",
                 offer["each"],
                 offer["price"] or "",
+                layout_words(offer["parallel"] or {}),
                 offer["limit"],
             ],
             style="" if offer["gpus"] else "dim",
         )
         for offer in offers
     ]
-    lines = [screen.paint(name, "bold"), "", *table(screen, columns, rows)]
+    screen = _wrapping(screen)
+    lines = [screen.paint(asked.model, "bold"), *screen.prose(f"  {_asked(screen, asked)}", "  ")]
+    lines += [*_warnings(screen, asked), "", *table(screen, columns, rows)]
     for offer in offers:
         if offer["assumed"]:
             lines += screen.prose(f"  assumed: {offer['gpu']}, {offer['assumed']}", "    ", "dim")
@@ -154,6 +168,11 @@ def memory_bar(screen: Screen, shown: Mapping[str, Any]) -> str:
     )
 
 
+def _wrapping(screen: Screen) -> Screen:
+    """The screen with prose wrapped in a pipe too: a page to read has no lines for `grep`."""
+    return replace(screen, terminal=True)
+
+
 def _heading(screen: Screen, fit: Fit) -> list[str]:
     by = binary_bytes(abs(fit.headroom))
     each = " on each GPU" if fit.gpus > 1 else ""
@@ -172,6 +191,17 @@ def _warnings(screen: Screen, fit: Fit) -> list[str]:
 
 def _where(fit: Fit) -> str:
     return f"{fit.gpus} x {fit.gpu}" if fit.gpus > 1 else fit.gpu
+
+
+def _layout(fit: Fit) -> str:
+    """The degrees of a layout that are beyond 1, in brackets."""
+    words = layout_words(fit.to_dict()["parallel"])
+    return f" ({words})" if words else ""
+
+
+def layout_words(parallel: Mapping[str, int]) -> str:
+    """Every degree of a layout that is beyond 1, as `tensor_parallel 4, pipeline_parallel 2`."""
+    return ", ".join(f"{name}_parallel {degree}" for name, degree in parallel.items() if degree > 1)
 
 
 def _asked(screen: Screen, fit: Fit) -> str:
@@ -211,7 +241,7 @@ def _components(screen: Screen, shown: Mapping[str, Any]) -> list[str]:
         Column("bytes"),
         Column("share"),
         Column("known", "label"),
-        Column("largest parts", "text", optional=1, style="dim"),
+        Column("largest parts", "list", optional=1, style="dim"),
     ]
     rows = [
         Row(
@@ -297,7 +327,17 @@ def _speed(fit: Fit) -> list[tuple[str, str]]:
         if rate is not None
     ]
     replicas = speed["prefill"]["replicas"]
-    return [("at most", ", ".join(words) + f" ({'all replicas together; ' if replicas > 1 else ''}roofline, an upper bound)")] if words else []
+    return (
+        [
+            (
+                "at most",
+                ", ".join(words)
+                + f" ({'all replicas together; ' if replicas > 1 else ''}roofline, an upper bound)",
+            )
+        ]
+        if words
+        else []
+    )
 
 
 def _alternatives(screen: Screen, alternatives: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -314,13 +354,16 @@ def _assumptions(screen: Screen, assumptions: Sequence[Mapping[str, str]], *, ve
         return []
     if not verbose:
         fields = ", ".join(dict.fromkeys(one["field"] for one in assumptions))
-        return screen.prose(f"  assumed: {fields} (--explain says what and why)", "  ", "dim")
+        return ["", *screen.prose(f"  assumed: {fields} (see --explain)", "    ", "dim")]
     return [
-        line
-        for one in assumptions
-        for line in screen.prose(
-            f"  assumed: {one['field']} = {one['value']} ({one['reason']})", "    ", "dim"
-        )
+        "",
+        *(
+            line
+            for one in assumptions
+            for line in screen.prose(
+                f"  assumed: {one['field']} = {one['value']} ({one['reason']})", "    ", "dim"
+            )
+        ),
     ]
 
 

@@ -811,9 +811,9 @@ class Fit:
     def roofline(self, prompt: int | str | None = None) -> dict[str, Any]:
         """An upper bound of its speed, as a dict.
 
-        Reading a prompt of so many tokens in each replica (the context, if not given), and writing at the asked
-        context and concurrency. Rates are those of all replicas; `tokens_per_second` is None where what stops it
-        is not known of the GPU, and `unknown` says what that is.
+        Reading a prompt of so many tokens in each replica (the context, if not given), and writing at the
+        asked context and concurrency. Rates are those of all replicas; `tokens_per_second` is None where what
+        stops it is not known of the GPU, and `unknown` says what that is.
         """
     def explain(self) -> str:
         """How each number comes about: formulas with the numbers put in, how sure they are, and sources."""

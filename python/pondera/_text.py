@@ -19,6 +19,7 @@ _GAP = "  "
 _USUAL_WIDTH = 80
 _BAR_WIDTHS = (8, 30)
 _HARD_LEAST = 8
+_CUT = ("text", "list")
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -71,6 +72,18 @@ class Screen:
         tail = _take(text[::-1], width // 2)[::-1]
         return _take(text, width - 1 - display_width(tail)) + mark + tail
 
+    def cut_list(self, text: str, width: int) -> str:
+        """As many whole parts between commas as so many characters take, and a mark for what is left out."""
+        if display_width(text) <= width:
+            return text
+        parts = text.split(", ")
+        mark = "…" if self.unicode else "~"
+        while parts := parts[:-1]:
+            shorter = f"{', '.join(parts)}, {mark}"
+            if display_width(shorter) <= width:
+                return shorter
+        return self.cut(text.split(", ")[0], width)
+
     def bar(self, part: int, largest: int, width: int) -> str:
         """A bar of blocks as long as the part is of the largest; what is there at all shows as a sliver."""
         if part <= 0 or largest <= 0:
@@ -97,15 +110,16 @@ class Column:
 
     Attributes:
         title: What stands above it.
-        kind: `text` is left-aligned and may be cut, `label` is left-aligned and whole, `number` is
-            right-aligned and whole, `bar` has whole numbers for cells and takes the room that is left.
+        kind: `text` is left-aligned and may be cut, `list` too but behind one of its commas, `label` is
+            left-aligned and whole, `number` is right-aligned and whole, `bar` has whole numbers for cells and
+            takes the room that is left.
         least: Characters that a text column keeps while there are optional columns to give up.
         optional: 0 if the column must stay; else, when room is short, the highest number goes first.
         style: Style of its cells.
     """
 
     title: str
-    kind: Literal["text", "label", "number", "bar"] = "number"
+    kind: Literal["text", "list", "label", "number", "bar"] = "number"
     least: int = 12
     optional: int = 0
     style: str = ""
@@ -162,7 +176,7 @@ def table(
             column, width, cell = columns[at], widths[at], cells[at]
             if isinstance(cell, int):
                 cell = screen.bar(cell, int(largest[at]), width)
-            cell = screen.cut(cell, width)
+            cell = (screen.cut_list if column.kind == "list" else screen.cut)(cell, width)
             padding = " " * (width - display_width(cell))
             painted = screen.paint(cell, row.accents.get(at) or row.style or column.style)
             parts.append(padding + painted if column.kind == "number" else painted + padding)
@@ -227,7 +241,7 @@ def _fit(width: int, columns: Sequence[Column], natural: Sequence[int]) -> dict[
     """The columns to show, by position, with their widths."""
     least = {
         at: min(natural[at], column.least)
-        if column.kind == "text"
+        if column.kind in _CUT
         else (_BAR_WIDTHS[0] if column.kind == "bar" else natural[at])
         for at, column in enumerate(columns)
     }
@@ -239,7 +253,7 @@ def _fit(width: int, columns: Sequence[Column], natural: Sequence[int]) -> dict[
     optional.sort(key=lambda at: columns[at].optional)
     while room() < 0 and optional:
         del least[optional.pop()]
-    for at in [at for at in least if columns[at].kind == "text"]:
+    for at in [at for at in least if columns[at].kind in _CUT]:
         least[at] -= min(max(-room(), 0), max(least[at] - _HARD_LEAST, 0))
     # What is left over goes to the names first, from left to right, then to the bar.
     for at in sorted(least, key=lambda at: (columns[at].kind == "bar", at)):

@@ -6,8 +6,8 @@ from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from typing import Any
 
 from pondera._fit_view import comparison_view, fit_view, offers_view
-from pondera._native import FITS_SCHEMA, OFFERS_SCHEMA, Fit, Gpu, Model, PonderaError, fit, gpu, gpus
-from pondera._solve import cheapest_gpu
+from pondera._native import FITS_SCHEMA, OFFERS_SCHEMA, Fit, Gpu, Model, PonderaError, engines, fit, gpu, gpus
+from pondera._solve import cheapest_gpu, min_gpus
 from pondera._text import Screen
 from pondera.commands.command import Command, UsageError
 from pondera.commands.show import add_assume, change
@@ -56,7 +56,9 @@ def _what(parser: ArgumentParser) -> None:
         "--gpus", metavar="N", help="how many; they share every layer unless a layout is given"
     )
     group.add_argument(
-        "--engine", metavar="NAME", help="vllm (if not given), vllm==0.19.0, transformers, ..."
+        "--engine",
+        metavar="NAME",
+        help=f"{', '.join(one['name'] for one in engines())}, with a version or not: vllm==0.19.0 (vllm)",
     )
     group.add_argument("--context", metavar="TOKENS", help="the longest request with its answer, as 32k")
     group.add_argument("--concurrency", metavar="N", help="requests at one time (1)")
@@ -105,7 +107,9 @@ def _output(parser: ArgumentParser) -> None:
         help="with a field of the config changed; may be given several times",
     )
     group.add_argument(
-        "--prices", metavar="TOML", help="the cheapest GPUs, by lines such as H100-SXM-80GB = 2.99"
+        "--prices",
+        metavar="TOML",
+        help="the cheapest GPUs, by a file of lines such as H100-SXM-80GB = 2.99: one GPU for one hour",
     )
     add_assume(parser)
     group.add_argument(
@@ -153,9 +157,20 @@ def _compare(model: Model, asked: dict[str, Any], options: Namespace) -> int:
         shown = {"schema": FITS_SCHEMA, "fits": [one.to_dict() for one in compared], "refused": reasons}
         sys.stdout.write(json.dumps(shown, separators=(",", ":")) + "\n")
     else:
-        lines = comparison_view(Screen.of(sys.stdout), compared, reasons)
+        lines = comparison_view(Screen.of(sys.stdout), compared, reasons, _would(compared))
         sys.stdout.writelines(f"{line}\n" for line in lines)
     return 0 if any(one.fits for one in compared) else 1
+
+
+def _would(compared: list[Fit]) -> Fit | None:
+    """The fewest of the largest GPU, if none of these fits."""
+    if any(one.fits for one in compared):
+        return None
+    try:
+        answer = min_gpus(max(compared, key=lambda one: one.usable))
+    except PonderaError:
+        return None
+    return answer.fit if answer.found else None
 
 
 def _model(options: Namespace) -> Model:
@@ -172,13 +187,15 @@ def _cheapest(model: Model, asked: dict[str, Any], options: Namespace) -> int:
     """The GPUs of a price file, the cheapest first."""
     if options.gpu is not None or options.gpus is not None or options.explain:
         raise UsageError("--prices finds GPUs and how many: leave --gpu, --gpus and --explain out")
+    any_gpu = next(one for one in gpus() if one.common)
+    begin = fit(model, gpu=any_gpu, **asked)
     offers = cheapest_gpu(model, prices=options.prices, gpu_file=options.gpu_file, **asked)
     if options.json:
         sys.stdout.write(
             json.dumps({"schema": OFFERS_SCHEMA, "offers": offers}, separators=(",", ":")) + "\n"
         )
     else:
-        lines = offers_view(Screen.of(sys.stdout), model.name, offers)
+        lines = offers_view(Screen.of(sys.stdout), begin, offers)
         sys.stdout.writelines(f"{line}\n" for line in lines)
     return 0 if any(offer["gpus"] for offer in offers) else 1
 

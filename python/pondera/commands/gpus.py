@@ -118,8 +118,8 @@ COMMAND = Command(
 List the GPUs, and what else holds a model, that are known by name: memory on the board, what of it a runtime
 reports, bandwidth, and dense operations per second. --json has all fields with their sources.
 
---gpu-file merges your own rows over these: a row of the same name replaces one, another is added. docs/gpus.md
-has the fields.
+--gpu-file merges your own rows over these: a row of the same name replaces one, another is added.
+docs/gpus.md has the fields.
 
 exit code: 0, 1 if there is none of this kind, or 2 if the file cannot be used""",
     configure=configure,

@@ -9,7 +9,7 @@
 
 use crate::architecture::config::Assumption;
 use crate::deployment::{Deployment, FitError, Reason, Share};
-use crate::engine;
+use crate::engine::{self, Version};
 use crate::fit::{self, Fit};
 use crate::hardware::Found;
 use crate::memory::layout::Parallel;
@@ -168,6 +168,18 @@ impl Request {
             fit::fit(subject, &deployment).map_err(|error| self.name_gpus(subject, error))?;
         notes.append(&mut fit.assumptions);
         fit.assumptions = notes;
+        let version = deployment.engine.version();
+        let asked = self.engine.split_once("==");
+        if asked
+            .and_then(|(_, asked)| Version::parse(asked.trim()))
+            .is_some_and(|asked| asked > *version)
+        {
+            fit.warnings.push(format!(
+                "{} is newer than what is described; it is taken as {}",
+                self.engine,
+                fit.engine()
+            ));
+        }
         Ok(fit)
     }
 }

@@ -268,8 +268,16 @@ fn names_are_found_in_any_case_and_unknown_ones_get_a_hint() {
     }
     let error = Scheme::named("fp9").unwrap_err();
     assert!(
-        error.contains("did you mean") && error.contains("nvfp4"),
+        error.contains("did you mean") && error.contains("fp8"),
         "{error}"
+    );
+    let begins = Scheme::named("q4").unwrap_err();
+    assert!(begins.contains("did you mean q4_"), "{begins}");
+    // One line, not the whole table.
+    let unlike = Scheme::named("nothing like it").unwrap_err();
+    assert!(
+        unlike.contains("such as bf16") && unlike.len() < 250,
+        "{unlike}"
     );
     for bad in ["", "exl3-0.5bpw", "exl3-9bpw", "exl2-4.x", "q4_k_xl_ultra"] {
         assert!(Scheme::named(bad).is_err(), "{bad}");
