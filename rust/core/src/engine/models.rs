@@ -35,7 +35,8 @@ struct Models {
     read: Vec<String>,
     source: String,
     /// The first version that was read and has it, and the last, where a later one has it no more.
-    models: BTreeMap<String, String>,
+    #[serde(rename = "models")]
+    known: BTreeMap<String, String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -61,7 +62,7 @@ pub fn lacks(engine: &dyn Engine, subject: &Subject) -> Option<String> {
     };
     let (asked, version) = (engine.version(), |text: &str| Version::parse(text));
     let of_engine = format!("{} {asked}", engine.name());
-    let Some(span) = models.models.get(name) else {
+    let Some(span) = models.known.get(name) else {
         let newest = models.read.last().map_or("", String::as_str);
         return Some(format!(
             "{of_engine} is not known to have {name}, which {} up to {newest} does not list: it may run it by {}",
@@ -98,14 +99,14 @@ mod tests {
         for models in ALL.iter() {
             assert!(ENGINES.iter().any(|engine| engine.name == models.engine));
             assert!(!models.source.is_empty());
-            assert!(models.models.len() > 100, "{}", models.engine);
+            assert!(models.known.len() > 100, "{}", models.engine);
             let read: Vec<_> = models
                 .read
                 .iter()
                 .map(|text| Version::parse(text))
                 .collect();
             assert!(read.windows(2).all(|pair| pair[0] < pair[1]));
-            for span in models.models.values() {
+            for span in models.known.values() {
                 assert!(
                     span.split(' ')
                         .all(|version| models.read.contains(&version.to_owned()))

@@ -136,7 +136,16 @@ fn layer(n: &Numbers, media: Option<&Media>, ledger: &mut dyn Ledger) {
             },
         );
     }
-    if n.experts.is_some() && n.replicas > 1 {
+    experts(n, ledger);
+    kept(n, media, ledger);
+}
+
+/// What experts take in the step beside their workspaces that are kept.
+fn experts(n: &Numbers, ledger: &mut dyn Ledger) {
+    let Some(experts) = n.experts else {
+        return;
+    };
+    if n.replicas > 1 {
         ledger.add(
             "gathered tokens",
             Numbers::product(&[2, n.replicas, n.tokens, n.hidden, n.bytes]),
@@ -151,7 +160,7 @@ fn layer(n: &Numbers, media: Option<&Media>, ledger: &mut dyn Ledger) {
             },
         );
     }
-    if let Some(experts) = n.experts.filter(|_| !n.start.keeps_workspaces) {
+    if !n.start.keeps_workspaces {
         let (rows, tokens) = rows(n, experts);
         let numbers = experts
             .width
@@ -172,7 +181,6 @@ fn layer(n: &Numbers, media: Option<&Media>, ledger: &mut dyn Ledger) {
             },
         );
     }
-    kept(n, media, ledger);
 }
 
 /// A round of sampling for dummy sequences.
