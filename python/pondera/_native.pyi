@@ -980,7 +980,31 @@ class Answer:
 class Question:
     """What a search begins with, where no estimate is at hand."""
 
-def question(target: object, **asked: object) -> Question:
+def question(
+    target: str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model,
+    *,
+    gpu: str | Gpu,
+    gpus: int | str | None = None,
+    engine: str = "vllm",
+    weights: str | None = None,
+    cache: str | None = None,
+    context: int | str | None = None,
+    concurrency: int | str = 1,
+    tensor_parallel: int | str = 1,
+    pipeline_parallel: int | str = 1,
+    expert_parallel: int | str = 1,
+    data_parallel: int | str = 1,
+    context_parallel: int | str = 1,
+    gpu_memory_utilization: float | None = None,
+    max_batched_tokens: int | str | None = None,
+    max_sequences: int | str | None = None,
+    block_size: int | str | None = None,
+    prefix_caching: bool | None = None,
+    eager: bool = False,
+    cache_memory: int | str | None = None,
+    assume: str | None = None,
+    gpu_file: str | PathLike[str] | None = None,
+) -> Question:
     """What a search begins with: the keywords of `fit`, which need not make an estimate together."""
 
 def max_context(fit: Fit | Question) -> Answer:

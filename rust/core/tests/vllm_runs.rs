@@ -194,6 +194,10 @@ fn every_built_in_model_starts_within_reason() {
                     1,
                     2048.min(architecture.context.unwrap_or(2048)),
                 );
+                // What a version does not have, nobody starts.
+                if engine::lacks(&*asked.engine, &subject).is_some() {
+                    continue;
+                }
                 let Ok(fit) = fit(&subject, &asked) else {
                     continue;
                 };
@@ -214,9 +218,15 @@ fn every_built_in_model_starts_within_reason() {
                     .any(|part| part.name == "layer");
                 let logits = 1024 * architecture.vocab_size.unwrap_or(0) * fit.settings.model_bytes;
                 assert!(used.activations >= logits || layer && !samples, "{name}");
-                // The largest is of gemma-3-27b at 0.11: 12.4 GiB.
+                // The largest is of gemma-3-27b at 0.11: 12.4 GiB. The workspace of latents has a block for every sequence
+                // by the source, and blocks of hybrids are large.
+                let parts = &fit.on_fullest().parts.activations;
+                let workspace = parts
+                    .iter()
+                    .filter(|part| part.name == "expanded keys and values");
+                let workspace: u64 = workspace.map(|part| part.bytes).sum();
                 assert!(
-                    used.activations < 16 << 30,
+                    used.activations - workspace < 16 << 30,
                     "{name}: {}",
                     gib(used.activations)
                 );
