@@ -45,7 +45,7 @@ mod _native {
     #[pymodule_export]
     use super::errors::{NoCheckpoint, PonderaError, SeveralCheckpoints};
     #[pymodule_export]
-    use super::fit::{Fit, engines, fit, question};
+    use super::fit::{Fit, Question, engines, fit, question};
     #[pymodule_export]
     use super::hardware::{Gpu, gpu, gpu_vendors, gpus, parse_bytes, parse_count};
     #[pymodule_export]
