@@ -979,6 +979,7 @@ class Answer:
     def to_dict(self) -> dict[str, Any]:
         """The answer as a dict: `value`, `found`, `binds`, `limit`, `memory_holds` and `fit`."""
 
+@final
 class Question:
     """What a search begins with, where no estimate is at hand."""
 
