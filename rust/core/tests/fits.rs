@@ -1,12 +1,12 @@
 //! What holds of every estimate, whatever the model, the engine and the layout.
 
 use pondera::deployment::{Deployment, FitError};
-use pondera::engine;
 use pondera::fit::{Fit, OnStage, fit};
 use pondera::hardware::Catalogue;
 use pondera::memory::layout::Parallel;
 use pondera::memory::ledger::Part;
 use pondera::model::{Model, builtin};
+use pondera::request::Request;
 use pondera::subject::Subject;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -48,27 +48,12 @@ fn subject(name: &str) -> Subject {
 }
 
 fn deployment(engine: &str, context: u64, concurrency: u64, tensor: u64) -> Deployment {
-    let gpu = &Catalogue::built_in().find("H200-SXM-141GB").unwrap().gpu;
-    Deployment {
-        gpu: Arc::new(gpu.clone()),
-        gpus: None,
-        engine: engine::find(engine, &mut Vec::new()).unwrap(),
-        weights: None,
-        cache: None,
-        context: Some(context),
-        concurrency,
-        parallel: Parallel {
-            tensor,
-            ..Parallel::default()
-        },
-        memory_utilization: None,
-        batched_tokens: None,
-        sequences: None,
-        block: None,
-        prefix_caching: None,
-        eager: false,
-        cache_memory: None,
-    }
+    let gpu = Catalogue::built_in().find("H200-SXM-141GB").unwrap();
+    let mut request = Request::new(gpu, engine);
+    request.context = Some(context);
+    request.concurrency = concurrency;
+    request.parallel.tensor = tensor;
+    request.deployment(&mut Vec::new()).unwrap()
 }
 
 /// A refusal is an answer too; it says something.

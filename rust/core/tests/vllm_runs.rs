@@ -5,13 +5,10 @@ use pondera::deployment::{Deployment, Share};
 use pondera::engine;
 use pondera::fit::{Fit, fit};
 use pondera::hardware::Catalogue;
-use pondera::memory::layout::Parallel;
 use pondera::model::{Model, builtin};
-use pondera::quantization::cache_format::CacheFormat;
-use pondera::quantization::scheme::Scheme;
+use pondera::request::Request;
 use pondera::subject::Subject;
 use serde::Deserialize;
-use std::sync::Arc;
 
 /// A start of a server.
 #[derive(Deserialize)]
@@ -52,48 +49,36 @@ fn subject(name: &str) -> Subject {
     Subject::of(&Model::of(name.to_owned(), None, config, None)).unwrap()
 }
 
-fn deployment(version: &str, tensor: u64, pipeline: u64, context: u64) -> Deployment {
-    let gpu = &Catalogue::built_in().find("H100-SXM-80GB").unwrap().gpu;
-    Deployment {
-        gpu: Arc::new(gpu.clone()),
-        gpus: None,
-        engine: engine::find(&format!("vllm=={version}"), &mut Vec::new()).unwrap(),
-        weights: None,
-        cache: None,
-        context: Some(context),
-        concurrency: 1,
-        parallel: Parallel {
-            tensor,
-            pipeline,
-            ..Parallel::default()
-        },
-        memory_utilization: None,
-        batched_tokens: Some(8192),
-        sequences: Some(1024),
-        block: None,
-        prefix_caching: None,
-        eager: false,
-        cache_memory: None,
-    }
+fn request(version: &str, tensor: u64, pipeline: u64, context: u64) -> Request {
+    let gpu = Catalogue::built_in().find("H100-SXM-80GB").unwrap();
+    let mut request = Request::new(gpu, &format!("vllm=={version}"));
+    request.context = Some(context);
+    request.parallel.tensor = tensor;
+    request.parallel.pipeline = pipeline;
+    request.batched_tokens = Some(8192);
+    request.sequences = Some(1024);
+    request
+}
+
+fn deployment(request: &Request) -> Deployment {
+    request.deployment(&mut Vec::new()).unwrap()
 }
 
 fn fitted(run: &Run) -> Fit {
     let utilization: f64 = run.utilization.parse().unwrap();
-    let scheme = run.scheme.as_deref();
-    let cache = run.cache.as_deref();
-    let asked = Deployment {
-        weights: scheme.map(|name| Arc::new(Scheme::named(name).unwrap())),
-        cache: cache.map(|name| CacheFormat::named(name).unwrap()),
+    let asked = deployment(&Request {
+        weights: run.scheme.clone(),
+        cache: run.cache.clone(),
         memory_utilization: Some(Share(format!("{:.0}", utilization * 1e6).parse().unwrap())),
         batched_tokens: Some(run.batched_tokens),
         sequences: Some(run.sequences),
-        ..deployment(
+        ..request(
             &run.version,
             run.tensor_parallel,
             run.pipeline_parallel,
             run.context,
         )
-    };
+    });
     fit(&subject(&run.model), &asked).unwrap_or_else(|error| panic!("{}: {error}", run.id))
 }
 
@@ -188,12 +173,12 @@ fn every_built_in_model_starts_within_reason() {
         for version in VERSIONS {
             let mut before: Option<Fit> = None;
             for tensor in [1, 2, 4, 8] {
-                let asked = deployment(
+                let asked = deployment(&request(
                     version,
                     tensor,
                     1,
                     2048.min(architecture.context.unwrap_or(2048)),
-                );
+                ));
                 // What a version does not have, nobody starts.
                 if engine::lacks(&*asked.engine, &subject).is_some() {
                     continue;

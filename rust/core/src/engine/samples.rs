@@ -1,8 +1,9 @@
 //! Built-in models and plain deployments for the tests of engines.
 
 use super::find;
-use crate::deployment::Deployment;
-use crate::hardware::Gpu;
+use crate::deployment::{Deployment, FitError};
+use crate::fit::{Fit, fit};
+use crate::hardware::{Catalogue, Gpu};
 use crate::memory::layout::Parallel;
 use crate::model::Model;
 use crate::subject::Subject;
@@ -42,4 +43,20 @@ pub fn asked(engine: &str, context: u64, concurrency: u64) -> Deployment {
         eager: false,
         cache_memory: None,
     }
+}
+
+/// The estimate of a built-in model as [`asked`] has it, with something changed.
+pub fn changed(
+    engine: &str,
+    name: &str,
+    change: impl FnOnce(&mut Deployment),
+) -> Result<Fit, FitError> {
+    let mut deployment = asked(engine, 8192, 1);
+    change(&mut deployment);
+    fit(&subject(name), &deployment)
+}
+
+/// Puts a deployment on a GPU of the catalogue.
+pub fn put_on(deployment: &mut Deployment, name: &str) {
+    deployment.gpu = Arc::new(Catalogue::built_in().find(name).unwrap().gpu);
 }

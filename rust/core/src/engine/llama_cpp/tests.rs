@@ -3,7 +3,7 @@
 use super::build::Build;
 use super::cells::Rules;
 use crate::deployment::{Deployment, FitError, Reason};
-use crate::engine::samples::{asked, subject};
+use crate::engine::samples::{asked, changed, subject};
 use crate::engine::{Version, find};
 use crate::fit::{Fit, fit};
 use crate::hardware::Gpu;
@@ -14,9 +14,7 @@ use std::sync::Arc;
 const MIB: u64 = 1 << 20;
 
 fn on(name: &str, change: impl FnOnce(&mut Deployment)) -> Result<Fit, FitError> {
-    let mut deployment = asked("llama.cpp", 8192, 1);
-    change(&mut deployment);
-    fit(&subject(name), &deployment)
+    changed("llama.cpp", name, change)
 }
 
 fn reserved(name: &str, change: impl FnOnce(&mut Deployment)) -> u64 {

@@ -3,31 +3,22 @@
 use super::pool;
 use crate::deployment::{Deployment, FitError, Reason, Share};
 use crate::engine::find;
-use crate::engine::samples::{asked, of_config, subject};
+use crate::engine::samples::{asked, changed, of_config, put_on, subject};
 use crate::fit::{Fit, fit};
-use crate::hardware::Catalogue;
 use crate::quantization::cache_format::CacheFormat;
-use std::sync::Arc;
 
 const GIB: u64 = 1 << 30;
 
 fn on(name: &str, change: impl FnOnce(&mut Deployment)) -> Result<Fit, FitError> {
-    let mut deployment = asked("sglang", 8192, 1);
-    change(&mut deployment);
-    fit(&subject(name), &deployment)
+    changed("sglang", name, change)
 }
 
 fn reserved(name: &str, change: impl FnOnce(&mut Deployment)) -> u64 {
     on(name, change).unwrap().on_fullest().reserved
 }
 
-fn gpu(deployment: &mut Deployment, name: &str) {
-    let gpu = Catalogue::built_in().iter().find(|gpu| gpu.name == name);
-    deployment.gpu = Arc::new(gpu.unwrap().clone());
-}
-
 fn h100(deployment: &mut Deployment) {
-    gpu(deployment, "H100-SXM-80GB");
+    put_on(deployment, "H100-SXM-80GB");
 }
 
 #[test]
@@ -97,7 +88,7 @@ fn pools_of_windows_are_four_fifths_of_those_of_tokens() {
 
 #[test]
 fn states_take_nine_nineteenths() {
-    let fit = on("qwen3.5-35b-a3b", |it| gpu(it, "H200-SXM-141GB")).unwrap();
+    let fit = on("qwen3.5-35b-a3b", |it| put_on(it, "H200-SXM-141GB")).unwrap();
     let stage = fit.on_fullest();
     let room = u64::try_from(stage.room).unwrap();
     // 30 layers: 32 heads of 128 x 128 in 32 bits, and three inputs of 8192 channels in 16.

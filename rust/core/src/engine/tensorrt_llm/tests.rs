@@ -1,25 +1,16 @@
 //! The rules of TensorRT-LLM on models whose shapes are known.
 
 use crate::deployment::{Deployment, FitError, Reason, Share};
-use crate::engine::samples::{asked, subject};
+use crate::engine::samples::{asked, changed, put_on, subject};
 use crate::fit::{Fit, fit};
-use crate::hardware::Catalogue;
 use crate::quantization::cache_format::CacheFormat;
-use std::sync::Arc;
 
 fn on(name: &str, change: impl FnOnce(&mut Deployment)) -> Result<Fit, FitError> {
-    let mut deployment = asked("trtllm", 8192, 1);
-    change(&mut deployment);
-    fit(&subject(name), &deployment)
+    changed("trtllm", name, change)
 }
 
 fn reserved(name: &str, change: impl FnOnce(&mut Deployment)) -> u64 {
     on(name, change).unwrap().on_fullest().reserved
-}
-
-fn gpu(deployment: &mut Deployment, name: &str) {
-    let gpu = Catalogue::built_in().iter().find(|gpu| gpu.name == name);
-    deployment.gpu = Arc::new(gpu.unwrap().clone());
 }
 
 #[test]
@@ -50,7 +41,7 @@ fn blocks_hold_thirty_two_tokens_of_all_layers() {
 
 #[test]
 fn the_cache_has_nine_tenths_of_what_is_free() {
-    let fit = on("llama-3.1-8b", |it| gpu(it, "H100-SXM-80GB")).unwrap();
+    let fit = on("llama-3.1-8b", |it| put_on(it, "H100-SXM-80GB")).unwrap();
     let stage = fit.on_fullest();
     let free = i128::from(fit.usable) - i128::from(stage.used.total());
     assert_eq!(stage.room, free * 9 / 10);
@@ -59,7 +50,7 @@ fn the_cache_has_nine_tenths_of_what_is_free() {
     assert_eq!(fit.pool.tokens, blocks * 32);
     assert_eq!(fit.pool.concurrency, Some((blocks, 256)));
     let half = on("llama-3.1-8b", |it| {
-        gpu(it, "H100-SXM-80GB");
+        put_on(it, "H100-SXM-80GB");
         it.memory_utilization = Some(Share(450_000));
     });
     assert_eq!(half.unwrap().on_fullest().room, free * 45 / 100);
@@ -75,7 +66,7 @@ fn states_are_kept_for_every_sequence() {
 #[test]
 fn the_fewest_blocks_of_a_pipeline_decide() {
     let fit = on("qwen3-32b", |it| {
-        gpu(it, "H100-SXM-80GB");
+        put_on(it, "H100-SXM-80GB");
         it.parallel.pipeline = 2;
     })
     .unwrap();
@@ -127,7 +118,7 @@ fn what_cannot_be_is_refused_with_its_reason() {
             |it| it.cache = CacheFormat::named("q4_0").ok(),
             Reason::Cache,
         ),
-        ("qwen3-32b", |it| gpu(it, "MI300X"), Reason::Engine),
+        ("qwen3-32b", |it| put_on(it, "MI300X"), Reason::Engine),
         ("deepseek-v3.2", |_| (), Reason::Engine),
     ];
     for (name, change, expected) in refused {
