@@ -13,7 +13,6 @@ use super::{Run, Sweep, SweepError, refused};
 use crate::deployment::FitError;
 use crate::parallel;
 use serde::{Deserialize, Serialize};
-use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -44,6 +43,12 @@ pub enum Question {
         minimise: Vec<String>,
         /// Columns of which more is better.
         maximise: Vec<String>,
+    },
+    /// For every other combination of axes the largest value of one with which it fits. Values that are no numbers count
+    /// by their places. Nothing is taken for granted of what is between.
+    Frontier {
+        /// The axis.
+        axis: String,
     },
 }
 
@@ -76,6 +81,9 @@ pub enum Partial {
     Top(Vec<Vec<Ranked>>),
     /// By the number of the point.
     Pareto(Vec<Ranked>),
+    /// The numbers of points by combination, none where nothing fits: pieces, each with the combination that it begins at.
+    /// Combinations are numbered as points are, with the digit of the axis left out.
+    Frontier(Vec<(u64, Vec<Option<u64>>)>),
 }
 
 impl Partial {
@@ -115,6 +123,11 @@ impl Partial {
                 }
                 one.sort_unstable_by_key(|ranked| ranked.point);
                 Ok(Self::Pareto(one))
+            }
+            (Self::Frontier(mut one), Self::Frontier(other), Question::Frontier { .. }) => {
+                one.extend(other);
+                one.sort_unstable_by_key(|(first, _)| *first);
+                Ok(Self::Frontier(one))
             }
             _ => Err(refused(
                 "these partial answers are not of this question; merge those of one sweep and one question",
@@ -186,6 +199,7 @@ impl Sweep {
                 }
                 (minimise.iter().chain(maximise).collect(), None)
             }
+            Question::Frontier { axis: name } => (Vec::new(), self.axis(name).map(Some)?),
         };
         let columns = names
             .into_iter()
@@ -193,7 +207,7 @@ impl Sweep {
             .collect::<Result<Vec<_>, _>>()?;
         let fields = columns.iter().filter_map(|column| match column {
             Column::Field(field) => Some(*field),
-            Column::Axis(_) => None,
+            Column::Axis(_) | Column::Point => None,
         });
         let fields: Vec<_> = fields.chain([Field::Fits, Field::Reason]).collect();
         Ok(Plan {
@@ -207,17 +221,29 @@ impl Sweep {
     fn nothing(&self, question: &Question, plan: &Plan) -> Partial {
         let lists = plan.axis.map_or(1, |axis| self.axes[axis].values.len());
         match question {
+            Question::Frontier { .. } => Partial::Frontier(Vec::new()),
             Question::Count { .. } => Partial::Count(vec![Tally::default(); lists]),
             Question::Top { .. } => Partial::Top(vec![Vec::new(); lists]),
             Question::Pareto { .. } => Partial::Pareto(Vec::new()),
         }
     }
 
-    /// The answer over the points at some places of the work order, of which there are as many as points. A condition
-    /// leaves all others out.
+    /// How many places of work a question has: as many as points, or as combinations for a frontier.
     ///
     /// # Errors
-    /// If it was stopped, the range is not within the sweep, or a column or axis is not known.
+    /// If its axis is not known.
+    pub fn places(&self, question: &Question) -> Result<u64, FitError> {
+        match question {
+            Question::Frontier { axis } => self.combinations(axis),
+            _ => Ok(self.points()),
+        }
+    }
+
+    /// The answer over some places of the work: of a frontier those are combinations, of any other question points in the
+    /// work order. A condition leaves all points out for which it does not hold.
+    ///
+    /// # Errors
+    /// If it was stopped, the range is not within the work, or a column or axis is not known.
     pub fn answer(
         &self,
         question: &Question,
@@ -226,18 +252,20 @@ impl Sweep {
         run: Run<'_>,
     ) -> Result<Partial, SweepError> {
         let plan = self.plan(question, condition)?;
-        if range.end > self.points() || range.start > range.end {
+        let places = self.places(question)?;
+        if range.end > places || range.start > range.end {
             return Err(refused(format!(
-                "places {} to {} are not within the sweep, which has {} points",
-                range.start,
-                range.end,
-                self.points()
+                "places {} to {} are not within the work, which has {places}",
+                range.start, range.end,
             ))
             .into());
         }
         let count = range.end - range.start;
         let share = count / (run.threads.max(1) as u64).saturating_mul(32);
+        // What a chunk of combinations costs goes with their points.
+        let each = self.points() / places.max(1);
         let chunk = run.chunk.unwrap_or_else(|| share.clamp(LEAST, MOST)).max(1);
+        let chunk = chunk.div_ceil(each.max(1));
         let ranges = chunks(range, chunk);
         run.control.expect(ranges.len());
         let all = Mutex::new(Ok(self.nothing(question, &plan)));
@@ -274,6 +302,11 @@ impl Sweep {
         batch: &mut Batch,
         range: Range<u64>,
     ) -> Partial {
+        if let (Question::Frontier { .. }, Some(axis)) = (question, plan.axis) {
+            let first = range.start;
+            let found = self.furthest_each(axis, condition, memo, batch, range);
+            return Partial::Frontier(vec![(first, found)]);
+        }
         let mut partial = self.nothing(question, plan);
         let mut heaps: Vec<BinaryHeap<(i128, u64)>> = Vec::new();
         if let Partial::Top(lists) = &partial {
@@ -321,6 +354,7 @@ impl Sweep {
                 Partial::Pareto(front) => {
                     self.front(front, (question, plan), &view, batch, &left);
                 }
+                Partial::Frontier(_) => {}
             }
             true
         });
@@ -432,7 +466,7 @@ impl Sweep {
     }
 
     /// The number of the point of a row.
-    fn number(&self, view: &Rows<'_>, row: usize) -> u64 {
+    pub(super) fn number(&self, view: &Rows<'_>, row: usize) -> u64 {
         self.grid.index(view.at) + self.grid.digits[view.inner].stride * row as u64
     }
 
@@ -500,108 +534,6 @@ impl Sweep {
             possible: running as u64,
             fits: fits as u64,
         })
-    }
-
-    /// For every other combination of axes the largest value of one with which it fits: the numbers of those points, by
-    /// combination; none where nothing fits. Values that are no numbers count by their places. Combinations are numbered
-    /// as points are, with the digit of the axis left out. Nothing is taken for granted of what is between.
-    ///
-    /// # Errors
-    /// If it was stopped, or the axis or the combinations are not known.
-    pub fn frontier(
-        &self,
-        axis: &str,
-        condition: Option<&Condition>,
-        combinations: Range<u64>,
-        run: Run<'_>,
-    ) -> Result<Vec<Option<u64>>, SweepError> {
-        let axis = self.axis(axis)?;
-        let inner = self.digit[axis];
-        let radix = self.grid.digits[inner].radix;
-        let all = self.points() / radix;
-        if combinations.end > all || combinations.start > combinations.end {
-            return Err(refused(format!(
-                "combinations {} to {} are not within the sweep, which has {all} beside {}",
-                combinations.start,
-                combinations.end,
-                self.axes[axis].what.name()
-            ))
-            .into());
-        }
-        let mut order: Vec<usize> = self.grid.natural();
-        order.retain(|&digit| digit != inner);
-        order.push(inner);
-        let fields = Fields::of(&[Field::Fits, Field::Reason]);
-        let fields = fields.and(condition.map(Condition::fields).unwrap_or_default());
-        let chunk = run.chunk.unwrap_or(LEAST).max(1).div_ceil(radix);
-        let ranges = chunks(combinations, chunk);
-        run.control.expect(ranges.len());
-        let done = parallel::map(
-            &ranges,
-            run.threads,
-            run.control,
-            || (self.memo(), Batch::of(fields)),
-            |(kept, batch), range| {
-                let mut found = Vec::new();
-                let points = range.start * radix..range.end * radix;
-                self.grid.runs(&order, points, |at, count| {
-                    batch.clear();
-                    batch.run(self, &mut kept.memo, inner, at, count);
-                    found.push(self.furthest(axis, inner, at, batch, condition));
-                    true
-                });
-                run.control.finish_one();
-                found
-            },
-        );
-        let mut found = Vec::new();
-        for some in done {
-            found.extend(some.ok_or(SweepError::Stopped)?);
-        }
-        Ok(found)
-    }
-
-    /// How many combinations there are beside an axis.
-    ///
-    /// # Errors
-    /// If there is no such axis.
-    pub fn combinations(&self, axis: &str) -> Result<u64, FitError> {
-        let digit = self.digit[self.axis(axis)?];
-        Ok(self.points() / self.grid.digits[digit].radix)
-    }
-
-    fn furthest(
-        &self,
-        axis: usize,
-        inner: usize,
-        at: &[u64],
-        batch: &Batch,
-        condition: Option<&Condition>,
-    ) -> Option<u64> {
-        let view = Rows {
-            sweep: self,
-            inner,
-            at,
-            count: batch.rows(),
-            batch: Some(batch),
-        };
-        let left = condition.map_or(Left::All, |condition| {
-            condition.left_by_fields(condition.left_by_axes(&view), &view)
-        });
-        let numbers = &self.numbers[axis];
-        let fits = batch.column(Field::Fits);
-        let best = (0..batch.rows())
-            .filter(|&row| fits[row] != 0 && left.has(row))
-            .max_by_key(|&row| (numbers[row].unwrap_or(0), Reverse(row)))?;
-        let texts = numbers.iter().all(Option::is_none);
-        let best = if texts {
-            (0..batch.rows())
-                .rev()
-                .find(|&row| fits[row] != 0 && left.has(row))?
-        } else {
-            best
-        };
-        Some(self.grid.index(at) + self.grid.digits[inner].stride * best as u64)
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a sweep varies: parts of a request, and fields of a config.
 
 use crate::deployment::{FitError, Reason, Share};
+use crate::engine;
 use crate::hardware::Found;
-use crate::request::Request;
+use crate::request::{self, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::fmt;
@@ -112,6 +113,46 @@ impl What {
         Self::REQUEST.into_iter().find(|what| what.name() == name)
     }
 
+    /// What its values are.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Target | Self::Engine => Kind::Name,
+            Self::Weights | Self::Cache => Kind::OptionalName,
+            Self::Gpu => Kind::Gpu,
+            Self::Concurrency
+            | Self::TensorParallel
+            | Self::PipelineParallel
+            | Self::ExpertParallel
+            | Self::DataParallel
+            | Self::ContextParallel => Kind::Count,
+            Self::Gpus
+            | Self::Context
+            | Self::MaxBatchedTokens
+            | Self::MaxSequences
+            | Self::BlockSize => Kind::OptionalCount,
+            Self::CacheMemory => Kind::OptionalBytes,
+            Self::GpuMemoryUtilization => Kind::OptionalShare,
+            Self::PrefixCaching => Kind::OptionalFlag,
+            Self::Eager => Kind::Flag,
+            Self::Mind(_) => Kind::Json,
+        }
+    }
+
+    /// A value by its name: that of an engine, a scheme or a format.
+    ///
+    /// # Errors
+    /// If it is not known.
+    pub fn name_value(&self, text: &str) -> Result<Value, FitError> {
+        match self {
+            Self::Engine => engine::find(text, &mut Vec::new()).map(drop),
+            Self::Weights => request::scheme(text).map(drop),
+            Self::Cache => request::cache_format(text).map(drop),
+            _ => Ok(()),
+        }?;
+        Ok(Value::Text(text.to_owned()))
+    }
+
     /// Whether it is the context or the number of requests, which the inner loops run over.
     pub(super) const fn is_hot(&self) -> bool {
         matches!(self, Self::Context | Self::Concurrency)
@@ -120,6 +161,46 @@ impl What {
     /// Whether it decides which model it is.
     pub(super) const fn is_of_model(&self) -> bool {
         matches!(self, Self::Target | Self::Mind(_))
+    }
+}
+
+/// What the values of an axis are. What is optional may be left open, as `None` is for `fit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A GPU.
+    Gpu,
+    /// A name.
+    Name,
+    /// A name, or nothing.
+    OptionalName,
+    /// A whole number.
+    Count,
+    /// A whole number, or nothing.
+    OptionalCount,
+    /// Bytes, or nothing.
+    OptionalBytes,
+    /// A ratio, or nothing.
+    OptionalShare,
+    /// Yes or no.
+    Flag,
+    /// Yes, no or nothing.
+    OptionalFlag,
+    /// A value of a config's field.
+    Json,
+}
+
+impl Kind {
+    /// Whether it may be left open.
+    #[must_use]
+    pub const fn is_optional(self) -> bool {
+        matches!(
+            self,
+            Self::OptionalName
+                | Self::OptionalCount
+                | Self::OptionalBytes
+                | Self::OptionalShare
+                | Self::OptionalFlag
+        )
     }
 }
 
@@ -222,38 +303,23 @@ impl Axis {
 }
 
 fn allows(what: &What, value: &Value) -> bool {
-    match (what, value) {
-        (What::Mind(_), Value::Json(text)) => serde_json::from_str::<Json>(text).is_ok(),
-        (What::Target | What::Engine, Value::Text(_))
-        | (What::Gpu, Value::Gpu(_))
-        | (What::Weights | What::Cache, Value::Text(_) | Value::Open)
-        | (What::GpuMemoryUtilization, Value::Share(_) | Value::Open)
-        | (What::PrefixCaching, Value::Flag(_) | Value::Open)
-        | (What::Eager, Value::Flag(_))
-        | (
-            What::Concurrency
-            | What::TensorParallel
-            | What::PipelineParallel
-            | What::ExpertParallel
-            | What::DataParallel
-            | What::ContextParallel,
-            Value::Count(_),
-        )
-        | (
-            What::Gpus
-            | What::Context
-            | What::MaxBatchedTokens
-            | What::MaxSequences
-            | What::BlockSize
-            | What::CacheMemory,
-            Value::Count(_) | Value::Open,
-        ) => true,
-        _ => false,
+    let kind = what.kind();
+    match value {
+        Value::Open => kind.is_optional(),
+        Value::Gpu(_) => kind == Kind::Gpu,
+        Value::Text(_) => matches!(kind, Kind::Name | Kind::OptionalName),
+        Value::Count(_) => matches!(
+            kind,
+            Kind::Count | Kind::OptionalCount | Kind::OptionalBytes
+        ),
+        Value::Share(_) => kind == Kind::OptionalShare,
+        Value::Flag(_) => matches!(kind, Kind::Flag | Kind::OptionalFlag),
+        Value::Json(text) => kind == Kind::Json && serde_json::from_str::<Json>(text).is_ok(),
     }
 }
 
 /// Sets what an axis varies in a request. What is of the model is not of the request.
-pub(super) fn set(request: &mut Request, what: &What, value: &Value) {
+pub fn set(request: &mut Request, what: &What, value: &Value) {
     let count = match value {
         Value::Count(count) => Some(*count),
         _ => None,

@@ -6,11 +6,12 @@
 //!
 //! Numbers are whole: `4096`, `4k` (tokens), `80GiB` (bytes), `30e9`; a ratio such as `0.9` goes with
 //! `gpu_memory_utilization` alone. Division rounds down. What is missing (an axis left open, a field of a deployment that
-//! cannot be, a sum beyond 128 bits, a division by 0) compares with nothing: every comparison with it is false.
+//! cannot be, a sum beyond 128 bits, a division by 0) compares with nothing: every comparison with it is false. What no
+//! axis varies may be named, too, and is as the request says.
 
 use super::axis::{Value, What};
 use super::batch::Batch;
-use super::field::{Field, Fields};
+use super::field::{Field, Fields, REASONS, code};
 use super::table::Column;
 use super::{Sweep, refused};
 use crate::deployment::{FitError, Share};
@@ -294,6 +295,15 @@ impl Parser<'_> {
                     _ => Err(self.error("names are compared with == and != alone")),
                 }
             }
+            (Read::Text(text), Read::Node(Node::Field(Field::Reason)))
+            | (Read::Node(Node::Field(Field::Reason)), Read::Text(text)) => match operator {
+                Operator::Equal | Operator::Unequal => Ok(both(
+                    operator,
+                    Node::Field(Field::Reason),
+                    self.reason(&text)?,
+                )),
+                _ => Err(self.error("names are compared with == and != alone")),
+            },
             (Read::Node(axis), Read::Ratio(share)) if self.is_ratio(&axis) => {
                 Ok(both(operator, axis, share.0.into()))
             }
@@ -317,6 +327,22 @@ impl Parser<'_> {
     fn is_ratio(&self, node: &Node) -> bool {
         matches!(node, Node::Axis(axis)
             if self.sweep.axes[*axis].what == What::GpuMemoryUtilization)
+    }
+
+    /// The code of a reason; the empty text stands for none.
+    fn reason(&self, text: &str) -> Result<i128, FitError> {
+        if text.is_empty() {
+            return Ok(0);
+        }
+        let found = REASONS.iter().find(|(_, name)| *name == text);
+        let found = found.ok_or_else(|| {
+            let known: Vec<_> = REASONS.iter().map(|(_, name)| *name).collect();
+            self.error(&format!(
+                "{text:?} is no reason; there are {}",
+                known.join(", ")
+            ))
+        })?;
+        Ok(code(Some(found.0)).into())
     }
 
     /// Which values of an axis a text names.
@@ -404,7 +430,15 @@ impl Parser<'_> {
                 name => match self.sweep.column(name) {
                     Ok(Column::Axis(axis)) => Read::Node(Node::Axis(axis)),
                     Ok(Column::Field(field)) => Read::Node(Node::Field(field)),
-                    Err(error) => return Err(self.error(&error.message)),
+                    Ok(Column::Point) => {
+                        return Err(self.error("points are numbers of rows; compare their axes"));
+                    }
+                    Err(error) => match self.sweep.said(name) {
+                        Some(number) => {
+                            Read::Node(Node::Number(number.map_or(MISSING, i128::from)))
+                        }
+                        None => return Err(self.error(&error.message)),
+                    },
                 },
             },
             Token::Sign(sign) => return Err(self.error(&format!("{sign:?} where a value begins"))),
@@ -558,6 +592,7 @@ impl Rows<'_> {
                         .map_or(MISSING, i128::from)
                 })
             }
+            Column::Point => Values::One(MISSING),
             Column::Field(field) => {
                 let Some(batch) = self.batch else {
                     return Values::One(MISSING);

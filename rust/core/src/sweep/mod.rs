@@ -17,6 +17,7 @@ mod axis;
 mod batch;
 mod expression;
 mod field;
+mod frontier;
 mod grid;
 mod hot;
 mod key;
@@ -25,17 +26,19 @@ mod many;
 mod memo;
 mod minds;
 mod names;
+mod series;
 mod settled;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use answer::{Partial, Question, Ranked, Tally};
-pub use axis::{Axis, Value, What};
+pub use axis::{Axis, Kind, Value, What, set};
 pub use expression::Condition;
 pub use field::{Field, REASONS, code};
 pub use many::{Given, fit_many};
 pub use minds::Target;
+pub use series::{Steps, is_range, range, series};
 pub use table::Column;
 
 use crate::deployment::{FitError, Reason};
@@ -268,6 +271,34 @@ impl Sweep {
                 "{name:?} is no axis of this sweep; there are {}",
                 known.join(", ")
             ))
+        })
+    }
+
+    /// The number that the request says of something that no axis varies; nothing inside where it is left open.
+    pub(super) fn said(&self, name: &str) -> Option<Option<u64>> {
+        let request = &self.request;
+        Some(match What::named(name)? {
+            What::Gpus => request.gpus,
+            What::Context => request.context,
+            What::Concurrency => Some(request.concurrency),
+            What::TensorParallel => Some(request.parallel.tensor),
+            What::PipelineParallel => Some(request.parallel.pipeline),
+            What::ExpertParallel => Some(request.parallel.expert),
+            What::DataParallel => Some(request.parallel.data),
+            What::ContextParallel => Some(request.parallel.context),
+            What::MaxBatchedTokens => request.batched_tokens,
+            What::MaxSequences => request.sequences,
+            What::BlockSize => request.block,
+            What::GpuMemoryUtilization => request.memory_utilization.map(|share| share.0.into()),
+            What::PrefixCaching => request.prefix_caching.map(u64::from),
+            What::Eager => Some(request.eager.into()),
+            What::CacheMemory => request.cache_memory,
+            What::Target
+            | What::Gpu
+            | What::Engine
+            | What::Weights
+            | What::Cache
+            | What::Mind(_) => return None,
         })
     }
 

@@ -1,6 +1,7 @@
 //! A range of points as a table: the values of their axes, and what comes of them.
 
 use super::batch::Batch;
+use super::expression::{Condition, Left, Rows};
 use super::field::{Field, Fields, REASONS};
 use super::{Run, Sweep, SweepError, Value, refused};
 use crate::deployment::FitError;
@@ -13,10 +14,14 @@ use std::sync::{Mutex, PoisonError};
 const CHUNK: u64 = 8192;
 /// Rows of a table at the most; more are asked for in several.
 const MOST_ROWS: u64 = 1 << 32;
+/// The name of the column of the numbers of points.
+const POINT: &str = "point";
 
 /// A column of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Column {
+    /// The number of the point.
+    Point,
     /// The values of the axis at a place.
     Axis(usize),
     /// What comes of a deployment.
@@ -40,10 +45,11 @@ pub(super) enum Filling {
 }
 
 impl Sweep {
-    /// Every column: the axes, then all fields.
+    /// Every column: the number of the point, the axes, then all fields.
     #[must_use]
     pub fn columns(&self) -> Vec<Column> {
         let axes = (0..self.axes.len()).map(Column::Axis);
+        let axes = std::iter::once(Column::Point).chain(axes);
         axes.chain(Field::ALL.map(Column::Field)).collect()
     }
 
@@ -54,6 +60,9 @@ impl Sweep {
     pub fn column(&self, name: &str) -> Result<Column, FitError> {
         if let Ok(axis) = self.axis(name) {
             return Ok(Column::Axis(axis));
+        }
+        if name == POINT {
+            return Ok(Column::Point);
         }
         Field::named(name).map(Column::Field).ok_or_else(|| {
             let names: Vec<_> = self
@@ -74,6 +83,7 @@ impl Sweep {
         match column {
             Column::Axis(place) => self.axes.get(place).map_or("", |axis| axis.what.name()),
             Column::Field(field) => field.name(),
+            Column::Point => POINT,
         }
     }
 
@@ -103,6 +113,80 @@ impl Sweep {
         })
     }
 
+    /// The points of a range for which a condition holds, in order of their numbers; of these only those that can be, if so
+    /// asked.
+    ///
+    /// # Errors
+    /// If it was stopped, or the range is not within the sweep.
+    pub fn select(
+        &self,
+        range: Range<u64>,
+        condition: Option<&Condition>,
+        possible: bool,
+        run: Run<'_>,
+    ) -> Result<Vec<u64>, SweepError> {
+        self.check(&range)?;
+        let wanted = condition.map(Condition::fields).unwrap_or_default();
+        let wanted = wanted.and(Fields::of(&[Field::Reason]));
+        let order = self.grid.natural();
+        let inner = order.len() - 1;
+        let ranges = chunks(range, run.chunk.unwrap_or(CHUNK).max(1));
+        run.control.expect(ranges.len());
+        let done = parallel::map(
+            &ranges,
+            run.threads,
+            run.control,
+            || (self.memo(), Batch::of(wanted)),
+            |(kept, batch), range| {
+                let mut found = Vec::new();
+                self.grid.runs(&order, range.clone(), |at, count| {
+                    let mut view = Rows {
+                        sweep: self,
+                        inner,
+                        at,
+                        count: usize::try_from(count).unwrap_or(usize::MAX),
+                        batch: None,
+                    };
+                    let left = condition.map_or(Left::All, |one| one.left_by_axes(&view));
+                    if left == Left::None {
+                        return true;
+                    }
+                    batch.clear();
+                    batch.run(self, &mut kept.memo, inner, at, count);
+                    view.batch = Some(batch);
+                    let left = match condition {
+                        Some(condition) => condition.left_by_fields(left, &view),
+                        None => left,
+                    };
+                    let reasons = batch.column(Field::Reason);
+                    let rows = (0..view.count).filter(|&row| left.has(row));
+                    let rows = rows.filter(|&row| !possible || reasons[row] == 0);
+                    found.extend(rows.map(|row| self.number(&view, row)));
+                    true
+                });
+                run.control.finish_one();
+                found
+            },
+        );
+        let mut found = Vec::new();
+        for some in done {
+            found.append(&mut some.ok_or(SweepError::Stopped)?);
+        }
+        Ok(found)
+    }
+
+    fn check(&self, range: &Range<u64>) -> Result<(), FitError> {
+        if range.end > self.points() || range.start > range.end {
+            return Err(refused(format!(
+                "points {} to {} are not within the sweep, which has {}",
+                range.start,
+                range.end,
+                self.points()
+            )));
+        }
+        Ok(())
+    }
+
     /// The points of a range, in order of their numbers. An axis of whole numbers is a column of numbers; any other is one
     /// of texts. Of points that cannot be all fields but `reason` are 0.
     ///
@@ -114,15 +198,7 @@ impl Sweep {
         columns: &[Column],
         run: Run<'_>,
     ) -> Result<Table, SweepError> {
-        if range.end > self.points() || range.start > range.end {
-            return Err(refused(format!(
-                "points {} to {} are not within the sweep, which has {}",
-                range.start,
-                range.end,
-                self.points()
-            ))
-            .into());
-        }
+        self.check(&range)?;
         let order = self.grid.natural();
         self.filled(range.end - range.start, columns, run, |rows, each| {
             let points = range.start + rows.start..range.start + rows.end;
@@ -178,8 +254,14 @@ impl Sweep {
                         batch.run(self, &mut kept.memo, inner, at, count);
                         let length = usize::try_from(count).unwrap_or(usize::MAX);
                         for (column, piece) in columns.iter().zip(pieces.iter_mut()) {
-                            if let Column::Axis(axis) = *column {
-                                self.axis_values(axis, inner, at, row..row + length, piece);
+                            match *column {
+                                Column::Axis(axis) => {
+                                    self.axis_values(axis, inner, at, row..row + length, piece);
+                                }
+                                Column::Point => {
+                                    self.numbers_of(inner, at, row..row + length, piece);
+                                }
+                                Column::Field(_) => {}
                             }
                         }
                         row += length;
@@ -212,6 +294,7 @@ impl Sweep {
     fn empty(&self, column: Column, rows: usize) -> Filling {
         match column {
             Column::Axis(axis) if self.is_counted(axis) => Filling::Numbers(vec![0; rows]),
+            Column::Point => Filling::Numbers(vec![0; rows]),
             Column::Axis(_) => Filling::Codes(vec![0; rows]),
             Column::Field(field) => empty_field(field, rows),
         }
@@ -228,6 +311,16 @@ impl Sweep {
                     .collect(),
             },
             (_, column) => finished_field(column),
+        }
+    }
+
+    /// Writes the numbers of a run of points.
+    fn numbers_of(&self, inner: usize, at: &[u64], rows: Range<usize>, piece: &mut Piece<'_>) {
+        if let Piece::Numbers(out) = piece {
+            let (first, stride) = (self.grid.index(at), self.grid.digits[inner].stride);
+            for (step, number) in (0..).zip(&mut out[rows]) {
+                *number = first + stride * step;
+            }
         }
     }
 
@@ -301,7 +394,7 @@ pub(super) fn finished_field(column: Filling) -> table::Column {
 fn fields(columns: &[Column]) -> Vec<Field> {
     let field = |column: &Column| match column {
         Column::Field(field) => Some(*field),
-        Column::Axis(_) => None,
+        Column::Axis(_) | Column::Point => None,
     };
     columns.iter().filter_map(field).collect()
 }
