@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Parts per million: a ratio such as a utilisation, exactly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Share(pub u32);
 
 impl Share {
@@ -45,24 +45,12 @@ impl fmt::Display for Share {
     }
 }
 
-/// How one would run a model.
-#[derive(Clone, Debug)]
-pub struct Deployment {
-    /// The GPU, of which all are alike.
-    pub gpu: Arc<Gpu>,
-    /// How many there are; what the parallel layout makes, if not said.
+/// What one may say to an engine in numbers alone. The default is one GPU, and everything else as the engine would have it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Options {
+    /// How many GPUs there are; what the parallel layout makes, if not said.
     pub gpus: Option<u64>,
-    /// What runs it.
-    pub engine: Arc<dyn Engine>,
-    /// How weights are stored; as they are, if not said.
-    pub weights: Option<Arc<Scheme>>,
-    /// How keys and values are kept; as the engine would, if not said.
-    pub cache: Option<CacheFormat>,
-    /// Tokens of the longest request, answer included; what the model allows, if not said.
-    pub context: Option<u64>,
-    /// Requests at one time, over all replicas.
-    pub concurrency: u64,
-    /// How it is spread.
+    /// How the model is spread over them.
     pub parallel: Parallel,
     /// What share of a GPU's memory the engine may take.
     pub memory_utilization: Option<Share>,
@@ -80,6 +68,25 @@ pub struct Deployment {
     pub cache_memory: Option<u64>,
 }
 
+/// How one would run a model.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    /// The GPU, of which all are alike.
+    pub gpu: Arc<Gpu>,
+    /// What runs it.
+    pub engine: Arc<dyn Engine>,
+    /// How weights are stored; as they are, if not said.
+    pub weights: Option<Arc<Scheme>>,
+    /// How keys and values are kept; as the engine would, if not said.
+    pub cache: Option<CacheFormat>,
+    /// Tokens of the longest request, answer included; what the model allows, if not said.
+    pub context: Option<u64>,
+    /// Requests at one time, over all replicas.
+    pub concurrency: u64,
+    /// How it is spread, and what the engine is told.
+    pub options: Options,
+}
+
 impl Deployment {
     /// Requests at one time in one replica.
     #[must_use]
@@ -90,7 +97,7 @@ impl Deployment {
     /// Requests in one replica of so many at one time.
     #[must_use]
     pub const fn requests_of(&self, concurrency: u64) -> u64 {
-        let replicas = self.parallel.data;
+        let replicas = self.options.parallel.data;
         concurrency.div_ceil(if replicas == 0 { 1 } else { replicas })
     }
 }

@@ -8,7 +8,7 @@
 //! does not do: it settles nothing that an engine settles, and checks no layout against a model.
 
 use crate::architecture::config::Assumption;
-use crate::deployment::{Deployment, FitError, Reason, Share};
+use crate::deployment::{Deployment, FitError, Options, Reason, Share};
 use crate::engine::{self, Version};
 use crate::fit::{self, Fit};
 use crate::hardware::Found;
@@ -25,8 +25,6 @@ use std::sync::Arc;
 pub struct Request {
     /// The GPU, as it was found.
     pub gpu: Found,
-    /// How many there are.
-    pub gpus: Option<u64>,
     /// The engine: `vllm` or `vllm==0.19.0`.
     pub engine: String,
     /// Name of the scheme of the weights; as they are stored, if not said.
@@ -37,22 +35,8 @@ pub struct Request {
     pub context: Option<u64>,
     /// Requests at one time.
     pub concurrency: u64,
-    /// How it is spread.
-    pub parallel: Parallel,
-    /// What share of a GPU's memory the engine may take.
-    pub memory_utilization: Option<Share>,
-    /// Tokens of one step.
-    pub batched_tokens: Option<u64>,
-    /// Sequences of one step.
-    pub sequences: Option<u64>,
-    /// Tokens of a block of the cache.
-    pub block: Option<u64>,
-    /// Whether blocks are kept for requests that begin alike.
-    pub prefix_caching: Option<bool>,
-    /// Whether it runs without captured graphs.
-    pub eager: bool,
-    /// Bytes given to the cache on each GPU.
-    pub cache_memory: Option<u64>,
+    /// How it is spread, and what the engine is told.
+    pub options: Options,
 }
 
 impl Request {
@@ -61,20 +45,12 @@ impl Request {
     pub fn new(gpu: Found, engine: &str) -> Self {
         Self {
             gpu,
-            gpus: None,
             engine: engine.to_owned(),
             weights: None,
             cache: None,
             context: None,
             concurrency: 1,
-            parallel: Parallel::default(),
-            memory_utilization: None,
-            batched_tokens: None,
-            sequences: None,
-            block: None,
-            prefix_caching: None,
-            eager: false,
-            cache_memory: None,
+            options: Options::default(),
         }
     }
 
@@ -91,20 +67,12 @@ impl Request {
         let cache = self.cache.as_deref().map(cache_format).transpose()?;
         Ok(Deployment {
             gpu: Arc::new(self.gpu.gpu.clone()),
-            gpus: self.gpus,
             engine,
             weights,
             cache,
             context: self.context,
             concurrency: self.concurrency,
-            parallel: layout(self.gpus, self.parallel, notes),
-            memory_utilization: self.memory_utilization,
-            batched_tokens: self.batched_tokens,
-            sequences: self.sequences,
-            block: self.block,
-            prefix_caching: self.prefix_caching,
-            eager: self.eager,
-            cache_memory: self.cache_memory,
+            options: laid_out(self.options, notes),
         })
     }
 
@@ -121,28 +89,18 @@ impl Request {
         };
         Self {
             gpu,
-            gpus: found.gpus,
             weights: found.weights.as_ref().map(|scheme| scheme.name.clone()),
             cache: found.cache.map(|format| format.name.to_owned()),
             context: found.context,
             concurrency: found.concurrency,
-            parallel: found.parallel,
-            memory_utilization: found.memory_utilization,
+            options: found.options,
             ..self.clone()
         }
     }
 
-    /// Whether the layout follows from a number of GPUs alone.
-    fn is_by_gpus(&self) -> bool {
-        self.gpus.is_some_and(|gpus| gpus > 1) && self.parallel == Parallel::default()
-    }
-
     /// Tells where a layout that cannot be comes from, if it was not said.
     fn name_gpus(&self, subject: &Subject, error: FitError) -> FitError {
-        let Some(gpus) = self
-            .gpus
-            .filter(|_| self.is_by_gpus() && error.reason.is_of_layout())
-        else {
+        let Some(gpus) = of_gpus_alone(self.options).filter(|_| error.reason.is_of_layout()) else {
             return error;
         };
         let layers = subject.architecture.decoder().count() as u64;
@@ -184,26 +142,24 @@ impl Request {
     }
 }
 
-/// The layout; if GPUs alone are said, all of them share every layer.
-pub(crate) fn layout(
-    gpus: Option<u64>,
-    parallel: Parallel,
-    notes: &mut Vec<Assumption>,
-) -> Parallel {
-    match gpus {
-        Some(gpus) if gpus > 1 && parallel == Parallel::default() => {
-            notes.push(Assumption::new(
-                "tensor_parallel",
-                gpus.to_string(),
-                "GPUs were said but no layout; all of them share every layer",
-            ));
-            Parallel {
-                tensor: gpus,
-                ..parallel
-            }
-        }
-        _ => parallel,
+/// The number of GPUs, if the layout follows from that alone.
+fn of_gpus_alone(options: Options) -> Option<u64> {
+    options
+        .gpus
+        .filter(|&gpus| gpus > 1 && options.parallel == Parallel::default())
+}
+
+/// The options with a layout; if GPUs alone are said, all of them share every layer.
+pub(crate) fn laid_out(mut options: Options, notes: &mut Vec<Assumption>) -> Options {
+    if let Some(gpus) = of_gpus_alone(options) {
+        notes.push(Assumption::new(
+            "tensor_parallel",
+            gpus.to_string(),
+            "GPUs were said but no layout; all of them share every layer",
+        ));
+        options.parallel.tensor = gpus;
     }
+    options
 }
 
 /// The scheme of this name.
@@ -273,6 +229,7 @@ fn refused(field: &str, why: &str) -> FitError {
 #[cfg(test)]
 mod tests {
     use super::{Request, bytes, count, share};
+    use crate::architecture::config::Assumption;
     use crate::deployment::Share;
     use crate::hardware::Catalogue;
 
@@ -286,16 +243,16 @@ mod tests {
     #[test]
     fn gpus_without_a_layout_share_every_layer_and_that_is_noted() {
         let mut notes = Vec::new();
-        let asked = Request {
-            gpus: Some(4),
-            ..request()
+        let mut asked = request();
+        asked.options.gpus = Some(4);
+        let tensor = |asked: &Request, notes: &mut Vec<Assumption>| {
+            asked.deployment(notes).unwrap().options.parallel.tensor
         };
-        assert_eq!(asked.deployment(&mut notes).unwrap().parallel.tensor, 4);
+        assert_eq!(tensor(&asked, &mut notes), 4);
         assert!(notes.iter().any(|note| note.field == "tensor_parallel"));
-        let mut said = asked.clone();
-        said.parallel.pipeline = 4;
+        asked.options.parallel.pipeline = 4;
         notes.clear();
-        assert_eq!(said.deployment(&mut notes).unwrap().parallel.tensor, 1);
+        assert_eq!(tensor(&asked, &mut notes), 1);
         assert!(!notes.iter().any(|note| note.field == "tensor_parallel"));
     }
 

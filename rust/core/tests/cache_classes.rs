@@ -7,10 +7,9 @@
 
 use pondera::architecture::Architecture;
 use pondera::architecture::layer::{Layer, Reach};
-use pondera::deployment::{Deployment, Settings};
+use pondera::deployment::{Deployment, Options, Settings};
 use pondera::engine::{self, Rank};
 use pondera::hardware::Gpu;
-use pondera::memory::layout::Parallel;
 use pondera::memory::ledger::Account;
 use pondera::memory::stage::Stage;
 use pondera::memory::store::{Kept, Store};
@@ -179,20 +178,15 @@ impl Run {
         let engine = format!("transformers=={}", case.transformers);
         let deployment = Deployment {
             gpu: Arc::new(Gpu::of_size("test", 1 << 36)),
-            gpus: None,
             engine: engine::find(&engine, &mut Vec::new()).unwrap(),
             weights: None,
             cache: None,
             context: Some(measured.tokens),
             concurrency: measured.batch,
-            parallel: Parallel::default(),
-            memory_utilization: None,
-            batched_tokens: None,
-            sequences: None,
-            block: None,
-            prefix_caching: None,
-            eager: true,
-            cache_memory: None,
+            options: Options {
+                eager: true,
+                ..Options::default()
+            },
         };
         let settings = deployment
             .engine

@@ -3,7 +3,6 @@
 use pondera::deployment::{Deployment, FitError};
 use pondera::fit::{Fit, OnStage, fit};
 use pondera::hardware::Catalogue;
-use pondera::memory::layout::Parallel;
 use pondera::memory::ledger::Part;
 use pondera::model::{Model, builtin};
 use pondera::request::Request;
@@ -52,7 +51,7 @@ fn deployment(engine: &str, context: u64, concurrency: u64, tensor: u64) -> Depl
     let mut request = Request::new(gpu, engine);
     request.context = Some(context);
     request.concurrency = concurrency;
-    request.parallel.tensor = tensor;
+    request.options.parallel.tensor = tensor;
     request.deployment(&mut Vec::new()).unwrap()
 }
 
@@ -227,14 +226,8 @@ fn what_is_needed_is_never_more_than_what_is_kept() {
 #[test]
 fn tokens_that_are_dealt_out_are_needed_once() {
     let needed = |over: u64| {
-        let plain = deployment("vllm==0.19.0", 32_000, 2, 8);
-        let asked = Deployment {
-            parallel: Parallel {
-                context: over,
-                ..plain.parallel
-            },
-            ..plain
-        };
+        let mut asked = deployment("vllm==0.19.0", 32_000, 2, 8);
+        asked.options.parallel.context = over;
         let stage = fit(&subject("deepseek-v3"), &asked)
             .unwrap()
             .stages
@@ -249,14 +242,8 @@ fn tokens_that_are_dealt_out_are_needed_once() {
 #[test]
 fn every_stage_of_vllm_has_the_towers() {
     let on = |engine: &str| {
-        let plain = deployment(engine, 8192, 1, 1);
-        let asked = Deployment {
-            parallel: Parallel {
-                pipeline: 2,
-                ..plain.parallel
-            },
-            ..plain
-        };
+        let mut asked = deployment(engine, 8192, 1, 1);
+        asked.options.parallel.pipeline = 2;
         fit(&subject("qwen2.5-vl-7b"), &asked).unwrap().stages
     };
     let part = |parts: &[Part], name: &str| {
@@ -279,16 +266,10 @@ fn every_stage_of_vllm_has_the_towers() {
 #[test]
 fn experts_work_on_the_tokens_of_all_replicas() {
     let activations = |model: &str, data: u64| {
-        let plain = deployment("vllm==0.19.0", 4096, 16, 1);
-        let asked = Deployment {
-            parallel: Parallel {
-                data,
-                expert: if model == "qwen3-30b-a3b" { data } else { 1 },
-                ..plain.parallel
-            },
-            batched_tokens: Some(8192),
-            ..plain
-        };
+        let mut asked = deployment("vllm==0.19.0", 4096, 16, 1);
+        asked.options.parallel.data = data;
+        asked.options.parallel.expert = if model == "qwen3-30b-a3b" { data } else { 1 };
+        asked.options.batched_tokens = Some(8192);
         fit(&subject(model), &asked).unwrap().stages[0]
             .used
             .activations

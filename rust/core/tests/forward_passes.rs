@@ -4,11 +4,10 @@
 //! The rows lie in `tests/golden/gpu_runs.json` and were measured with `benches/gpu/measure.py`.
 
 use pondera::architecture::Architecture;
-use pondera::deployment::Deployment;
+use pondera::deployment::{Deployment, Options};
 use pondera::engine;
 use pondera::fit::fit;
 use pondera::hardware::Gpu;
-use pondera::memory::layout::Parallel;
 use pondera::model::Model;
 use pondera::model::builtin::ALL;
 use pondera::subject::Subject;
@@ -46,20 +45,15 @@ fn estimate(row: &Value, version: &str) -> Option<(String, u64, u64)> {
     .ok()?;
     let deployment = Deployment {
         gpu: Arc::new(Gpu::of_size("test", 1 << 37)),
-        gpus: None,
         engine: engine::find(&format!("transformers=={version}"), &mut Vec::new()).ok()?,
         weights: None,
         cache: None,
         context: row["tokens"].as_u64(),
         concurrency: row["batch"].as_u64()?,
-        parallel: Parallel::default(),
-        memory_utilization: None,
-        batched_tokens: None,
-        sequences: None,
-        block: None,
-        prefix_caching: None,
-        eager: true,
-        cache_memory: None,
+        options: Options {
+            eager: true,
+            ..Options::default()
+        },
     };
     let fit = fit(&subject, &deployment).ok()?;
     let stage = fit.on_fullest();

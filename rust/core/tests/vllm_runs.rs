@@ -53,10 +53,10 @@ fn request(version: &str, tensor: u64, pipeline: u64, context: u64) -> Request {
     let gpu = Catalogue::built_in().find("H100-SXM-80GB").unwrap();
     let mut request = Request::new(gpu, &format!("vllm=={version}"));
     request.context = Some(context);
-    request.parallel.tensor = tensor;
-    request.parallel.pipeline = pipeline;
-    request.batched_tokens = Some(8192);
-    request.sequences = Some(1024);
+    request.options.parallel.tensor = tensor;
+    request.options.parallel.pipeline = pipeline;
+    request.options.batched_tokens = Some(8192);
+    request.options.sequences = Some(1024);
     request
 }
 
@@ -66,20 +66,20 @@ fn deployment(request: &Request) -> Deployment {
 
 fn fitted(run: &Run) -> Fit {
     let utilization: f64 = run.utilization.parse().unwrap();
-    let asked = deployment(&Request {
-        weights: run.scheme.clone(),
-        cache: run.cache.clone(),
-        memory_utilization: Some(Share(format!("{:.0}", utilization * 1e6).parse().unwrap())),
-        batched_tokens: Some(run.batched_tokens),
-        sequences: Some(run.sequences),
-        ..request(
-            &run.version,
-            run.tensor_parallel,
-            run.pipeline_parallel,
-            run.context,
-        )
-    });
-    fit(&subject(&run.model), &asked).unwrap_or_else(|error| panic!("{}: {error}", run.id))
+    let mut asked = request(
+        &run.version,
+        run.tensor_parallel,
+        run.pipeline_parallel,
+        run.context,
+    );
+    asked.weights.clone_from(&run.scheme);
+    asked.cache.clone_from(&run.cache);
+    asked.options.memory_utilization =
+        Some(Share(format!("{:.0}", utilization * 1e6).parse().unwrap()));
+    asked.options.batched_tokens = Some(run.batched_tokens);
+    asked.options.sequences = Some(run.sequences);
+    fit(&subject(&run.model), &deployment(&asked))
+        .unwrap_or_else(|error| panic!("{}: {error}", run.id))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "bytes of one GPU")]

@@ -7,7 +7,7 @@ use crate::given::{self, Given, fit_error};
 use crate::solve;
 use crate::table::html;
 use pondera::checkpoint::Checkpoint;
-use pondera::deployment::Deployment;
+use pondera::deployment::{Deployment, Options};
 use pondera::engine::ENGINES;
 use pondera::fit::{self as core, Component};
 use pondera::memory::layout::Parallel;
@@ -65,31 +65,33 @@ pub fn $name(
     let optional = |field, given: Option<Given>| given.map(|one| one.count(field)).transpose();
     let request = Request {
         gpu: given::gpu(&gpu, gpu_file)?,
-        gpus: optional("gpus", gpus)?,
         engine: engine.to_owned(),
         weights,
         cache,
         context: optional("context", context)?,
         concurrency: concurrency.count("concurrency")?,
-        parallel: Parallel {
-            tensor: tensor_parallel.count("tensor_parallel")?,
-            pipeline: pipeline_parallel.count("pipeline_parallel")?,
-            expert: expert_parallel.count("expert_parallel")?,
-            data: data_parallel.count("data_parallel")?,
-            context: context_parallel.count("context_parallel")?,
+        options: Options {
+            gpus: optional("gpus", gpus)?,
+            parallel: Parallel {
+                tensor: tensor_parallel.count("tensor_parallel")?,
+                pipeline: pipeline_parallel.count("pipeline_parallel")?,
+                expert: expert_parallel.count("expert_parallel")?,
+                data: data_parallel.count("data_parallel")?,
+                context: context_parallel.count("context_parallel")?,
+            },
+            memory_utilization: given::share(
+                "gpu_memory_utilization",
+                gpu_memory_utilization.as_ref(),
+            )?,
+            batched_tokens: optional("max_batched_tokens", max_batched_tokens)?,
+            sequences: optional("max_sequences", max_sequences)?,
+            block: optional("block_size", block_size)?,
+            prefix_caching,
+            eager,
+            cache_memory: cache_memory
+                .map(|one| one.bytes("cache_memory"))
+                .transpose()?,
         },
-        memory_utilization: given::share(
-            "gpu_memory_utilization",
-            gpu_memory_utilization.as_ref(),
-        )?,
-        batched_tokens: optional("max_batched_tokens", max_batched_tokens)?,
-        sequences: optional("max_sequences", max_sequences)?,
-        block: optional("block_size", block_size)?,
-        prefix_caching,
-        eager,
-        cache_memory: cache_memory
-            .map(|one| one.bytes("cache_memory"))
-            .transpose()?,
     };
     let (model, assume) = given::model(&target, assume)?;
     <$made>::of(py, model, assume, request)

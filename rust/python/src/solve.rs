@@ -208,7 +208,7 @@ fn offer(offer: &Offer) -> Value {
         "assumed": offer.assumed,
         "each": offer.each.to_string(),
         "price": offer.total().map(|total| total.to_string()),
-        "parallel": limit.map(|limit| limit.fit.deployment.parallel),
+        "parallel": limit.map(|limit| limit.fit.deployment.options.parallel),
         "limit": why,
     })
 }
@@ -225,7 +225,7 @@ pub fn alternatives(fit: &Fit) -> String {
                 "words": one.change.to_string(),
                 "gpu": one.fit.deployment.gpu.name,
                 "gpus": one.fit.gpus,
-                "parallel": one.fit.deployment.parallel,
+                "parallel": one.fit.deployment.options.parallel,
                 "total": one.fit.on_fullest().total(),
                 "usable": one.fit.usable,
                 "headroom": i64::try_from(one.fit.headroom).unwrap_or(i64::MAX),

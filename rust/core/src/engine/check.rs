@@ -33,7 +33,7 @@ pub fn check(
         pipeline,
         expert,
         ..
-    } = deployment.parallel;
+    } = deployment.options.parallel;
     let layers = architecture.decoder().count() as u64;
     if pipeline > 1 && pipeline > layers {
         return Err(FitError::new(
@@ -49,9 +49,9 @@ pub fn check(
         .filter(|layer| layer.stack == Stack::Decoder)
     {
         heads(layer, tensor)?;
-        widths(layer, deployment.parallel)?;
+        widths(layer, deployment.options.parallel)?;
     }
-    experts(architecture, expert, deployment.parallel)
+    experts(architecture, expert, deployment.options.parallel)
 }
 
 /// Refuses a deployment whose numbers cannot be, whatever the model.
@@ -61,7 +61,7 @@ pub fn check(
 pub fn check_numbers(engine: &dyn Engine, deployment: &Deployment) -> Result<(), FitError> {
     numbers(deployment)?;
     let made = engine.gpus(deployment);
-    if let Some(gpus) = deployment.gpus
+    if let Some(gpus) = deployment.options.gpus
         && gpus != made
     {
         return Err(FitError::new(
@@ -105,7 +105,7 @@ fn numbers(deployment: &Deployment) -> Result<(), FitError> {
         expert,
         data,
         context,
-    } = deployment.parallel;
+    } = deployment.options.parallel;
     let optional = |value: Option<u64>| value.unwrap_or(1);
     for (name, value) in [
         ("tensor_parallel", tensor),
@@ -113,18 +113,21 @@ fn numbers(deployment: &Deployment) -> Result<(), FitError> {
         ("expert_parallel", expert),
         ("data_parallel", data),
         ("context_parallel", context),
-        ("gpus", optional(deployment.gpus)),
+        ("gpus", optional(deployment.options.gpus)),
         ("concurrency", deployment.concurrency),
         ("context", optional(deployment.context)),
-        ("max_batched_tokens", optional(deployment.batched_tokens)),
-        ("max_sequences", optional(deployment.sequences)),
-        ("block_size", optional(deployment.block)),
+        (
+            "max_batched_tokens",
+            optional(deployment.options.batched_tokens),
+        ),
+        ("max_sequences", optional(deployment.options.sequences)),
+        ("block_size", optional(deployment.options.block)),
     ] {
         if value == 0 || value > MOST {
             return Err(FitError::new(Reason::Value, out_of_range(name, value)));
         }
     }
-    if let Some(share) = deployment.memory_utilization
+    if let Some(share) = deployment.options.memory_utilization
         && (share.0 == 0 || share > crate::deployment::Share::ONE)
     {
         return Err(FitError::new(

@@ -72,7 +72,7 @@ impl Rank<'_> {
             _ => Need {
                 entries: need
                     .entries
-                    .div_ceil(self.deployment.parallel.context.max(1)),
+                    .div_ceil(self.deployment.options.parallel.context.max(1)),
                 ..need
             },
         }
@@ -181,7 +181,7 @@ pub trait Engine: fmt::Debug + Send + Sync {
 
     /// GPUs that a layout takes.
     fn gpus(&self, deployment: &Deployment) -> u64 {
-        let p = deployment.parallel;
+        let p = deployment.options.parallel;
         [p.pipeline, p.data, p.context]
             .iter()
             .fold(p.tensor, |all, &degree| all.saturating_mul(degree))

@@ -1,10 +1,9 @@
 //! Built-in models and plain deployments for the tests of engines.
 
 use super::find;
-use crate::deployment::{Deployment, FitError};
+use crate::deployment::{Deployment, FitError, Options};
 use crate::fit::{Fit, fit};
 use crate::hardware::{Catalogue, Gpu};
-use crate::memory::layout::Parallel;
 use crate::model::Model;
 use crate::subject::Subject;
 use serde_json::Value;
@@ -28,20 +27,12 @@ pub fn subject(name: &str) -> Subject {
 pub fn asked(engine: &str, context: u64, concurrency: u64) -> Deployment {
     Deployment {
         gpu: Arc::new(Gpu::of_size("any", 1 << 40)),
-        gpus: None,
         engine: find(engine, &mut Vec::new()).unwrap(),
         weights: None,
         cache: None,
         context: Some(context),
         concurrency,
-        parallel: Parallel::default(),
-        memory_utilization: None,
-        batched_tokens: None,
-        sequences: None,
-        block: None,
-        prefix_caching: None,
-        eager: false,
-        cache_memory: None,
+        options: Options::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::memory::ledger::{Ledger, Origin};
 pub fn note(rank: &Rank<'_>, tokens: u64, rows: u64, ledger: &mut dyn Ledger) {
     let architecture = rank.architecture();
     let hidden = architecture.hidden_size.unwrap_or(0);
-    let ranks = rank.deployment.parallel.tensor;
+    let ranks = rank.deployment.options.parallel.tensor;
     let widest = rank
         .layers
         .iter()

@@ -123,7 +123,7 @@ impl Fit {
             engine: engine.name(),
             version: engine.version(),
             gpu: &self.deployment.gpu.name,
-            parallel: self.deployment.parallel,
+            parallel: self.deployment.options.parallel,
             storage: &self.storage,
         }
     }
@@ -152,7 +152,7 @@ impl Fit {
     /// The band of the cache that the engine has: what was given to it, or what measurements say.
     #[must_use]
     pub fn pool_band(&self) -> Option<(u64, u64)> {
-        if self.deployment.cache_memory.is_some() {
+        if self.deployment.options.cache_memory.is_some() {
             return Some((self.cache_pool, self.cache_pool));
         }
         residual::of(self.conditions(), "cache_pool").map(|measured| measured.band(self.cache_pool))

@@ -118,7 +118,7 @@ impl Fit {
             gpu: self.gpu(),
             gpus: self.gpus,
             concurrency: self.deployment.concurrency,
-            parallel: self.deployment.parallel,
+            parallel: self.deployment.options.parallel,
             settings: self.settings(),
             fits: self.fits(),
             binds: self.binds().as_ref().map(Bound::name),
@@ -260,8 +260,8 @@ impl Fit {
             model_bytes,
             prefix_caching,
             encoder_tokens,
-            eager: self.deployment.eager,
-            cache_memory: self.deployment.cache_memory,
+            eager: self.deployment.options.eager,
+            cache_memory: self.deployment.options.cache_memory,
         }
     }
 

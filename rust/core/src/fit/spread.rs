@@ -41,7 +41,7 @@ impl Spread {
         let engine = &*deployment.engine;
         let architecture = &subject.architecture;
         engine::check(engine, deployment, architecture)?;
-        let parallel = deployment.parallel;
+        let parallel = deployment.options.parallel;
         let stages = stage::stages(architecture, parallel)
             .into_iter()
             .map(|stage| {
@@ -263,7 +263,7 @@ pub(crate) fn rank<'a>(
     let layers: Vec<_> = stage.decoder(&subject.architecture).collect();
     let stores = layers
         .iter()
-        .map(|layer| Store::of(layer, deployment.parallel.tensor))
+        .map(|layer| Store::of(layer, deployment.options.parallel.tensor))
         .collect();
     Rank {
         subject,
@@ -282,7 +282,7 @@ pub(crate) fn rank<'a>(
 
 /// Notes ranks of one layer on several nodes. What the links between nodes carry takes time and no memory here.
 fn note_nodes(deployment: &Deployment, notes: &mut Vec<Assumption>) {
-    let (ranks, node) = (deployment.parallel.tensor, deployment.gpu.per_node);
+    let (ranks, node) = (deployment.options.parallel.tensor, deployment.gpu.per_node);
     if node > 1 && ranks > node {
         notes.push(Assumption::new(
             "interconnect",
@@ -297,7 +297,7 @@ fn note_nodes(deployment: &Deployment, notes: &mut Vec<Assumption>) {
 
 /// Bytes that are left for the cache, or that it was given.
 pub(crate) fn room(rank: &Rank<'_>, used: &Used) -> i128 {
-    match rank.deployment.cache_memory {
+    match rank.deployment.options.cache_memory {
         Some(bytes) => i128::from(bytes),
         None => rank.deployment.engine.room(rank, used),
     }
@@ -321,7 +321,7 @@ fn add_weights(sums: &[OfRole], rank: &Rank<'_>, ledger: &mut dyn Ledger) {
             one.bytes,
             Origin::Exact,
             "the tensors of this role, as the ranks share them",
-            &|| one.formula(rank.deployment.parallel),
+            &|| one.formula(rank.deployment.options.parallel),
         );
     }
 }

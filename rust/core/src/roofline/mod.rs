@@ -229,7 +229,7 @@ impl Work<'_> {
     /// What a pass of so many tokens, of as many requests, reads on each GPU of each stage. Experts see the tokens of all
     /// replicas.
     fn touched(&self, stage: &Stage, tokens: u64, requests: u64) -> Touched {
-        let parallel = self.deployment.parallel;
+        let parallel = self.deployment.options.parallel;
         let rules = self.deployment.engine.weight_rules();
         let architecture = &self.subject.architecture;
         let on_stage = weights::by_piece(self.pieces, architecture, stage, parallel, rules);
@@ -262,7 +262,7 @@ impl Work<'_> {
 
     /// GPUs that share what one token of a stage needs.
     const fn ranks(&self) -> u64 {
-        let parallel = self.deployment.parallel;
+        let parallel = self.deployment.options.parallel;
         parallel.tensor.saturating_mul(parallel.context)
     }
 
@@ -279,12 +279,12 @@ impl Work<'_> {
         });
         let gpus = self
             .ranks()
-            .saturating_mul(self.deployment.parallel.pipeline);
+            .saturating_mul(self.deployment.options.parallel.pipeline);
         let time = Time {
             compute: self.seconds_of_flops(flops, gpus),
             bandwidth: self.seconds_of_bytes(bytes),
         };
-        let replicas = self.deployment.parallel.data;
+        let replicas = self.deployment.options.parallel.data;
         Prefill {
             tokens,
             replicas,
@@ -302,7 +302,7 @@ impl Work<'_> {
     /// stage has all parts to do: a step takes at least as long as either.
     fn decode(&self) -> Decode {
         let settings = &self.probe.settings;
-        let parallel = self.deployment.parallel;
+        let parallel = self.deployment.options.parallel;
         let requests = settings.concurrency.max(1);
         let parts = parallel.pipeline.clamp(1, requests);
         let batch = requests.div_ceil(parts);
@@ -374,7 +374,7 @@ impl Work<'_> {
     }
 
     fn link(&self, unknown: &mut Vec<String>) -> Option<Link> {
-        let ranks = self.deployment.parallel.tensor;
+        let ranks = self.deployment.options.parallel.tensor;
         if ranks <= 1 {
             return None;
         }

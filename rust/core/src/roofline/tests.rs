@@ -107,12 +107,12 @@ fn experts_are_read_as_far_as_they_are_chosen() {
     // 32 layers of 8 experts of 3 x 4096 x 14336, two bytes each.
     let experts = 2 * 32 * 8 * 3 * 4096 * 14_336_u64;
     let read = |concurrency, parallel| {
-        let deployment = Deployment {
+        let mut deployment = Deployment {
             concurrency,
-            parallel,
             context: Some(16),
             ..on("H200")
         };
+        deployment.options.parallel = parallel;
         let result = roofline(&subject, &deployment, 16).unwrap();
         result.decode.stages[0].experts
     };
@@ -136,15 +136,12 @@ fn experts_are_read_as_far_as_they_are_chosen() {
 fn a_pipeline_is_no_faster_for_one_request_and_is_for_many() {
     let subject = model("llama-3.1-8b");
     let with = |pipeline, concurrency| {
-        let deployment = Deployment {
+        let mut deployment = Deployment {
             context: Some(16),
             concurrency,
-            parallel: Parallel {
-                pipeline,
-                ..Parallel::default()
-            },
             ..on("H100-SXM-80GB")
         };
+        deployment.options.parallel.pipeline = pipeline;
         roofline(&subject, &deployment, 16).unwrap().decode
     };
     assert_eq!(with(4, 1).batch, 1);
@@ -164,15 +161,12 @@ fn a_pipeline_is_no_faster_for_one_request_and_is_for_many() {
 fn ranks_share_what_is_read_and_sum_over_their_link() {
     let subject = model("llama-3.1-8b");
     let with = |tensor| {
-        let deployment = Deployment {
+        let mut deployment = Deployment {
             context: Some(16),
             concurrency: 8,
-            parallel: Parallel {
-                tensor,
-                ..Parallel::default()
-            },
             ..on("H100-SXM-80GB")
         };
+        deployment.options.parallel.tensor = tensor;
         roofline(&subject, &deployment, 16).unwrap()
     };
     assert!(with(1).link.is_none());
@@ -253,15 +247,12 @@ fn one_side_alone_says_nothing_of_the_other() {
 #[test]
 fn both_rates_are_those_of_all_replicas() {
     let with = |data| {
-        let deployment = Deployment {
+        let mut deployment = Deployment {
             context: Some(1024),
             concurrency: 8,
-            parallel: Parallel {
-                data,
-                ..Parallel::default()
-            },
             ..on("H100-SXM-80GB")
         };
+        deployment.options.parallel.data = data;
         roofline(&model("llama-3.1-8b"), &deployment, 1024).unwrap()
     };
     let (one, four) = (with(1), with(4));

@@ -32,11 +32,11 @@ fn more_requests_than_sequences_are_refused_by_every_engine() {
     let model = model("llama-3.1-8b");
     for entry in crate::engine::ENGINES {
         for sequences in [None, Some(1), Some(20)] {
-            let deployment = Deployment {
+            let mut deployment = Deployment {
                 context: Some(20),
-                sequences,
                 ..on("H100-SXM-80GB", entry.name)
             };
+            deployment.options.sequences = sequences;
             let at = |concurrency| {
                 let changed = Deployment {
                     concurrency,
@@ -178,18 +178,13 @@ fn a_large_model_takes_a_node_or_more() {
     // 810 GB of weights in GPUs that give at most 0.9 x 79.19 GiB, 76.5 GB, to vLLM.
     assert!(limit.value >= 11, "{}", limit.value);
     assert!(limit.binds.is_bytes());
-    let parallel = limit.fit.deployment.parallel;
+    let parallel = limit.fit.deployment.options.parallel;
     assert_eq!(parallel.tensor * parallel.pipeline, limit.value);
     for tensor in [1, 2, 4, 8] {
         for pipeline in (1..).take_while(|pipeline| tensor * pipeline < limit.value) {
-            let fewer = Deployment {
-                parallel: Parallel {
-                    tensor,
-                    pipeline,
-                    ..Parallel::default()
-                },
-                ..deployment.clone()
-            };
+            let mut fewer = deployment.clone();
+            fewer.options.parallel.tensor = tensor;
+            fewer.options.parallel.pipeline = pipeline;
             assert!(!fit(&model, &fewer).unwrap().fits(), "{tensor} {pipeline}");
         }
     }
@@ -244,10 +239,8 @@ fn the_best_scheme_is_one_that_the_gpu_runs() {
 /// The fewest GPUs by trying every layout there is of up to eight.
 fn brute_force(model: &Subject, deployment: &Deployment) -> Option<u64> {
     let fits = |parallel: Parallel| {
-        let laid_out = Deployment {
-            parallel,
-            ..deployment.clone()
-        };
+        let mut laid_out = deployment.clone();
+        laid_out.options.parallel = parallel;
         fit(model, &laid_out).is_ok_and(|fit| fit.fits())
     };
     (1..=8_u64).find(|gpus| {

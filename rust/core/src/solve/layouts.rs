@@ -36,7 +36,7 @@ pub fn min_gpus(subject: &Subject, deployment: &Deployment, most: u64) -> Result
     };
     let usable = deployment.gpu.usable_bytes.max(1);
     let alone = Parallel {
-        context: deployment.parallel.context,
+        context: deployment.options.parallel.context,
         ..Parallel::default()
     };
     let whole = search.laid_out(alone);
@@ -129,11 +129,10 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn laid_out(&self, parallel: Parallel) -> Deployment {
-        Deployment {
-            parallel,
-            gpus: None,
-            ..self.deployment.clone()
-        }
+        let mut deployment = self.deployment.clone();
+        deployment.options.parallel = parallel;
+        deployment.options.gpus = None;
+        deployment
     }
 
     fn probe(&self, deployment: &Deployment) -> Result<Probe, FitError> {
@@ -203,7 +202,7 @@ impl Layouts {
                 .decoder()
                 .flat_map(|layer| &layer.feed_forward)
                 .any(|network| matches!(network, FeedForward::Experts { .. })),
-            context: deployment.parallel.context.max(1),
+            context: deployment.options.parallel.context.max(1),
         }
     }
 

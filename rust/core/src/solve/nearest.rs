@@ -143,7 +143,7 @@ fn layout(subject: &Subject, deployment: &Deployment) -> Option<Alternative> {
     }
     let fit = best_layout(subject, deployment, gpus).ok()??;
     Some(Alternative {
-        change: Change::Layout(fit.deployment.parallel),
+        change: Change::Layout(fit.deployment.options.parallel),
         fit,
     })
 }
@@ -151,7 +151,7 @@ fn layout(subject: &Subject, deployment: &Deployment) -> Option<Alternative> {
 /// The share may be too small for the cache or too large for the GPU, so that the nearest is looked for both ways.
 fn utilization(subject: &Subject, deployment: &Deployment) -> Option<Alternative> {
     const HUNDREDTH: u32 = Share::ONE.0 / 100;
-    if deployment.cache_memory.is_some() {
+    if deployment.options.cache_memory.is_some() {
         return None;
     }
     let spread = Spread::of(subject, deployment).ok()?;
@@ -159,10 +159,8 @@ fn utilization(subject: &Subject, deployment: &Deployment) -> Option<Alternative
     let mut shares: Vec<Share> = (1..100).map(|part| Share(part * HUNDREDTH)).collect();
     shares.sort_by_key(|share| share.0.abs_diff(settled.memory_utilization.0));
     shares.into_iter().find_map(|share| {
-        let changed = Deployment {
-            memory_utilization: Some(share),
-            ..deployment.clone()
-        };
+        let mut changed = deployment.clone();
+        changed.options.memory_utilization = Some(share);
         let probe = spread.probe(subject, &changed).ok()?;
         if !probe.fits() {
             return None;
@@ -196,7 +194,7 @@ fn concurrency(subject: &Subject, deployment: &Deployment) -> Option<Alternative
 fn gpus(subject: &Subject, deployment: &Deployment) -> Option<Alternative> {
     let (gpus, fit) = found(min_gpus(subject, deployment, MOST_GPUS).ok()?)?;
     Some(Alternative {
-        change: Change::Gpus(gpus, fit.deployment.parallel),
+        change: Change::Gpus(gpus, fit.deployment.options.parallel),
         fit,
     })
 }

@@ -2,10 +2,9 @@
 //! that grow with what is asked.
 
 use crate::architecture::config::Assumption;
-use crate::deployment::{Deployment, FitError, Reason, Settings, Share};
+use crate::deployment::{Deployment, FitError, Options, Reason, Settings, Share};
 use crate::engine::{CachePlan, Engine, Held, Pool, Rank, Used, Version};
 use crate::hardware::Gpu;
-use crate::memory::layout::Parallel;
 use crate::memory::ledger::{Ledger, Origin};
 use crate::memory::weights::WeightRules;
 use crate::quantization::cache_format::CacheFormat;
@@ -64,9 +63,9 @@ impl Engine for Plain {
         Ok(Settings {
             context,
             concurrency: deployment.requests(),
-            memory_utilization: deployment.memory_utilization.unwrap_or(Share::ONE),
+            memory_utilization: deployment.options.memory_utilization.unwrap_or(Share::ONE),
             batched_tokens: context,
-            sequences: deployment.sequences.unwrap_or(self.sequences),
+            sequences: deployment.options.sequences.unwrap_or(self.sequences),
             block: BLOCK,
             cache: deployment
                 .cache
@@ -154,19 +153,11 @@ impl CachePlan for Plan {
 pub fn deployment(bytes: u64, engine: Plain) -> Deployment {
     Deployment {
         gpu: Arc::new(Gpu::of_size("test", bytes)),
-        gpus: None,
         engine: Arc::new(engine),
         weights: None,
         cache: None,
         context: None,
         concurrency: 1,
-        parallel: Parallel::default(),
-        memory_utilization: None,
-        batched_tokens: None,
-        sequences: None,
-        block: None,
-        prefix_caching: None,
-        eager: false,
-        cache_memory: None,
+        options: Options::default(),
     }
 }

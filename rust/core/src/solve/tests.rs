@@ -139,10 +139,8 @@ fn requests_end_with_the_cache_or_with_the_sequences_of_the_engine() {
     // A request of 100 tokens takes 7 blocks.
     let answer = max_concurrency(&small(4096), &deployment).unwrap();
     assert_eq!(found(&answer), (50, &Bound::Cache));
-    let few = Deployment {
-        sequences: Some(20),
-        ..deployment
-    };
+    let mut few = deployment;
+    few.options.sequences = Some(20);
     let answer = max_concurrency(&small(4096), &few).unwrap();
     assert_eq!(found(&answer), (20, &Bound::Sequences));
     assert_eq!(answer.limit().unwrap().memory, Memory::Holds(50));
@@ -167,15 +165,13 @@ fn brute_force(subject: &Subject, deployment: &Deployment, most: u64) -> Option<
         for pipeline in 1..=most {
             for data in 1..=most {
                 for expert in 1..=most {
-                    let candidate = Deployment {
-                        parallel: Parallel {
-                            tensor,
-                            pipeline,
-                            expert,
-                            data,
-                            context: 1,
-                        },
-                        ..deployment.clone()
+                    let mut candidate = deployment.clone();
+                    candidate.options.parallel = Parallel {
+                        tensor,
+                        pipeline,
+                        expert,
+                        data,
+                        context: 1,
                     };
                     let gpus = tensor * pipeline * data;
                     if gpus > most || (expert != 1 && expert != tensor * data) {
@@ -381,18 +377,17 @@ fn the_nearest_share_of_the_memory_is_found_both_ways() {
     let model = small(4096);
     let needed = WEIGHTS + 4096 * TOKEN;
     let with = |share: u32, bytes: u64| {
-        let deployment = Deployment {
-            memory_utilization: Some(Share(share)),
-            ..on(bytes, Plain::default())
-        };
+        let mut deployment = on(bytes, Plain::default());
+        deployment.options.memory_utilization = Some(Share(share));
         let changes = nearest(&model, &deployment, Catalogue::built_in());
         let share = changes.iter().find_map(|one| match one.change {
             Change::Utilization(share) => Some(share),
             _ => None,
         });
-        let asked = |share| Deployment {
-            memory_utilization: Some(share),
-            ..deployment.clone()
+        let asked = |share| {
+            let mut asked = deployment.clone();
+            asked.options.memory_utilization = Some(share);
+            asked
         };
         assert!(share.is_none_or(|share| fit(&model, &asked(share)).unwrap().fits()));
         share
@@ -406,13 +401,11 @@ fn the_nearest_share_of_the_memory_is_found_both_ways() {
 #[test]
 fn another_layout_on_as_many_gpus_comes_first_and_no_other_number_of_gpus() {
     let model = small(4096);
-    let deployment = |tensor: u64| Deployment {
-        concurrency: 16,
-        parallel: Parallel {
-            tensor,
-            ..Parallel::default()
-        },
-        ..on(WEIGHTS / 4 + 16 * 4096 * TOKEN / 5, Plain::default())
+    let deployment = |tensor: u64| {
+        let mut deployment = on(WEIGHTS / 4 + 16 * 4096 * TOKEN / 5, Plain::default());
+        deployment.concurrency = 16;
+        deployment.options.parallel.tensor = tensor;
+        deployment
     };
     let asked = deployment(4);
     assert!(!fit(&model, &asked).unwrap().fits());
@@ -446,13 +439,14 @@ proptest! {
     ) {
         let model = small(8192);
         let engine = Plain { per_token, beyond, sequences: 64, ..Plain::default() };
-        let deployment = Deployment {
+        let mut deployment = Deployment {
             context: Some(1000),
             concurrency: requests,
-            parallel: Parallel { tensor, pipeline, ..Parallel::default() },
-            memory_utilization: Some(Share(utilization)),
             ..on(WEIGHTS / tensor / pipeline + room, engine)
         };
+        deployment.options.parallel.tensor = tensor;
+        deployment.options.parallel.pipeline = pipeline;
+        deployment.options.memory_utilization = Some(Share(utilization));
         let fits = |change: &dyn Fn(&mut Deployment)| {
             let mut changed = deployment.clone();
             change(&mut changed);

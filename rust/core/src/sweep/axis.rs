@@ -1,6 +1,6 @@
 //! What a sweep varies: parts of a request, and fields of a config.
 
-use crate::deployment::{FitError, Reason, Share};
+use crate::deployment::{FitError, Options, Reason, Share};
 use crate::engine;
 use crate::hardware::Found;
 use crate::request::{self, Request};
@@ -237,6 +237,38 @@ impl fmt::Display for Value {
 }
 
 impl Value {
+    /// The whole number that it is.
+    const fn count(&self) -> Option<u64> {
+        match self {
+            Self::Count(count) => Some(*count),
+            _ => None,
+        }
+    }
+
+    /// The yes or no that it is.
+    const fn flag(&self) -> Option<bool> {
+        match self {
+            Self::Flag(flag) => Some(*flag),
+            _ => None,
+        }
+    }
+
+    /// The ratio that it is.
+    const fn share(&self) -> Option<Share> {
+        match self {
+            Self::Share(share) => Some(*share),
+            _ => None,
+        }
+    }
+
+    /// The name that it is.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// As a number for expressions and columns: counts, flags as 0 and 1, ratios in millionths, whole numbers of a config.
     #[must_use]
     pub fn number(&self) -> Option<u64> {
@@ -300,6 +332,11 @@ impl Axis {
         let text = |text: &&str| Value::Text((*text).to_owned());
         Self::new(what, values.iter().map(text).collect())
     }
+
+    /// Its values as numbers; nothing for what is left open.
+    pub(super) fn numbers(&self) -> Vec<Option<u64>> {
+        self.values.iter().map(Value::number).collect()
+    }
 }
 
 fn allows(what: &What, value: &Value) -> bool {
@@ -320,48 +357,81 @@ fn allows(what: &What, value: &Value) -> bool {
 
 /// Sets what an axis varies in a request. What is of the model is not of the request.
 pub fn set(request: &mut Request, what: &What, value: &Value) {
-    let count = match value {
-        Value::Count(count) => Some(*count),
-        _ => None,
-    };
-    let flag = match value {
-        Value::Flag(flag) => Some(*flag),
-        _ => None,
-    };
-    let text = match value {
-        Value::Text(text) => Some(text.clone()),
-        _ => None,
-    };
-    let one = count.unwrap_or(1);
     match what {
-        What::Target | What::Mind(_) => {}
         What::Gpu => {
             if let Value::Gpu(found) = value {
                 request.gpu = (**found).clone();
             }
         }
-        What::Gpus => request.gpus = count,
-        What::Engine => request.engine = text.unwrap_or_default(),
-        What::Weights => request.weights = text,
-        What::Cache => request.cache = text,
-        What::Context => request.context = count,
-        What::Concurrency => request.concurrency = one,
-        What::TensorParallel => request.parallel.tensor = one,
-        What::PipelineParallel => request.parallel.pipeline = one,
-        What::ExpertParallel => request.parallel.expert = one,
-        What::DataParallel => request.parallel.data = one,
-        What::ContextParallel => request.parallel.context = one,
-        What::MaxBatchedTokens => request.batched_tokens = count,
-        What::MaxSequences => request.sequences = count,
-        What::BlockSize => request.block = count,
-        What::GpuMemoryUtilization => {
-            request.memory_utilization = match value {
-                Value::Share(share) => Some(*share),
-                _ => None,
-            }
+        What::Engine => value
+            .text()
+            .unwrap_or_default()
+            .clone_into(&mut request.engine),
+        What::Weights => request.weights = value.text().map(str::to_owned),
+        What::Cache => request.cache = value.text().map(str::to_owned),
+        What::Context => request.context = value.count(),
+        What::Concurrency => request.concurrency = value.count().unwrap_or(1),
+        _ => set_option(&mut request.options, what, value),
+    }
+}
+
+/// Sets what an axis varies in options. What is not of them is for whoever holds them.
+pub(super) fn set_option(options: &mut Options, what: &What, value: &Value) {
+    let (count, flag) = (value.count(), value.flag());
+    let one = count.unwrap_or(1);
+    match what {
+        What::Target
+        | What::Mind(_)
+        | What::Gpu
+        | What::Engine
+        | What::Weights
+        | What::Cache
+        | What::Context
+        | What::Concurrency => {}
+        What::Gpus => options.gpus = count,
+        What::TensorParallel => options.parallel.tensor = one,
+        What::PipelineParallel => options.parallel.pipeline = one,
+        What::ExpertParallel => options.parallel.expert = one,
+        What::DataParallel => options.parallel.data = one,
+        What::ContextParallel => options.parallel.context = one,
+        What::MaxBatchedTokens => options.batched_tokens = count,
+        What::MaxSequences => options.sequences = count,
+        What::BlockSize => options.block = count,
+        What::GpuMemoryUtilization => options.memory_utilization = value.share(),
+        What::PrefixCaching => options.prefix_caching = flag,
+        What::Eager => options.eager = flag.unwrap_or(false),
+        What::CacheMemory => options.cache_memory = count,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::names::{Asked, Names};
+    use super::{Value, What, allows, set};
+    use crate::deployment::Share;
+    use crate::hardware::Catalogue;
+    use crate::request::Request;
+
+    /// So that a part that is new is not left out of what sets them.
+    #[test]
+    fn every_part_of_a_request_is_set() {
+        let catalogue = Catalogue::built_in();
+        let request = Request::new(catalogue.find("H200").unwrap(), "vllm");
+        let base = Asked::of(&request, &mut Names::default());
+        let values = [
+            Value::Gpu(Box::new(catalogue.find("L4").unwrap())),
+            Value::Text("fp8".to_owned()),
+            Value::Count(7),
+            Value::Share(Share(500_000)),
+            Value::Flag(true),
+        ];
+        for what in What::REQUEST {
+            let value = values.iter().find(|value| allows(&what, value)).unwrap();
+            let (mut changed, mut asked) = (request.clone(), base);
+            set(&mut changed, &what, value);
+            asked.set(&what, value, Some(7));
+            assert_ne!(changed, request, "{}", what.name());
+            assert_eq!(asked == base, what.is_hot(), "{}", what.name());
         }
-        What::PrefixCaching => request.prefix_caching = flag,
-        What::Eager => request.eager = flag.unwrap_or(false),
-        What::CacheMemory => request.cache_memory = count,
     }
 }

@@ -33,7 +33,7 @@ fn said(value: Option<u64>) -> u64 {
 impl Key {
     /// The key of a deployment of which nothing is settled. Its numbers are within the bounds that every engine checks.
     pub fn of(named: Named, deployment: &Deployment) -> Self {
-        let parallel = deployment.parallel;
+        let parallel = deployment.options.parallel;
         let mut slots = [0; SLOTS];
         slots[..FIXED].copy_from_slice(&[
             named.subject,
@@ -52,21 +52,22 @@ impl Key {
             deployment.concurrency,
             said(
                 deployment
+                    .options
                     .memory_utilization
                     .map(|share| u64::from(share.0)),
             ),
-            said(deployment.batched_tokens),
-            said(deployment.sequences),
-            said(deployment.block),
-            said(deployment.prefix_caching.map(u64::from)),
-            u64::from(deployment.eager),
-            deployment.cache_memory.unwrap_or(0),
+            said(deployment.options.batched_tokens),
+            said(deployment.options.sequences),
+            said(deployment.options.block),
+            said(deployment.options.prefix_caching.map(u64::from)),
+            u64::from(deployment.options.eager),
+            deployment.options.cache_memory.unwrap_or(0),
         ];
         for (place, value) in asked.into_iter().enumerate() {
             slots[FIXED + 2 * place] = value;
         }
         // Any number of bytes may be said, so that whether it was is told apart.
-        slots[FIXED + 2 * 11 + 1] = u64::from(deployment.cache_memory.is_some());
+        slots[FIXED + 2 * 11 + 1] = u64::from(deployment.options.cache_memory.is_some());
         Self(slots)
     }
 

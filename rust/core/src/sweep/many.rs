@@ -213,12 +213,12 @@ fn asked(sweep: &Sweep, asking: &Asking<'_>, row: usize) -> Asked {
     for (what, column) in &asking.rest {
         match column {
             Source::Counts(counts) => {
-                super::ask(&mut asked, what, &Value::Count(counts[row]), None);
+                asked.set(what, &Value::Count(counts[row]), None);
             }
             Source::Codes(codes, place) => {
                 let code = codes[row] as usize;
                 let number = sweep.named[*place].get(code).copied();
-                super::ask(&mut asked, what, &sweep.axes[*place].values[code], number);
+                asked.set(what, &sweep.axes[*place].values[code], number);
             }
         }
     }

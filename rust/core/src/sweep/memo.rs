@@ -9,7 +9,7 @@
 use super::hot::{Hot, Place, may_be};
 use super::key::{Key, Named};
 use super::laid::{Laid, Reserved};
-use super::minds::Target;
+use super::minds::{Mind, Target};
 use super::names::{Asked, Names};
 use super::settled::{Outcome, Runs};
 use crate::deployment::{Deployment, FitError, Reason, Settings};
@@ -168,15 +168,6 @@ pub(super) enum Cell {
     Open(Arc<Open>),
 }
 
-/// Fields of a config that change together.
-#[derive(Clone, Debug)]
-pub(super) struct Mind {
-    /// How many values each has.
-    pub radix: u64,
-    /// The fields and their values.
-    pub fields: Vec<(String, Vec<serde_json::Value>)>,
-}
-
 /// What a sweep is made of, as its threads share it.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
@@ -325,7 +316,7 @@ impl Memo {
     fn requests(&mut self, source: &Source, deployment: &Deployment) -> Arc<Vec<u64>> {
         let list = self
             .requests
-            .entry(deployment.parallel.data)
+            .entry(deployment.options.parallel.data)
             .or_insert_with(|| {
                 let list = source.hot.concurrency.iter();
                 Arc::new(list.map(|&all| deployment.requests_of(all)).collect())
@@ -549,7 +540,7 @@ impl Memo {
             return known.clone();
         }
         let laid = plan().map_err(|error| reason(&error)).map(|plan| {
-            let text = format!("{} {plan:?}", open.deployment.parallel.data);
+            let text = format!("{} {plan:?}", open.deployment.options.parallel.data);
             let known = self.alike.entry(text);
             Arc::clone(known.or_insert_with(|| Arc::new(Laid::new(plan))))
         });

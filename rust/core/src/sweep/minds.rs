@@ -1,11 +1,13 @@
 //! The models of a sweep: its targets, each as it is or with fields of its config changed.
 
+use super::axis::{Axis, Value};
+use super::grid::Digit;
 use crate::deployment::{FitError, Reason};
 use crate::memory::body;
 use crate::model::Model;
 use crate::quantization::scheme::Scheme;
 use crate::subject::Subject;
-use serde_json::Value;
+use serde_json::Value as Json;
 use std::sync::Arc;
 
 /// A model that a sweep is made for.
@@ -38,7 +40,7 @@ impl Target {
     ///
     /// # Errors
     /// If the config cannot be derived so.
-    pub fn with(&self, fields: &[(String, Value)]) -> Result<Arc<Subject>, FitError> {
+    pub fn with(&self, fields: &[(String, Json)]) -> Result<Arc<Subject>, FitError> {
         let before = &*self.subject;
         if fields.is_empty() {
             return Ok(Arc::clone(&self.subject));
@@ -68,5 +70,33 @@ impl Target {
             }));
         }
         Ok(Arc::new(subject))
+    }
+}
+
+/// Fields of a config that change together.
+#[derive(Clone, Debug)]
+pub(super) struct Mind {
+    /// How many values each has.
+    pub radix: u64,
+    /// The fields and their values.
+    pub fields: Vec<(String, Vec<Json>)>,
+}
+
+impl Mind {
+    /// The fields of a digit that is of a config.
+    pub fn of(all: &[Axis], digit: &Digit) -> Self {
+        let json = |value: &Value| match value {
+            Value::Json(text) => serde_json::from_str(text).unwrap_or_default(),
+            _ => Json::Null,
+        };
+        let field = |&place: &usize| {
+            let axis = &all[place];
+            let name = axis.what.name().to_owned();
+            (name, axis.values.iter().map(json).collect())
+        };
+        Self {
+            radix: digit.radix,
+            fields: digit.axes.iter().map(field).collect(),
+        }
     }
 }

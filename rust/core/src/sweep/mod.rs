@@ -48,7 +48,8 @@ use crate::request::Request;
 use crate::subject::Subject;
 use grid::Grid;
 use hot::Hot;
-use memo::{Cell, Memo, Mind, Source};
+use memo::{Cell, Memo, Source};
+use minds::Mind;
 use names::{Asked, Names};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -165,30 +166,15 @@ impl Sweep {
             }
         }
         let mut names = Names::default();
-        let looked_up = all.iter().map(|axis| number(&mut names, axis)).collect();
-        let base = Asked {
-            subject: 0,
-            gpu: names.gpu(&request.gpu),
-            engine: names.engine(&request.engine),
-            weights: names.weights(request.weights.as_deref()),
-            cache: names.cache(request.cache.as_deref()),
-            gpus: request.gpus,
-            parallel: request.parallel,
-            utilization: request.memory_utilization.map(|share| share.0),
-            batched_tokens: request.batched_tokens,
-            sequences: request.sequences,
-            block: request.block,
-            prefix_caching: request.prefix_caching,
-            eager: request.eager,
-            cache_memory: request.cache_memory,
-        };
+        let looked_up = all.iter().map(|axis| names.of(axis)).collect();
+        let base = Asked::of(&request, &mut names);
         let find = |what: &What| all.iter().position(|axis| axis.what == *what);
         let (context, concurrency) = (find(&What::Context), find(&What::Concurrency));
         let hot = Hot::of(
-            context.map_or_else(|| vec![request.context], |place| counts(&all[place])),
+            context.map_or_else(|| vec![request.context], |place| all[place].numbers()),
             concurrency.map_or_else(
                 || vec![request.concurrency],
-                |place| counts(&all[place]).into_iter().flatten().collect(),
+                |place| all[place].numbers().into_iter().flatten().collect(),
             ),
         );
         let moves = grid
@@ -215,12 +201,12 @@ impl Sweep {
                 targets,
                 minds: minds
                     .iter()
-                    .map(|&number| mind(&all, &grid.digits[number]))
+                    .map(|&number| Mind::of(&all, &grid.digits[number]))
                     .collect(),
                 names,
                 hot,
             },
-            numbers: all.iter().map(counts).collect(),
+            numbers: all.iter().map(Axis::numbers).collect(),
             axes: all,
             grid,
             request,
@@ -275,24 +261,29 @@ impl Sweep {
     }
 
     /// The number that the request says of something that no axis varies; nothing inside where it is left open.
+    #[expect(
+        clippy::option_option,
+        reason = "what is not said is not what is left open"
+    )]
     pub(super) fn said(&self, name: &str) -> Option<Option<u64>> {
         let request = &self.request;
+        let (options, parallel) = (request.options, request.options.parallel);
         Some(match What::named(name)? {
-            What::Gpus => request.gpus,
+            What::Gpus => options.gpus,
             What::Context => request.context,
             What::Concurrency => Some(request.concurrency),
-            What::TensorParallel => Some(request.parallel.tensor),
-            What::PipelineParallel => Some(request.parallel.pipeline),
-            What::ExpertParallel => Some(request.parallel.expert),
-            What::DataParallel => Some(request.parallel.data),
-            What::ContextParallel => Some(request.parallel.context),
-            What::MaxBatchedTokens => request.batched_tokens,
-            What::MaxSequences => request.sequences,
-            What::BlockSize => request.block,
-            What::GpuMemoryUtilization => request.memory_utilization.map(|share| share.0.into()),
-            What::PrefixCaching => request.prefix_caching.map(u64::from),
-            What::Eager => Some(request.eager.into()),
-            What::CacheMemory => request.cache_memory,
+            What::TensorParallel => Some(parallel.tensor),
+            What::PipelineParallel => Some(parallel.pipeline),
+            What::ExpertParallel => Some(parallel.expert),
+            What::DataParallel => Some(parallel.data),
+            What::ContextParallel => Some(parallel.context),
+            What::MaxBatchedTokens => options.batched_tokens,
+            What::MaxSequences => options.sequences,
+            What::BlockSize => options.block,
+            What::GpuMemoryUtilization => options.memory_utilization.map(|share| share.0.into()),
+            What::PrefixCaching => options.prefix_caching.map(u64::from),
+            What::Eager => Some(options.eager.into()),
+            What::CacheMemory => options.cache_memory,
             What::Target
             | What::Gpu
             | What::Engine
@@ -378,7 +369,7 @@ impl Sweep {
                 continue;
             };
             let number = named.get(place).copied();
-            ask(&mut asked, &axis.what, value, number);
+            asked.set(&axis.what, value, number);
         }
         asked
     }
@@ -420,95 +411,5 @@ impl Drop for Kept<'_> {
     fn drop(&mut self) {
         let mut memos = self.home.lock().unwrap_or_else(PoisonError::into_inner);
         memos.push(std::mem::take(&mut self.memo));
-    }
-}
-
-/// The whole numbers of an axis; nothing for what is left open.
-fn counts(axis: &Axis) -> Vec<Option<u64>> {
-    axis.values.iter().map(Value::number).collect()
-}
-
-/// The numbers of what the values of an axis name.
-fn number(names: &mut Names, axis: &Axis) -> Vec<u32> {
-    let text = |value: &Value| match value {
-        Value::Text(text) => Some(text.clone()),
-        _ => None,
-    };
-    let values = axis.values.iter();
-    match axis.what {
-        What::Gpu => values
-            .map(|value| match value {
-                Value::Gpu(found) => names.gpu(found),
-                _ => u32::MAX,
-            })
-            .collect(),
-        What::Engine => values
-            .map(|value| names.engine(&text(value).unwrap_or_default()))
-            .collect(),
-        What::Weights => values
-            .map(|value| names.weights(text(value).as_deref()))
-            .collect(),
-        What::Cache => values
-            .map(|value| names.cache(text(value).as_deref()))
-            .collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// The fields of a digit of a config.
-fn mind(all: &[Axis], digit: &grid::Digit) -> Mind {
-    let json = |value: &Value| match value {
-        Value::Json(text) => serde_json::from_str(text).unwrap_or_default(),
-        _ => serde_json::Value::Null,
-    };
-    Mind {
-        radix: digit.radix,
-        fields: digit
-            .axes
-            .iter()
-            .map(|&place| {
-                let axis = &all[place];
-                let name = axis.what.name().to_owned();
-                (name, axis.values.iter().map(json).collect())
-            })
-            .collect(),
-    }
-}
-
-/// Sets what an axis varies in what is asked.
-fn ask(asked: &mut Asked, what: &What, value: &Value, number: Option<u32>) {
-    let count = match value {
-        Value::Count(count) => Some(*count),
-        _ => None,
-    };
-    let flag = match value {
-        Value::Flag(flag) => Some(*flag),
-        _ => None,
-    };
-    let (one, number) = (count.unwrap_or(1), number.unwrap_or(u32::MAX));
-    match what {
-        What::Target | What::Mind(_) | What::Context | What::Concurrency => {}
-        What::Gpu => asked.gpu = number,
-        What::Engine => asked.engine = number,
-        What::Weights => asked.weights = number,
-        What::Cache => asked.cache = number,
-        What::Gpus => asked.gpus = count,
-        What::TensorParallel => asked.parallel.tensor = one,
-        What::PipelineParallel => asked.parallel.pipeline = one,
-        What::ExpertParallel => asked.parallel.expert = one,
-        What::DataParallel => asked.parallel.data = one,
-        What::ContextParallel => asked.parallel.context = one,
-        What::MaxBatchedTokens => asked.batched_tokens = count,
-        What::MaxSequences => asked.sequences = count,
-        What::BlockSize => asked.block = count,
-        What::GpuMemoryUtilization => {
-            asked.utilization = match value {
-                Value::Share(share) => Some(share.0),
-                _ => None,
-            }
-        }
-        What::PrefixCaching => asked.prefix_caching = flag,
-        What::Eager => asked.eager = flag.unwrap_or(false),
-        What::CacheMemory => asked.cache_memory = count,
     }
 }

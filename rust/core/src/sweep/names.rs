@@ -1,12 +1,12 @@
 //! What a sweep asks for by name, looked up once.
 
-use crate::deployment::{Deployment, Reason, Share};
+use super::axis::{Axis, Value, What, set_option};
+use crate::deployment::{Deployment, Options, Reason};
 use crate::engine::{self, Engine};
 use crate::hardware::{Found, Gpu};
-use crate::memory::layout::Parallel;
 use crate::quantization::cache_format::CacheFormat;
 use crate::quantization::scheme::Scheme;
-use crate::request;
+use crate::request::{self, Request};
 use std::sync::Arc;
 
 /// GPUs, engines, schemes and formats by number. What is not known has its reason.
@@ -48,6 +48,20 @@ impl Names {
         place(&mut self.caches, found.map_err(|error| error.reason))
     }
 
+    /// The numbers of what the values of an axis name; none, if it varies no names.
+    pub fn of(&mut self, axis: &Axis) -> Vec<u32> {
+        let values = axis.values.iter();
+        values
+            .filter_map(|value| match (&axis.what, value) {
+                (What::Gpu, Value::Gpu(found)) => Some(self.gpu(found)),
+                (What::Engine, _) => Some(self.engine(value.text().unwrap_or_default())),
+                (What::Weights, _) => Some(self.weights(value.text())),
+                (What::Cache, _) => Some(self.cache(value.text())),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// The GPU of a number.
     pub fn gpu_at(&self, number: u32) -> Option<&Arc<Gpu>> {
         self.gpus.get(number as usize)
@@ -67,32 +81,39 @@ pub(super) struct Asked {
     pub weights: u32,
     /// The format of the cache.
     pub cache: u32,
-    /// How many GPUs there are.
-    pub gpus: Option<u64>,
-    /// How it is spread.
-    pub parallel: Parallel,
-    /// The share of memory, in millionths.
-    pub utilization: Option<u32>,
-    /// Tokens of one step.
-    pub batched_tokens: Option<u64>,
-    /// Sequences of one step.
-    pub sequences: Option<u64>,
-    /// Tokens of a block.
-    pub block: Option<u64>,
-    /// Whether prefixes are kept.
-    pub prefix_caching: Option<bool>,
-    /// Whether graphs are left out.
-    pub eager: bool,
-    /// Bytes of the cache.
-    pub cache_memory: Option<u64>,
+    /// How it is spread, and what the engine is told.
+    pub options: Options,
 }
 
 impl Asked {
+    /// What a request asks, of the first of some models.
+    pub fn of(request: &Request, names: &mut Names) -> Self {
+        Self {
+            subject: 0,
+            gpu: names.gpu(&request.gpu),
+            engine: names.engine(&request.engine),
+            weights: names.weights(request.weights.as_deref()),
+            cache: names.cache(request.cache.as_deref()),
+            options: request.options,
+        }
+    }
+
+    /// Sets what an axis varies. What its value names goes by its number.
+    pub fn set(&mut self, what: &What, value: &Value, number: Option<u32>) {
+        let number = number.unwrap_or(u32::MAX);
+        match what {
+            What::Gpu => self.gpu = number,
+            What::Engine => self.engine = number,
+            What::Weights => self.weights = number,
+            What::Cache => self.cache = number,
+            _ => set_option(&mut self.options, what, value),
+        }
+    }
+
     /// The deployment, of one request of an open context.
     ///
     /// # Errors
-    /// If something is not known, in the order in which [`Request::deployment`](crate::request::Request::deployment)
-    /// looks.
+    /// If something is not known, in the order in which [`Request::deployment`] looks.
     pub fn deployment(&self, names: &Names) -> Result<Deployment, Reason> {
         let at = |number: u32| number as usize;
         let gpu = names.gpu_at(self.gpu).ok_or(Reason::Value)?;
@@ -102,20 +123,12 @@ impl Asked {
         let cache = names.caches.get(at(self.cache)).ok_or(Reason::Cache)?;
         Ok(Deployment {
             gpu: Arc::clone(gpu),
-            gpus: self.gpus,
             engine,
             weights: weights.clone()?,
             cache: (*cache)?,
             context: None,
             concurrency: 1,
-            parallel: request::layout(self.gpus, self.parallel, &mut Vec::new()),
-            memory_utilization: self.utilization.map(Share),
-            batched_tokens: self.batched_tokens,
-            sequences: self.sequences,
-            block: self.block,
-            prefix_caching: self.prefix_caching,
-            eager: self.eager,
-            cache_memory: self.cache_memory,
+            options: request::laid_out(self.options, &mut Vec::new()),
         })
     }
 }

@@ -104,13 +104,13 @@ impl LlamaCpp {
         Rules {
             build: self.build,
             flash: self.build.flash && has_kernels(architecture),
-            asked: deployment.sequences,
-            step: deployment.batched_tokens.unwrap_or(STEP),
+            asked: deployment.options.sequences,
+            step: deployment.options.batched_tokens.unwrap_or(STEP),
         }
     }
 
     fn layout(deployment: &Deployment) -> Result<(), FitError> {
-        let parallel = deployment.parallel;
+        let parallel = deployment.options.parallel;
         for (name, degree) in [
             ("tensor_parallel", parallel.tensor),
             ("expert_parallel", parallel.expert),
@@ -129,10 +129,10 @@ impl LlamaCpp {
         let said = [
             (
                 "gpu_memory_utilization",
-                deployment.memory_utilization.is_some(),
+                deployment.options.memory_utilization.is_some(),
             ),
-            ("block_size", deployment.block.is_some()),
-            ("kv_cache_memory", deployment.cache_memory.is_some()),
+            ("block_size", deployment.options.block.is_some()),
+            ("kv_cache_memory", deployment.options.cache_memory.is_some()),
         ];
         match said.iter().find(|(_, said)| *said) {
             Some((name, _)) => refuse(
@@ -235,7 +235,7 @@ impl LlamaCpp {
             "all on the GPU",
             "the table of embeddings, the output buffer and what a step reads stay in the memory of the host, and count for no GPU (llama-model.cpp, dev_input)",
         ));
-        if deployment.sequences.is_none() {
+        if deployment.options.sequences.is_none() {
             let (slots, shared) = slots;
             notes.push(Assumption::new(
                 "max_sequences",
@@ -252,14 +252,14 @@ impl LlamaCpp {
             if rules.flash { "on" } else { "off" },
             "as this build takes it for heads of these widths",
         ));
-        if deployment.batched_tokens.is_none() {
+        if deployment.options.batched_tokens.is_none() {
             notes.push(Assumption::new(
                 "max_batched_tokens",
                 STEP.to_string(),
                 "the default of --ubatch-size (common/common.h)",
             ));
         }
-        if deployment.parallel.pipeline > 1 {
+        if deployment.options.parallel.pipeline > 1 {
             notes.push(Assumption::new(
                 "pipeline",
                 "even",
@@ -298,7 +298,7 @@ impl Engine for LlamaCpp {
         let rules = self.rules(architecture, deployment);
         let cache = Self::cache_format(architecture, deployment, rules.flash, notes)?;
         let most = self.build.most_sequences;
-        if let Some(asked) = deployment.sequences.filter(|&asked| asked > most) {
+        if let Some(asked) = deployment.options.sequences.filter(|&asked| asked > most) {
             return refuse(
                 Reason::Value,
                 format!(
@@ -314,11 +314,14 @@ impl Engine for LlamaCpp {
             concurrency: deployment.concurrency,
             memory_utilization: Share::ONE,
             batched_tokens: cells.step,
-            sequences: deployment.sequences.unwrap_or(cells.sequences.min(most)),
+            sequences: deployment
+                .options
+                .sequences
+                .unwrap_or(cells.sequences.min(most)),
             block: 1,
             cache,
             model_bytes: 4,
-            prefix_caching: deployment.prefix_caching.unwrap_or(true),
+            prefix_caching: deployment.options.prefix_caching.unwrap_or(true),
             encoder_tokens: 0,
         })
     }

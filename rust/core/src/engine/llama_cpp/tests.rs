@@ -40,10 +40,10 @@ fn states_are_as_printed() {
     // What the logs say of one sequence: 62.81 MiB of Qwen3.5-35B-A3B, 149.62 MiB of Qwen3.8-27B, whose linear layers are
     // those of Qwen3.5-27B. No cell is taken away, for the difference of two and one sequences has the same cells.
     for (name, size) in [("qwen3.5-35b-a3b", 6281), ("qwen3.5-27b", 14962)] {
-        let sequences = |count| reserved(name, |it| it.sequences = Some(count));
+        let sequences = |count| reserved(name, |it| it.options.sequences = Some(count));
         let cells = |count: u64| {
             let fit = on(name, |it| {
-                it.sequences = Some(count);
+                it.options.sequences = Some(count);
                 it.context = Some(256);
             });
             fit.unwrap().on_fullest().reserved
@@ -78,7 +78,7 @@ fn windows_keep_one_window_for_each_slot_and_a_step() {
     let cells = 10 * 131_072 + 52 * (4 * 1024 + 512);
     let size = |engine: &str, sequences| {
         let mut deployment = asked(engine, 131_072, 1);
-        deployment.sequences = sequences;
+        deployment.options.sequences = sequences;
         let fit = fit(&subject("gemma-3-27b"), &deployment);
         fit.unwrap().on_fullest().reserved
     };
@@ -87,7 +87,7 @@ fn windows_keep_one_window_for_each_slot_and_a_step() {
     assert_eq!(size("llama.cpp", Some(1)), one * per_cell);
     assert_eq!(size("llama.cpp==b6400", None), one * per_cell);
     // A model in which every layer has a window is read as if none had.
-    let mistral = reserved("mistral-7b", |it| it.sequences = Some(1));
+    let mistral = reserved("mistral-7b", |it| it.options.sequences = Some(1));
     assert_eq!(mistral, 8192 * 32 * 8 * 128 * 2 * 2);
 }
 
@@ -109,7 +109,7 @@ fn latent_attention_keeps_no_values_since_it_need_not() {
     // DeepSeek V2 Lite: 27 layers of 512 and 64 numbers; older builds keep the 512 once more.
     let of = |engine: &str| {
         let mut deployment = asked(engine, 8192, 1);
-        deployment.sequences = Some(1);
+        deployment.options.sequences = Some(1);
         let fit = fit(&subject("deepseek-v2-lite"), &deployment);
         fit.unwrap().on_fullest().reserved
     };
@@ -161,8 +161,8 @@ fn the_buffer_of_a_mixture_is_close_to_what_was_printed() {
     // keys and values in 16 bits were measured apart then, 294 MiB. The layers are those of Qwen3.5-35B-A3B.
     let fit = {
         let mut deployment = asked("llama.cpp==b9512", 150_000, 1);
-        deployment.sequences = Some(1);
-        deployment.batched_tokens = Some(4096);
+        deployment.options.sequences = Some(1);
+        deployment.options.batched_tokens = Some(4096);
         deployment.cache = CacheFormat::named("q8_0").ok();
         fit(&subject("qwen3.5-35b-a3b"), &deployment).unwrap()
     };
@@ -252,7 +252,7 @@ fn a_pool_holds_what_it_says() {
 #[test]
 fn stages_share_the_layers() {
     let one = on("qwen3-32b", |_| ()).unwrap();
-    let two = on("qwen3-32b", |it| it.parallel.pipeline = 2).unwrap();
+    let two = on("qwen3-32b", |it| it.options.parallel.pipeline = 2).unwrap();
     let sum: u64 = two.stages.iter().map(|stage| stage.reserved).sum();
     assert_eq!(sum, one.on_fullest().reserved);
 }
@@ -262,9 +262,21 @@ fn what_cannot_be_is_refused_with_its_reason() {
     type Change = fn(&mut Deployment);
     let reason = |name: &str, change: Change| on(name, change).unwrap_err().reason;
     let refused: [(&str, Change, Reason); 8] = [
-        ("qwen3-32b", |it| it.parallel.tensor = 2, Reason::Engine),
-        ("qwen3-32b", |it| it.parallel.data = 2, Reason::Engine),
-        ("qwen3-32b", |it| it.block = Some(16), Reason::Engine),
+        (
+            "qwen3-32b",
+            |it| it.options.parallel.tensor = 2,
+            Reason::Engine,
+        ),
+        (
+            "qwen3-32b",
+            |it| it.options.parallel.data = 2,
+            Reason::Engine,
+        ),
+        (
+            "qwen3-32b",
+            |it| it.options.block = Some(16),
+            Reason::Engine,
+        ),
         (
             "qwen3-32b",
             |it| it.cache = CacheFormat::named("fp8").ok(),
@@ -279,7 +291,7 @@ fn what_cannot_be_is_refused_with_its_reason() {
         (
             "qwen3-32b",
             |it| {
-                it.sequences = Some(2);
+                it.options.sequences = Some(2);
                 it.concurrency = 3;
             },
             Reason::Value,

@@ -83,7 +83,7 @@ struct Sglang {
 
 /// Ranks that are joined into one group.
 fn joined_ranks(deployment: &Deployment) -> u64 {
-    let parallel = deployment.parallel;
+    let parallel = deployment.options.parallel;
     parallel.expert_ranks().saturating_mul(parallel.pipeline)
 }
 
@@ -133,7 +133,7 @@ impl Sglang {
     }
 
     fn machine(&self, deployment: &Deployment, architecture: &Architecture) -> Machine {
-        let parallel = deployment.parallel;
+        let parallel = deployment.options.parallel;
         // Replicas of a mixture share its experts: data-parallel attention. Those of others know nothing of each other.
         let groups = if has_experts(architecture) {
             parallel.data
@@ -153,14 +153,14 @@ impl Sglang {
     fn steps(&self, deployment: &Deployment, architecture: &Architecture) -> (u64, Graphs) {
         let machine = self.machine(deployment, architecture);
         let (chunk, decode) = machine.chunk_and_decode();
-        let chunk = deployment.batched_tokens.unwrap_or(chunk);
-        let decode = match deployment.sequences {
+        let chunk = deployment.options.batched_tokens.unwrap_or(chunk);
+        let decode = match deployment.options.sequences {
             Some(sequences) if self.newer => decode.min(sequences),
             _ => decode,
         };
         let latent = any_mixer(architecture, |mixer| matches!(mixer, Mixer::Latent { .. }));
         let captured = self.newer && machine.pipeline == 1 && !sees(architecture);
-        let graphs = if deployment.eager {
+        let graphs = if deployment.options.eager {
             Graphs {
                 decode: 0,
                 prefill: None,
@@ -193,7 +193,7 @@ impl Sglang {
 
     fn page(&self, architecture: &Architecture, deployment: &Deployment) -> u64 {
         let blackwell = matches!(deployment.gpu.compute_capability, Some((10, _)));
-        deployment.block.unwrap_or({
+        deployment.options.block.unwrap_or({
             if indexed(architecture) || (self.newer && blackwell) {
                 64
             } else {
@@ -215,13 +215,13 @@ impl Sglang {
     }
 
     fn layout(deployment: &Deployment) -> Result<(), FitError> {
-        if deployment.parallel.context > 1 {
+        if deployment.options.parallel.context > 1 {
             return refuse(
                 Reason::Engine,
                 "context_parallel is not described of SGLang; use tensor_parallel",
             );
         }
-        if deployment.cache_memory.is_some() {
+        if deployment.options.cache_memory.is_some() {
             return refuse(
                 Reason::Engine,
                 "SGLang takes no number of bytes for its cache; say gpu_memory_utilization, its --mem-fraction-static",
@@ -285,7 +285,7 @@ impl Sglang {
                 "of 0.5 the sources of 0.5.3 and 0.5.23 were read; the rules of 0.5.23 are taken",
             ));
         }
-        if deployment.memory_utilization.is_none() {
+        if deployment.options.memory_utilization.is_none() {
             notes.push(Assumption::new(
                 "gpu_memory_utilization",
                 settings.memory_utilization.to_string(),
@@ -295,14 +295,14 @@ impl Sglang {
                 ),
             ));
         }
-        if deployment.batched_tokens.is_none() {
+        if deployment.options.batched_tokens.is_none() {
             notes.push(Assumption::new(
                 "max_batched_tokens",
                 settings.batched_tokens.to_string(),
                 "chunked_prefill_size by default for this much memory",
             ));
         }
-        if deployment.sequences.is_none() {
+        if deployment.options.sequences.is_none() {
             notes.push(Assumption::new(
                 "max_sequences",
                 ROWS.to_string(),
@@ -322,9 +322,9 @@ impl Sglang {
         let deployment = rank.deployment;
         if !self.newer {
             // `ModelRunner.initialize`: no prefixes are kept, and 512 states.
-            return States::Fixed(deployment.sequences.unwrap_or(512));
+            return States::Fixed(deployment.options.sequences.unwrap_or(512));
         }
-        match (rank.settings.prefix_caching, deployment.sequences) {
+        match (rank.settings.prefix_caching, deployment.options.sequences) {
             (false, Some(sequences)) => States::Fixed(sequences),
             (false, None) => States::Share { each: 1 },
             // `_calculate_mamba_ratio`: three, and two that follow the steps that overlap.
@@ -379,15 +379,16 @@ impl Engine for Sglang {
             context,
             concurrency: deployment.requests(),
             memory_utilization: deployment
+                .options
                 .memory_utilization
                 .unwrap_or_else(|| self.share(subject, deployment)),
             // Data-parallel attention divides the chunk (`_handle_data_parallelism`).
             batched_tokens: (chunk / machine.attention_groups).max(1),
-            sequences: deployment.sequences.unwrap_or(ROWS),
+            sequences: deployment.options.sequences.unwrap_or(ROWS),
             block: self.page(architecture, deployment),
             cache,
             model_bytes: 2,
-            prefix_caching: deployment.prefix_caching.unwrap_or(true),
+            prefix_caching: deployment.options.prefix_caching.unwrap_or(true),
             encoder_tokens: 0,
         };
         self.notes(deployment, &settings, machine, notes);
@@ -424,7 +425,7 @@ impl Engine for Sglang {
     }
 
     fn overhead(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
-        let parallel = rank.deployment.parallel;
+        let parallel = rank.deployment.options.parallel;
         ledger.add(
             "joined ranks",
             Self::joined(rank),

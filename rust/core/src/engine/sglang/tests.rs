@@ -52,7 +52,7 @@ fn tokens_take_what_the_log_says() {
         (subject("qwen3-30b-a3b"), 1, 1_669_816, 7644),
     ] {
         let mut deployment = asked("sglang", tokens, 1);
-        deployment.parallel.tensor = tensor;
+        deployment.options.parallel.tensor = tensor;
         let bytes = fit(&model, &deployment).unwrap().on_fullest().reserved;
         assert_eq!((bytes / 2 * 100 + GIB / 2) / GIB, gib, "{}", model.name);
     }
@@ -60,7 +60,7 @@ fn tokens_take_what_the_log_says() {
 
 #[test]
 fn heads_are_copied_and_latents_whole_on_every_rank() {
-    let of = |name: &str, tensor| reserved(name, |it| it.parallel.tensor = tensor);
+    let of = |name: &str, tensor| reserved(name, |it| it.options.parallel.tensor = tensor);
     // Qwen3-30B-A3B has 4 heads of keys and values.
     assert_eq!(of("qwen3-30b-a3b", 8), of("qwen3-30b-a3b", 4));
     assert_eq!(of("qwen3-30b-a3b", 4) * 4, of("qwen3-30b-a3b", 1));
@@ -171,7 +171,7 @@ fn what_is_left_open_is_settled_and_noted() {
     // Without graphs a little more is left.
     let eager = on("llama-3.1-8b", |it| {
         h100(it);
-        it.eager = true;
+        it.options.eager = true;
     });
     assert!(eager.unwrap().cache_pool > fit.cache_pool);
 }
@@ -180,8 +180,8 @@ fn what_is_left_open_is_settled_and_noted() {
 fn data_parallel_attention_shares_experts_over_all_ranks() {
     let of = |data, expert| {
         let fit = on("qwen3-30b-a3b", |it| {
-            it.parallel.data = data;
-            it.parallel.expert = expert;
+            it.options.parallel.data = data;
+            it.options.parallel.expert = expert;
             it.concurrency = 8;
         });
         fit.unwrap()
@@ -197,15 +197,15 @@ fn data_parallel_attention_shares_experts_over_all_ranks() {
 fn what_cannot_be_is_refused_with_its_reason() {
     type Change = fn(&mut Deployment);
     let refused: [(Change, Reason); 4] = [
-        (|it| it.parallel.context = 2, Reason::Engine),
-        (|it| it.cache_memory = Some(1 << 30), Reason::Engine),
+        (|it| it.options.parallel.context = 2, Reason::Engine),
+        (|it| it.options.cache_memory = Some(1 << 30), Reason::Engine),
         (
             |it| it.cache = CacheFormat::named("q8_0").ok(),
             Reason::Cache,
         ),
         (
             |it| {
-                it.sequences = Some(1);
+                it.options.sequences = Some(1);
                 it.concurrency = 2;
             },
             Reason::Value,

@@ -69,13 +69,13 @@ fn layout(architecture: &Architecture, deployment: &Deployment) -> Result<(), Fi
             ),
         );
     }
-    if deployment.parallel.context > 1 {
+    if deployment.options.parallel.context > 1 {
         return refuse(
             Reason::Engine,
             "context_parallel is not described of TensorRT-LLM, whose profile leaves it out; use tensor_parallel",
         );
     }
-    if let Some(block) = deployment.block
+    if let Some(block) = deployment.options.block
         && !block.is_power_of_two()
     {
         return refuse(
@@ -138,25 +138,25 @@ fn cache_format(
 fn settled(deployment: &Deployment, settings: &Settings, groups: u64, notes: &mut Vec<Assumption>) {
     let taken = [
         (
-            deployment.memory_utilization.is_none(),
+            deployment.options.memory_utilization.is_none(),
             "gpu_memory_utilization",
             settings.memory_utilization.to_string(),
             "free_gpu_memory_fraction by default: of what is free after a profile, not of all",
         ),
         (
-            deployment.block.is_none(),
+            deployment.options.block.is_none(),
             "block_size",
             settings.block.to_string(),
             "tokens_per_block by default (llmapi/llm_args.py)",
         ),
         (
-            deployment.batched_tokens.is_none(),
+            deployment.options.batched_tokens.is_none(),
             "max_batched_tokens",
             settings.batched_tokens.to_string(),
             "max_num_tokens by default (llmapi/llm_args.py)",
         ),
         (
-            deployment.sequences.is_none(),
+            deployment.options.sequences.is_none(),
             "max_sequences",
             settings.sequences.to_string(),
             "max_batch_size by default (llmapi/llm_args.py); states of recurrent layers are kept for as many",
@@ -175,7 +175,7 @@ fn settled(deployment: &Deployment, settings: &Settings, groups: u64, notes: &mu
 
 /// Ranks that work on one step together.
 fn together(rank: &Rank<'_>) -> u64 {
-    let parallel = rank.deployment.parallel;
+    let parallel = rank.deployment.options.parallel;
     let experts = rank
         .architecture()
         .decoder()
@@ -207,17 +207,17 @@ impl Engine for TensorRtLlm {
         layout(architecture, deployment)?;
         let context = subject.context(deployment, notes)?;
         let cache = cache_format(architecture, deployment, notes)?;
-        let groups = deployment.parallel.data;
+        let groups = deployment.options.parallel.data;
         let settings = Settings {
             context,
             concurrency: deployment.requests(),
-            memory_utilization: deployment.memory_utilization.unwrap_or(SHARE),
-            batched_tokens: deployment.batched_tokens.unwrap_or(TOKENS),
-            sequences: deployment.sequences.unwrap_or(SEQUENCES),
-            block: deployment.block.unwrap_or(BLOCK),
+            memory_utilization: deployment.options.memory_utilization.unwrap_or(SHARE),
+            batched_tokens: deployment.options.batched_tokens.unwrap_or(TOKENS),
+            sequences: deployment.options.sequences.unwrap_or(SEQUENCES),
+            block: deployment.options.block.unwrap_or(BLOCK),
             cache,
             model_bytes: 2,
-            prefix_caching: deployment.prefix_caching.unwrap_or(true),
+            prefix_caching: deployment.options.prefix_caching.unwrap_or(true),
             encoder_tokens: 0,
         };
         settled(deployment, &settings, groups, notes);
@@ -254,7 +254,7 @@ impl Engine for TensorRtLlm {
     }
 
     fn overhead(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger) {
-        let ranks = together(rank).saturating_mul(rank.deployment.parallel.pipeline);
+        let ranks = together(rank).saturating_mul(rank.deployment.options.parallel.pipeline);
         ledger.add(
             "NCCL",
             links::nccl(ranks),
@@ -291,7 +291,7 @@ impl Engine for TensorRtLlm {
     }
 
     fn held(&self, rank: &Rank<'_>, used: &Used) -> Held {
-        let room = match rank.deployment.cache_memory {
+        let room = match rank.deployment.options.cache_memory {
             Some(bytes) => i128::from(bytes),
             None => self.room(rank, used),
         };

@@ -23,7 +23,7 @@ fn blocks_hold_thirty_two_tokens_of_all_layers() {
     );
     let fewer = reserved("llama-3.1-8b", |it| {
         it.context = Some(33);
-        it.block = Some(64);
+        it.options.block = Some(64);
         it.concurrency = 3;
         it.cache = CacheFormat::named("fp8").ok();
     });
@@ -34,7 +34,7 @@ fn blocks_hold_thirty_two_tokens_of_all_layers() {
     });
     assert_eq!(four, 8192 * token / 32 * 9);
     // One latent, for all ranks the same.
-    let latent = |tensor| reserved("deepseek-v2-lite", |it| it.parallel.tensor = tensor);
+    let latent = |tensor| reserved("deepseek-v2-lite", |it| it.options.parallel.tensor = tensor);
     assert_eq!(latent(1), 8192 * 27 * 576 * 2);
     assert_eq!(latent(4), latent(1));
 }
@@ -51,7 +51,7 @@ fn the_cache_has_nine_tenths_of_what_is_free() {
     assert_eq!(fit.pool.concurrency, Some((blocks, 256)));
     let half = on("llama-3.1-8b", |it| {
         put_on(it, "H100-SXM-80GB");
-        it.memory_utilization = Some(Share(450_000));
+        it.options.memory_utilization = Some(Share(450_000));
     });
     assert_eq!(half.unwrap().on_fullest().room, free * 45 / 100);
 }
@@ -59,7 +59,11 @@ fn the_cache_has_nine_tenths_of_what_is_free() {
 #[test]
 fn states_are_kept_for_every_sequence() {
     let state = 30 * (32 * 128 * 128 * 4 + 8192 * 3 * 2);
-    let of = |sequences| reserved("qwen3.5-35b-a3b", |it| it.sequences = Some(sequences));
+    let of = |sequences| {
+        reserved("qwen3.5-35b-a3b", |it| {
+            it.options.sequences = Some(sequences);
+        })
+    };
     assert_eq!(of(8) - of(7), state);
 }
 
@@ -67,7 +71,7 @@ fn states_are_kept_for_every_sequence() {
 fn the_fewest_blocks_of_a_pipeline_decide() {
     let fit = on("qwen3-32b", |it| {
         put_on(it, "H100-SXM-80GB");
-        it.parallel.pipeline = 2;
+        it.options.parallel.pipeline = 2;
     })
     .unwrap();
     let blocks: Vec<u64> = fit
@@ -110,8 +114,12 @@ fn more_is_never_less_and_room_covers_need() {
 fn what_cannot_be_is_refused_with_its_reason() {
     type Change = fn(&mut Deployment);
     let refused: [(&str, Change, Reason); 6] = [
-        ("qwen3-32b", |it| it.parallel.context = 2, Reason::Engine),
-        ("qwen3-32b", |it| it.block = Some(48), Reason::Value),
+        (
+            "qwen3-32b",
+            |it| it.options.parallel.context = 2,
+            Reason::Engine,
+        ),
+        ("qwen3-32b", |it| it.options.block = Some(48), Reason::Value),
         ("qwen3-32b", |it| it.concurrency = 4096, Reason::Value),
         (
             "qwen3-32b",

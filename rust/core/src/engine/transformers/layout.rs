@@ -18,7 +18,7 @@ pub fn check(
     deployment: &Deployment,
     notes: &mut Vec<Assumption>,
 ) -> Result<(), FitError> {
-    let parallel = deployment.parallel;
+    let parallel = deployment.options.parallel;
     for (name, degree) in [
         ("data_parallel", parallel.data),
         ("context_parallel", parallel.context),

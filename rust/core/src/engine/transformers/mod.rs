@@ -110,9 +110,16 @@ impl Engine for Transformers {
         Ok(Settings {
             context,
             concurrency: deployment.concurrency,
-            memory_utilization: deployment.memory_utilization.unwrap_or(Share::ONE),
-            batched_tokens: deployment.batched_tokens.unwrap_or(context).min(context),
-            sequences: deployment.sequences.unwrap_or(deployment.concurrency),
+            memory_utilization: deployment.options.memory_utilization.unwrap_or(Share::ONE),
+            batched_tokens: deployment
+                .options
+                .batched_tokens
+                .unwrap_or(context)
+                .min(context),
+            sequences: deployment
+                .options
+                .sequences
+                .unwrap_or(deployment.concurrency),
             block: 1,
             cache,
             model_bytes,
@@ -322,7 +329,7 @@ impl Transformers {
             &rank.subject.held(rank.deployment),
             rank.architecture(),
             rank.stage,
-            rank.deployment.parallel,
+            rank.deployment.options.parallel,
             self.weight_rules(),
             fusing,
         ));
@@ -426,7 +433,7 @@ impl Transformers {
 /// The moment at which the layers of a stage, and the head on the last, hold the most.
 fn widest(rank: &Rank<'_>, pass: &Pass) -> Moment {
     let architecture = rank.architecture();
-    let ranks = rank.deployment.parallel.tensor;
+    let ranks = rank.deployment.options.parallel.tensor;
     let mut widest = pass.norm();
     for layer in &rank.layers {
         let masked = layer
@@ -520,7 +527,7 @@ fn rotary_dim(rank: &Rank<'_>) -> Option<u64> {
 
 /// Plans cut no tables of embeddings: every rank looks tokens up by itself.
 fn whole_tables(rank: &Rank<'_>, ledger: &mut dyn Ledger) {
-    let parallel = rank.deployment.parallel;
+    let parallel = rank.deployment.options.parallel;
     if parallel.tensor <= 1 {
         return;
     }

@@ -8,7 +8,7 @@ use crate::size::format_bytes;
 
 /// Adds what captured graphs take, or what vLLM takes them to.
 pub fn add(rank: &Rank<'_>, version: &Version, within: bool, ledger: &mut dyn Ledger) {
-    if rank.deployment.eager {
+    if rank.deployment.options.eager {
         return;
     }
     let layers = rank.layers.len() as u64;

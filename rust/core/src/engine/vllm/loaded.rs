@@ -25,7 +25,7 @@ pub fn add(rank: &Rank<'_>, start: Start, rules: WeightRules, ledger: &mut dyn L
         &pieces,
         architecture,
         rank.stage,
-        deployment.parallel,
+        deployment.options.parallel,
         rules,
         Fusing::All,
     );
@@ -59,7 +59,7 @@ pub fn add(rank: &Rank<'_>, start: Start, rules: WeightRules, ledger: &mut dyn L
 
 /// The up-projection of latent attention, once more in the two halves that are multiplied into queries and outputs.
 fn latent(rank: &Rank<'_>, ledger: &mut dyn Ledger) {
-    let ranks = rank.deployment.parallel.tensor.max(1);
+    let ranks = rank.deployment.options.parallel.tensor.max(1);
     let (mut numbers, mut layers) = (0_u64, 0_u64);
     for mixer in rank.layers.iter().flat_map(|layer| &layer.mixers) {
         if let Mixer::Latent {
@@ -97,7 +97,7 @@ fn mxfp4(rank: &Rank<'_>, start: Start, ledger: &mut dyn Ledger) {
         .iter()
         .filter(|piece| piece.role == Role::Expert && piece.shape.len() > 2)
         .fold(0_u64, |sum, piece| {
-            let each = Split::of(piece).bytes(piece, None, deployment.parallel, 1);
+            let each = Split::of(piece).bytes(piece, None, deployment.options.parallel, 1);
             sum.saturating_add(each.saturating_mul(rank.stage.times(piece, false)))
         });
     let width = super::numbers::expert_width(rank);

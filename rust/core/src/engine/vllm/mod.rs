@@ -101,7 +101,7 @@ impl Vllm {
         if !self.rules.in_flight {
             return 1;
         }
-        let stages = rank.deployment.parallel.pipeline;
+        let stages = rank.deployment.options.parallel.pipeline;
         let experts = rank
             .architecture()
             .decoder()
@@ -127,7 +127,7 @@ impl Engine for Vllm {
 
     fn gpus(&self, deployment: &Deployment) -> u64 {
         // Ranks that the tokens of a sequence are dealt out to lie among those of tensor parallelism.
-        let parallel = deployment.parallel;
+        let parallel = deployment.options.parallel;
         parallel
             .tensor
             .saturating_mul(parallel.pipeline)
@@ -241,7 +241,7 @@ impl Engine for Vllm {
     fn held(&self, rank: &Rank<'_>, used: &Used) -> Held {
         // Whatever is asked, the cache fills what was requested, or has the bytes it was given. What was taken before, by
         // the driver and by NCCL, must have left that much free (`worker/utils.py:request_memory`), or vLLM does not start.
-        let inside = match rank.deployment.cache_memory {
+        let inside = match rank.deployment.options.cache_memory {
             Some(bytes) => bytes.saturating_add(self.profiled(used)),
             None => Self::requested(rank).max(self.profiled(used)),
         };
@@ -261,7 +261,7 @@ impl Engine for Vllm {
             return Ok(Box::new(Plan::empty()));
         };
         let (subject, settings, deployment) = (first.subject, first.settings, first.deployment);
-        let stores = kinds::stores(&subject.architecture, deployment.parallel.tensor);
+        let stores = kinds::stores(&subject.architecture, deployment.options.parallel.tensor);
         let kinds = Kinds::of(&stores);
         let mode = Mode::of(&self.rules, kinds, settings.prefix_caching, &deployment.gpu);
         let basis = Basis {
@@ -314,7 +314,7 @@ impl Engine for Vllm {
                 } else {
                     0
                 },
-                context_parallel: deployment.parallel.context,
+                context_parallel: deployment.options.parallel.context,
                 mode,
             },
             tokens_by_concurrency: self.rules.tokens_by_concurrency,

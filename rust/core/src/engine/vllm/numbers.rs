@@ -77,7 +77,7 @@ impl Numbers {
     pub fn of(rank: &Rank<'_>, start: Start) -> Self {
         let architecture = rank.architecture();
         let (settings, deployment) = (rank.settings, rank.deployment);
-        let ranks = deployment.parallel.tensor.max(1);
+        let ranks = deployment.options.parallel.tensor.max(1);
         let hidden = hidden(architecture);
         let tokens = settings.batched_tokens;
         let sequences = settings.sequences.min(tokens);
@@ -90,7 +90,7 @@ impl Numbers {
         Self {
             start,
             tokens,
-            replicas: deployment.parallel.data.max(1),
+            replicas: deployment.options.parallel.data.max(1),
             sequences,
             context: settings.context,
             bytes: settings.model_bytes,
@@ -110,7 +110,7 @@ impl Numbers {
             latent: latent(rank, ranks),
             first: rank.stage.is_first(),
             last: rank.stage.is_last(),
-            eager: deployment.eager,
+            eager: deployment.options.eager,
             capability: deployment.gpu.compute_capability,
             multiprocessors: super::device::multiprocessors(&deployment.gpu),
         }
@@ -263,7 +263,7 @@ fn mixer(layer: &Layer, ranks: u64) -> u64 {
 }
 
 fn experts(rank: &Rank<'_>, hidden: u64) -> Option<Experts> {
-    let parallel = rank.deployment.parallel;
+    let parallel = rank.deployment.options.parallel;
     let dealt = parallel.expert.max(1);
     let cut = (parallel.expert_ranks().max(1) / dealt).max(1);
     let monolithic = super::device::is_hopper(&rank.deployment.gpu) && is_mxfp4(rank);

@@ -19,7 +19,7 @@ const FITTED: &str =
 
 /// Adds what a log calls non-torch.
 pub fn add(rank: &Rank<'_>, start: Start, ledger: &mut dyn Ledger) {
-    let parallel = rank.deployment.parallel;
+    let parallel = rank.deployment.options.parallel;
     if rank.stage.of > 1 && !rank.stage.is_first() && parallel.tensor == 1 {
         ledger.add(
             "later stage",
@@ -36,7 +36,7 @@ pub fn add(rank: &Rank<'_>, start: Start, ledger: &mut dyn Ledger) {
             FITTED,
             &|| "0.13 GiB".to_owned(),
         );
-        if start.trial_within && !rank.deployment.eager {
+        if start.trial_within && !rank.deployment.options.eager {
             ledger.add(
                 "trial of graphs",
                 fitted::TRIAL.value,
@@ -79,8 +79,8 @@ fn spill(rank: &Rank<'_>, start: Start, ledger: &mut dyn Ledger) {
 pub fn context(rank: &Rank<'_>, ledger: &mut dyn Ledger) {
     step::driver(rank, ledger);
     let links = Links::of(&rank.deployment.gpu);
-    let ranks = joined(rank.deployment.parallel, rank.architecture());
-    let ranks = ranks.saturating_mul(rank.deployment.parallel.pipeline);
+    let ranks = joined(rank.deployment.options.parallel, rank.architecture());
+    let ranks = ranks.saturating_mul(rank.deployment.options.parallel.pipeline);
     let (origin, source) = match links {
         Links::Switched => (Origin::Fitted, FITTED),
         Links::Direct | Links::Bus => (Origin::Measured, "measured elsewhere: see engine/links.rs"),
@@ -110,7 +110,7 @@ fn has_experts(architecture: &Architecture) -> bool {
 
 /// Notes where ranks are joined as no log shows it: over other links, or those of all replicas.
 pub fn note(subject: &Subject, deployment: &Deployment, notes: &mut Vec<Assumption>) {
-    let parallel = deployment.parallel;
+    let parallel = deployment.options.parallel;
     let ranks = joined(parallel, &subject.architecture);
     links::note(
         &deployment.gpu,

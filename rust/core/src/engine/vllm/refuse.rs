@@ -30,7 +30,7 @@ pub fn vendor(vendor: Vendor) -> Result<(), FitError> {
 /// # Errors
 /// If they would be dealt out over some of the ranks.
 pub fn experts(deployment: &Deployment) -> Result<(), FitError> {
-    let parallel = deployment.parallel;
+    let parallel = deployment.options.parallel;
     let all = parallel.expert_ranks();
     if parallel.expert == 1 || parallel.expert == all {
         return Ok(());
@@ -55,7 +55,7 @@ pub fn context_parallel(
     deployment: &Deployment,
     kinds: Kinds,
 ) -> Result<(), FitError> {
-    let parallel = deployment.parallel;
+    let parallel = deployment.options.parallel;
     let (ranks, over) = (parallel.tensor, parallel.context);
     if over == 1 {
         return Ok(());
@@ -118,7 +118,7 @@ pub fn compressed(rules: &Rules, deployment: &Deployment, kinds: Kinds) -> Resul
             "this version of vLLM has no compressed attention (DeepSeek V4); use 0.20 or newer",
         ));
     }
-    match deployment.block {
+    match deployment.options.block {
         None | Some(compressed::BLOCK) => Ok(()),
         Some(asked) => Err(FitError::new(
             Reason::Value,

@@ -34,7 +34,7 @@ pub fn settle(
     refuse::vendor(deployment.gpu.vendor)?;
     refuse::experts(deployment)?;
     let gpu = &*deployment.gpu;
-    let stores = super::kinds::stores(&subject.architecture, deployment.parallel.tensor);
+    let stores = super::kinds::stores(&subject.architecture, deployment.options.parallel.tensor);
     let kinds = Kinds::of(&stores);
     refuse::context_parallel(subject, deployment, kinds)?;
     refuse::compressed(rules, deployment, kinds)?;
@@ -55,7 +55,7 @@ pub fn settle(
     let mode = Mode::of(rules, kinds, prefix_caching, gpu);
     let block = self::block(&basis, subject, deployment, &stores, mode, notes)?;
     let (batched_tokens, sequences) = batch(rules, deployment, context, notes);
-    let memory_utilization = deployment.memory_utilization.unwrap_or_else(|| {
+    let memory_utilization = deployment.options.memory_utilization.unwrap_or_else(|| {
         let reason = "vLLM's default (config/cache.py)";
         note(notes, "gpu_memory_utilization", &rules.utilization, reason);
         rules.utilization
@@ -90,7 +90,7 @@ fn model_bytes(subject: &Subject, deployment: &Deployment, notes: &mut Notes) ->
 
 fn prefix_caching(rules: &Rules, deployment: &Deployment, kinds: Kinds, notes: &mut Notes) -> bool {
     let possible = !kinds.states || states::can_keep_prefixes(rules, kinds);
-    match deployment.prefix_caching {
+    match deployment.options.prefix_caching {
         Some(true) if !possible => {
             let reason = "this version of vLLM switches it off for this kind of state";
             note(notes, "prefix_caching", &false, reason);
@@ -135,7 +135,7 @@ fn block(
 ) -> Result<u64, FitError> {
     let (rules, gpu) = (basis.rules, basis.gpu);
     let kinds = Kinds::of(stores);
-    if let Some(asked) = deployment.block
+    if let Some(asked) = deployment.options.block
         && !asked.is_multiple_of(block::KERNEL)
     {
         return Err(FitError::new(
@@ -146,7 +146,7 @@ fn block(
             ),
         ));
     }
-    let begin = block::attention(rules, kinds, deployment.block, gpu, basis.cache);
+    let begin = block::attention(rules, kinds, deployment.options.block, gpu, basis.cache);
     let block = match Hybrid::of(stores, subject, basis).filter(|_| kinds.hybrid()) {
         Some(hybrid) => {
             let wide = stores
@@ -158,7 +158,7 @@ fn block(
         }
         None => begin,
     };
-    if deployment.block != Some(block) {
+    if deployment.options.block != Some(block) {
         let reason = if block == begin {
             "vLLM's default for this kind of attention and GPU"
         } else {
@@ -189,8 +189,9 @@ fn chunk(config: &Value, mode: Mode, notes: &mut Notes) -> u64 {
 fn batch(rules: &Rules, deployment: &Deployment, context: u64, notes: &mut Notes) -> (u64, u64) {
     let (tokens, sequences) = batch_defaults(rules, &deployment.gpu);
     let reason = "vLLM's default for a server on this GPU";
-    let batched = deployment.batched_tokens.unwrap_or_else(|| {
+    let batched = deployment.options.batched_tokens.unwrap_or_else(|| {
         let most = deployment
+            .options
             .sequences
             .unwrap_or(sequences)
             .saturating_mul(context);
@@ -202,7 +203,7 @@ fn batch(rules: &Rules, deployment: &Deployment, context: u64, notes: &mut Notes
         note(notes, "max_batched_tokens", &batched, reason);
         batched
     });
-    let sequences = deployment.sequences.unwrap_or_else(|| {
+    let sequences = deployment.options.sequences.unwrap_or_else(|| {
         let sequences = sequences.min(batched);
         note(notes, "max_sequences", &sequences, reason);
         sequences

@@ -1,6 +1,6 @@
 //! The cache against what published logs print, and against itself.
 
-use crate::deployment::{Deployment, FitError, Reason, Share};
+use crate::deployment::{Deployment, FitError, Options, Reason, Share};
 use crate::engine::{CachePlan, Rank, samples};
 use crate::fit;
 use crate::hardware::{Gpu, Vendor};
@@ -33,9 +33,12 @@ fn h100() -> Arc<Gpu> {
 fn deployment(version: &str, gpu: Arc<Gpu>) -> Deployment {
     Deployment {
         gpu,
-        memory_utilization: Some(Share(950_000)),
-        batched_tokens: Some(8192),
-        sequences: Some(1024),
+        options: Options {
+            memory_utilization: Some(Share(950_000)),
+            batched_tokens: Some(8192),
+            sequences: Some(1024),
+            ..Options::default()
+        },
         ..samples::asked(&format!("vllm=={version}"), 8192, 1)
     }
 }
@@ -44,7 +47,7 @@ fn deployment(version: &str, gpu: Arc<Gpu>) -> Deployment {
 fn plan(subject: &Subject, deployment: &Deployment) -> Result<Box<dyn CachePlan>, FitError> {
     let mut notes = Vec::new();
     let settings = deployment.engine.settle(subject, deployment, &mut notes)?;
-    let stages = crate::memory::stage::stages(&subject.architecture, deployment.parallel);
+    let stages = crate::memory::stage::stages(&subject.architecture, deployment.options.parallel);
     let ranks: Vec<Rank<'_>> = stages
         .iter()
         .map(|stage| fit::rank(subject, deployment, &settings, stage))
@@ -94,6 +97,7 @@ impl Row {
 
     fn deployment(&self) -> Deployment {
         let named = |name: &String| Arc::new(Scheme::named(name).unwrap());
+        let plain = deployment(&self.version, h100());
         Deployment {
             cache: self
                 .cache
@@ -106,15 +110,18 @@ impl Row {
                 .filter(|name| *name == "fp32")
                 .map(named),
             context: Some(self.context),
-            batched_tokens: Some(self.batched_tokens),
-            block: Some(16),
-            prefix_caching: self.prefix_caching,
-            parallel: Parallel {
-                tensor: self.tensor_parallel,
-                pipeline: self.pipeline_parallel,
-                ..Parallel::default()
+            options: Options {
+                batched_tokens: Some(self.batched_tokens),
+                block: Some(16),
+                prefix_caching: self.prefix_caching,
+                parallel: Parallel {
+                    tensor: self.tensor_parallel,
+                    pipeline: self.pipeline_parallel,
+                    ..Parallel::default()
+                },
+                ..plain.options
             },
-            ..deployment(&self.version, h100())
+            ..plain
         }
     }
 }
@@ -219,15 +226,12 @@ fn a_block_of_a_hybrid_holds_a_state() {
             .unwrap()
     };
     assert_eq!(settled(&one).block, 784);
-    let two = Deployment {
+    let mut two = Deployment {
         cache: Some(CacheFormat::named("fp8").unwrap()),
         context: Some(131_072),
-        parallel: Parallel {
-            tensor: 2,
-            ..Parallel::default()
-        },
         ..one
     };
+    two.options.parallel.tensor = 2;
     let settings = settled(&two);
     assert!(settings.prefix_caching);
     assert_eq!(settings.block, 1568);
@@ -236,10 +240,8 @@ fn a_block_of_a_hybrid_holds_a_state() {
     assert_eq!(pool.tokens, 302_921);
     assert_eq!(shown(pool.concurrency.unwrap()), "2.31");
     // Without prefixes each request has one state of each of the three groups, and with them two.
-    let bare = Deployment {
-        prefix_caching: Some(false),
-        ..two.clone()
-    };
+    let mut bare = two.clone();
+    bare.options.prefix_caching = Some(false);
     let each = |deployment: &Deployment| {
         let pool = plan(&subject, deployment).unwrap().pool(&[GIB]);
         pool.concurrency.unwrap().1
@@ -412,7 +414,10 @@ fn what_vllm_cannot_do_is_refused_with_its_reason() {
     assert_eq!(refused(&llama, &cache("q8_0")), Reason::Cache);
     assert_eq!(refused(&llama, &cache("nvfp4")), Reason::Cache);
     assert_eq!(refused(&llama, &cache("fp32")), Reason::Cache);
-    assert_eq!(refused(&llama, &|d| d.block = Some(24)), Reason::Value);
+    assert_eq!(
+        refused(&llama, &|d| d.options.block = Some(24)),
+        Reason::Value
+    );
     assert_eq!(
         refused(&llama, &|d| d.gpu = Arc::new(Gpu {
             vendor: Vendor::Apple,
@@ -422,15 +427,15 @@ fn what_vllm_cannot_do_is_refused_with_its_reason() {
     );
     assert_eq!(
         refused(&mixture, &|d| {
-            d.parallel.tensor = 4;
-            d.parallel.expert = 2;
+            d.options.parallel.tensor = 4;
+            d.options.parallel.expert = 2;
         }),
         Reason::Experts
     );
     let context_parallel = |tensor, context| {
         move |d: &mut Deployment| {
-            d.parallel.tensor = tensor;
-            d.parallel.context = context;
+            d.options.parallel.tensor = tensor;
+            d.options.parallel.context = context;
         }
     };
     assert_eq!(refused(&llama, &context_parallel(8, 3)), Reason::Value);
@@ -446,9 +451,9 @@ fn what_vllm_cannot_do_is_refused_with_its_reason() {
 fn context_parallelism_lies_within_tensor_parallelism() {
     let subject = samples::subject("deepseek-v3");
     let mut deployment = deployment("0.19.0", h100());
-    deployment.parallel.tensor = 8;
+    deployment.options.parallel.tensor = 8;
     let whole = plan(&subject, &deployment).unwrap();
-    deployment.parallel.context = 4;
+    deployment.options.parallel.context = 4;
     let dealt = plan(&subject, &deployment).unwrap();
     assert_eq!(deployment.engine.gpus(&deployment), 8);
     assert_eq!(whole.reserved(8192, 3)[0], 4 * dealt.reserved(8192, 3)[0]);
@@ -467,10 +472,8 @@ fn vllm_takes_its_share_whatever_is_asked() {
         let profiled = used.weights + used.activations + used.overhead + within;
         assert_eq!(stage.room, i128::from(requested) - i128::from(profiled));
         assert_eq!(stage.held, requested + used.context + used.graphs - within);
-        let given = Deployment {
-            cache_memory: Some(GIB),
-            ..deployment(version, h100())
-        };
+        let mut given = deployment(version, h100());
+        given.options.cache_memory = Some(GIB);
         let stage = fit::fit(&subject, &given).unwrap().on_fullest().clone();
         assert_eq!(stage.room, i128::from(GIB));
         assert_eq!(stage.held, GIB + used.total());
@@ -543,10 +546,10 @@ proptest! {
         let context = context.min(longest);
         let mut deployment = deployment(VERSIONS[version], h100());
         deployment.context = Some(context);
-        deployment.batched_tokens = Some(batched);
-        deployment.prefix_caching = Some(prefix_caching);
-        deployment.parallel.pipeline = stages;
-        deployment.parallel.tensor = 1 << tensor;
+        deployment.options.batched_tokens = Some(batched);
+        deployment.options.prefix_caching = Some(prefix_caching);
+        deployment.options.parallel.pipeline = stages;
+        deployment.options.parallel.tensor = 1 << tensor;
         let Ok(plan) = plan(&subject, &deployment) else {
             return Ok(());
         };
