@@ -49,6 +49,7 @@ from pondera._native import (
     RoleCount,
     SeveralCheckpoints,
     ShardFile,
+    Sweep,
     Table,
     Tally,
     Tree,
@@ -59,6 +60,7 @@ from pondera._native import (
     fit,
     gpu,
     gpus,
+    grid,
     model_types,
     problem_codes,
     role_names,
@@ -66,6 +68,7 @@ from pondera._native import (
     scan_tree,
 )
 from pondera._solve import best_quantization, cheapest_gpu, max_concurrency, max_context, min_gpus
+from pondera._sweep import fit_many, sweep
 
 __all__ = [
     "Answer",
@@ -81,6 +84,7 @@ __all__ = [
     "RoleCount",
     "SeveralCheckpoints",
     "ShardFile",
+    "Sweep",
     "Table",
     "Tally",
     "Tree",
@@ -92,8 +96,10 @@ __all__ = [
     "engines",
     "explain",
     "fit",
+    "fit_many",
     "gpu",
     "gpus",
+    "grid",
     "max_concurrency",
     "max_context",
     "min_gpus",
@@ -102,6 +108,7 @@ __all__ = [
     "role_names",
     "scan",
     "scan_tree",
+    "sweep",
 ]
 
 if DEBUG_BUILD:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import PurePath
 
-from pondera._native import Architecture, Checkpoint, Fit, Problem, Table, Tree
+from pondera._native import Architecture, Checkpoint, Fit, Problem, Sweep, Table, Tree
 from pondera._numbers import binary_bytes, both_bytes, exact_count, plural, share, short_count
 from pondera._scan_data import shape_text
 
@@ -111,6 +111,29 @@ def fit_html(fit: Fit) -> str:
     total = ["total", binary_bytes(fit.total), share(fit.total, fit.usable), ""]
     titles = ["per GPU", "bytes", "of the GPU", ""]
     return _block(_heading(fit.model, "", facts), _table(titles, rows, total, left={0, 3}))
+
+
+def sweep_html(sweep: Sweep) -> str:
+    """A sweep: how many points, and a row for each axis."""
+    shown = f"where {sweep.condition}" if sweep.condition else ""
+    groups = {name: number for number, group in enumerate(sweep.linked, 1) for name in group}
+    rows = [
+        [
+            escape(name),
+            exact_count(len(values)),
+            escape(_some(values)),
+            f"moves with group {groups[name]}" if name in groups else "",
+        ]
+        for name, values in sweep.axes.items()
+    ]
+    heading = _heading("Sweep", "", [f"{exact_count(sweep.points)} points", *filter(None, [shown])])
+    return _block(heading, _table(["axis", "how many", "values", ""], rows, None, left={0, 2, 3}))
+
+
+def _some(values: Sequence[object]) -> str:
+    """The first values and the last one."""
+    texts = ["default" if value is None else str(value) for value in values]
+    return ", ".join(texts if len(texts) <= END_ROWS else [*texts[: END_ROWS - 1], "…", texts[-1]])
 
 
 def tree_html(tree: Tree) -> str:

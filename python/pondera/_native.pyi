@@ -5,11 +5,14 @@
 # which compares this file with the module that is installed. No allowlist is needed.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from os import PathLike
 from typing import Any, Final, final, overload
 
 import numpy.typing as npt
 from typing_extensions import CapsuleType
+
+from pondera._executor import SweepRun
 
 __all__ = [
     "DEBUG_BUILD",
@@ -33,6 +36,7 @@ __all__ = [
     "RoleCount",
     "SeveralCheckpoints",
     "ShardFile",
+    "Sweep",
     "Table",
     "Tally",
     "Tree",
@@ -47,9 +51,11 @@ __all__ = [
     "explain_field",
     "explain_number",
     "fit",
+    "fit_many",
     "gpu",
     "gpu_vendors",
     "gpus",
+    "grid",
     "max_concurrency",
     "max_context",
     "min_gpus",
@@ -64,6 +70,7 @@ __all__ = [
     "role_names",
     "scan",
     "scan_tree",
+    "sweep",
     "weight_schemes",
 ]
 
@@ -1009,6 +1016,193 @@ def question(
     gpu_file: str | PathLike[str] | None = None,
 ) -> Question:
     """What a search begins with: the keywords of `fit`, which need not make an estimate together."""
+
+@final
+class Sweep:
+    """Many deployments of one or more models: every combination of the values of its axes, each a point.
+
+    Points are numbered from 0. Nothing is worked out until it is asked for, and nothing is kept: any point or
+    range of points is worked out by its number alone, and answers over all points take little memory, however
+    many there are. Answers that compare points leave out those that do not fit.
+
+    Methods that look at all points take `progress`, which is called about every 50 ms with how many pieces of
+    the work are done and how many there are.
+    """
+
+    @property
+    def points(self) -> int:
+        """How many points there are."""
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many values each axis has, linked axes together; the product of all is the number of points."""
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """The values of every axis by name, that of the targets first. The last axis moves fastest."""
+    @property
+    def linked(self) -> list[list[str]]:
+        """Names of the axes that move together, group by group."""
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns: `point`, the axes, and what comes of a deployment."""
+    @property
+    def condition(self) -> str | None:
+        """The condition that points must meet; None if there is none."""
+    @property
+    def threads(self) -> int:
+        """Threads that answers are worked out with."""
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: int, /) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> Table: ...
+    def where(self, condition: str) -> Sweep:
+        """The same points with a condition that they must meet, beside the one there is."""
+    def with_threads(self, threads: int | None = None) -> Sweep:
+        """The same sweep worked out with so many threads; as many as there are processors, if not given."""
+    def table(
+        self,
+        start: int | None = None,
+        stop: int | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Table:
+        """The points of a range as a table, those that meet the condition.
+
+        Of deployments that cannot be, `reason` says why and all other results are 0.
+
+        Args:
+            start: The first point.
+            stop: The one after the last.
+            columns: Names of columns; all of them, if not given.
+            progress: As for all methods.
+        """
+    @overload
+    def count(
+        self,
+        by: None = None,
+        *,
+        progress: Callable[[int, int], object] | None = None,
+        gather: Callable[[str, int], bytes] | None = None,
+    ) -> int: ...
+    @overload
+    def count(
+        self,
+        by: str,
+        *,
+        progress: Callable[[int, int], object] | None = None,
+        gather: Callable[[str, int], bytes] | None = None,
+    ) -> dict[Any, int]: ...
+    def tally(
+        self,
+        by: str | None = None,
+        *,
+        progress: Callable[[int, int], object] | None = None,
+        gather: Callable[[str, int], bytes] | None = None,
+    ) -> Table:
+        """How many points there are, can be and fit: one row, or one for each value of an axis."""
+    def top(
+        self,
+        k: int = 10,
+        *,
+        by: str = "headroom_bytes",
+        largest: bool = True,
+        columns: Sequence[str] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        gather: Callable[[str, int], bytes] | None = None,
+    ) -> Table:
+        """The best of the points that fit, as a table.
+
+        Args:
+            k: How many.
+            by: The column that is compared; of equals the lower number comes first.
+            largest: Whether more is better.
+            columns: Names of columns; all of them, if not given.
+            progress: As for all methods.
+            gather: Given by `run`.
+        """
+    def best_per(
+        self,
+        axis: str,
+        *,
+        by: str = "headroom_bytes",
+        largest: bool = True,
+        k: int = 1,
+        columns: Sequence[str] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        gather: Callable[[str, int], bytes] | None = None,
+    ) -> Table:
+        """The best of the points that fit for each value of an axis, as a table."""
+    def pareto(
+        self,
+        *,
+        minimise: Sequence[str] | None = None,
+        maximise: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        gather: Callable[[str, int], bytes] | None = None,
+    ) -> Table:
+        """The points that fit and that no other one is better than in every one of these columns, as a table.
+
+        Of points that are alike in all of them the one of the lowest number stands for all.
+        """
+    def frontier(
+        self,
+        axis: str,
+        *,
+        columns: Sequence[str] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        gather: Callable[[str, int], bytes] | None = None,
+    ) -> Table:
+        """For every combination of the other axes the largest value of one with which it fits, a row each.
+
+        Where nothing fits, the row is that of the first value, of which `fits` is False.
+        """
+    def run(self, executor: Executor, **options: int | None) -> SweepRun:
+        """The same answers from an executor: the work is cut into pieces, which are given out and merged.
+
+        What fails is given out anew. Options are those of `SweepRun`: `pieces`, `retries` and `threads`.
+        """
+    def explain(self, point: int) -> Fit:
+        """The whole estimate of a point, as `fit` gives it."""
+    def _part(self, question: str, start: int, stop: int, threads: int = 1) -> bytes: ...
+    @staticmethod
+    def _merged(question: str, one: bytes, other: bytes) -> bytes: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> CapsuleType:
+        """The Arrow stream of all points that meet the condition, worked out batch by batch as it is read."""
+    def _repr_html_(self) -> str: ...
+    def __reduce__(self) -> tuple[Any, tuple[bytes]]: ...
+    @staticmethod
+    def _from_bytes(bytes: bytes) -> Sweep: ...
+
+def sweep(
+    targets: Sequence[str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model],
+    asked: Mapping[str, Any],
+    mind: Mapping[str, Any] | None = None,
+    linked: Sequence[Sequence[str]] | None = None,
+    assume: str | None = None,
+    gpu_file: str | PathLike[str] | None = None,
+    threads: int | None = None,
+) -> Sweep:
+    """Makes a sweep: `asked` are keywords of `fit`, of which a list is an axis."""
+
+def grid(first: int | str, last: int | str, count: int | str | None = None) -> list[int]:
+    """Whole numbers from one to another at even ratios, each once, both ends included.
+
+    `count` of them, or one for each doubling if not given.
+    """
+
+def fit_many(
+    target: str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model,
+    table: object,
+    asked: Mapping[str, Any],
+    columns: Sequence[str] | None = None,
+    assume: str | None = None,
+    gpu_file: str | PathLike[str] | None = None,
+    threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Table:
+    """Estimates of arbitrary deployments of one model, a row each."""
 
 def max_context(fit: Fit | Question) -> Answer:
     """The longest context with which an estimate fits, exact to the token."""

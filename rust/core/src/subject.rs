@@ -2,6 +2,7 @@
 
 use crate::architecture::Architecture;
 use crate::architecture::config::Assumption;
+use crate::checkpoint::Checkpoint;
 use crate::deployment::{Deployment, FitError, Reason};
 use crate::memory::body::{self, Piece};
 use crate::memory::stored;
@@ -92,6 +93,17 @@ impl Subject {
             notes,
             warnings,
         })
+    }
+
+    /// The model that this is of: its config, with a checkpoint where its weights are those of one.
+    #[must_use]
+    pub fn model(&self, checkpoint: Option<&Arc<Checkpoint>>, assume: Option<&str>) -> Model {
+        let config = (*self.config).clone();
+        let name = self.name.clone();
+        Model {
+            processor: self.processor.clone(),
+            ..Model::of(name, checkpoint.cloned(), Some(config), assume)
+        }
     }
 
     /// Its weights in a scheme, or as they are stored, which they also are if the scheme is the one they are stored in.

@@ -5,7 +5,7 @@ use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::types::UInt32Type;
 use arrow_array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, Int64Array, LargeListArray, RecordBatch,
-    RecordBatchIterator, UInt32Array, UInt64Array,
+    RecordBatchIterator, RecordBatchReader, UInt32Array, UInt64Array,
 };
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::ffi::FFI_ArrowSchema;
@@ -22,8 +22,15 @@ pub fn stream<'py>(py: Python<'py>, table: &Table) -> PyResult<Bound<'py, PyCaps
         .detach(|| to_batch(table))
         .map_err(|error| refused(&error))?;
     let schema = batch.schema();
-    let reader = RecordBatchIterator::new([Ok(batch)], schema);
-    let stream = FFI_ArrowArrayStream::new(Box::new(reader));
+    capsule(py, Box::new(RecordBatchIterator::new([Ok(batch)], schema)))
+}
+
+/// A stream of batches.
+pub fn capsule(
+    py: Python<'_>,
+    batches: Box<dyn RecordBatchReader + Send>,
+) -> PyResult<Bound<'_, PyCapsule>> {
+    let stream = FFI_ArrowArrayStream::new(batches);
     PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
 }
 
@@ -37,7 +44,8 @@ fn refused(error: &ArrowError) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 
-fn to_schema(table: &Table) -> Schema {
+/// The schema of the batches of a table.
+pub fn to_schema(table: &Table) -> Schema {
     let fields = table.columns().iter().map(|(name, column)| {
         let nullable = matches!(column, Column::Optional(_));
         Field::new(name, data_type(column), nullable)
@@ -63,7 +71,8 @@ fn item() -> Arc<Field> {
     Arc::new(Field::new("item", DataType::UInt64, false))
 }
 
-fn to_batch(table: &Table) -> Result<RecordBatch, ArrowError> {
+/// A table as a batch.
+pub fn to_batch(table: &Table) -> Result<RecordBatch, ArrowError> {
     let arrays = table
         .columns()
         .iter()

@@ -148,10 +148,15 @@ pub fn reduce<'py>(
     object: &Bound<'py, PyAny>,
     core: &impl Serialize,
 ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
-    let bytes = postcard::to_extend(core, vec![STORED_FORM])
-        .map_err(|error| PonderaError::new_err(error.to_string()))?;
+    let bytes = packed(core)?;
     let restore = object.get_type().getattr("_from_bytes")?;
     Ok((restore, (PyBytes::new(object.py(), &bytes),)))
+}
+
+/// What [`restore`] reads.
+pub fn packed(core: &impl Serialize) -> PyResult<Vec<u8>> {
+    postcard::to_extend(core, vec![STORED_FORM])
+        .map_err(|error| PonderaError::new_err(error.to_string()))
 }
 
 /// The object that [`reduce`] wrote. The types check themselves what refers to what.

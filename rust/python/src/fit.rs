@@ -262,13 +262,19 @@ impl Fit {
         assume: Option<String>,
         request: Request,
     ) -> PyResult<Self> {
-        let (subject, core) = py
-            .detach(|| {
-                let subject = Subject::of(&model)?;
-                let core = request.fit(&subject)?;
-                Ok((Arc::new(subject), core))
-            })
-            .map_err(fit_error)?;
+        let subject = py.detach(|| Subject::of(&model)).map_err(fit_error)?;
+        Self::with(py, model, assume, Arc::new(subject), request)
+    }
+
+    /// The estimate for a model that is ready.
+    pub fn with(
+        py: Python<'_>,
+        model: Arc<Model>,
+        assume: Option<String>,
+        subject: Arc<Subject>,
+        request: Request,
+    ) -> PyResult<Self> {
+        let core = py.detach(|| request.fit(&subject)).map_err(fit_error)?;
         Ok(Self {
             model,
             assume,

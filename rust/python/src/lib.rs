@@ -22,6 +22,7 @@ mod hardware;
 mod run;
 mod scheme;
 mod solve;
+mod sweep;
 mod table;
 
 /// Scans allocate on threads that live for milliseconds. The system's allocator gives each of them an arena of its
@@ -54,6 +55,8 @@ mod _native {
     use super::solve::{
         Answer, best_quantization, cheapest_gpu, max_concurrency, max_context, min_gpus,
     };
+    #[pymodule_export]
+    use super::sweep::{Sweep, fit_many, grid, sweep};
     #[pymodule_export]
     use super::table::Table;
     use pyo3::prelude::*;

@@ -288,7 +288,25 @@ impl Sweep {
 
     fn is_counted(&self, axis: usize) -> bool {
         let mut values = self.axes[axis].values.iter();
-        values.all(|value| matches!(value, Value::Count(_)))
+        values.all(|value| match value {
+            Value::Count(_) => true,
+            Value::Json(text) => serde_json::from_str::<u64>(text).is_ok(),
+            _ => false,
+        })
+    }
+
+    /// The values of the axis at a place, as a column of a table.
+    #[must_use]
+    pub fn values_of(&self, axis: usize) -> table::Column {
+        let values = &self.axes[axis].values;
+        if self.is_counted(axis) {
+            let numbers = values.iter().filter_map(Value::number);
+            return table::Column::Unsigned(numbers.collect());
+        }
+        table::Column::Category {
+            codes: (0..).take(values.len()).collect(),
+            values: values.iter().map(Value::to_string).collect(),
+        }
     }
 
     fn empty(&self, column: Column, rows: usize) -> Filling {
