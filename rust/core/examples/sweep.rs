@@ -1,4 +1,4 @@
-//! How fast a sweep is: `cargo run --release --example sweep [MODEL] [ENGINE]`.
+//! How fast a sweep is: `cargo run --release --example sweep [MODEL] [ENGINE] [PART]`, where a part is count, table or many.
 
 use pondera::hardware::Catalogue;
 use pondera::model::Model;
@@ -25,6 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut words = std::env::args().skip(1);
     let model = words.next().unwrap_or_else(|| "llama-3.1-8b".to_owned());
     let engine = words.next().unwrap_or_else(|| "vllm==0.19.0".to_owned());
+    let part = words.next();
+    let asks = |name: &str| part.as_deref().is_none_or(|part| part == name);
     let control = Control::default();
     let subject = Arc::new(Subject::of(&Model::open(&model, None, 2, &control)?)?);
     let target = Target::new(Arc::clone(&subject), None);
@@ -74,7 +76,10 @@ fn main() -> Result<(), Box<dyn Error>> {
                 descending: true,
                 per: None,
             },
-        ] {
+        ]
+        .into_iter()
+        .filter(|_| asks("count"))
+        {
             let fresh = grid(384)?;
             let begun = Instant::now();
             let answer = fresh.answer(&question, None, all.clone(), run)?;
@@ -86,6 +91,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             if let Partial::Count(tallies) = answer {
                 println!("  {:?}", tallies.first());
             }
+        }
+        if !asks("table") {
+            continue;
         }
         let columns = sweep.columns();
         let some: Vec<_> = columns[..columns.len() - 4].to_vec();
@@ -104,7 +112,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             begun,
         );
     }
-    many(&target, &request, &gpus, &control)
+    if asks("many") {
+        many(&target, &request, &gpus, &control)?;
+    }
+    Ok(())
 }
 
 fn many(
@@ -169,8 +180,10 @@ fn many(
             ),
         ),
     ];
-    let fields = &Field::ALL[..12];
-    for threads in [1, 2] {
+    for (threads, fields) in [1, 2]
+        .into_iter()
+        .flat_map(|threads| [12, Field::ALL.len()].map(|count| (threads, &Field::ALL[..count])))
+    {
         let run = Run {
             threads,
             control,
@@ -179,7 +192,7 @@ fn many(
         let begun = Instant::now();
         let table = fit_many(target, request, &columns, fields, run)?;
         rate(
-            &format!("{threads} threads, fit_many"),
+            &format!("{threads} threads, fit_many of {} columns", fields.len()),
             table.rows() as u64,
             begun,
         );

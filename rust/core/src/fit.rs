@@ -196,7 +196,7 @@ fn conclude(
         usable,
         headroom,
         cache_pool: rooms.first().copied().unwrap_or(0),
-        pool: plan.pool(&rooms),
+        pool: plan.pool(&rooms, settings.context, settings.concurrency),
         stages,
         assumptions,
         warnings: warnings(subject, deployment),

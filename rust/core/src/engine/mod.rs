@@ -156,8 +156,9 @@ pub trait CachePlan: fmt::Debug + Send + Sync {
         }
     }
 
-    /// What the engine makes of so many bytes on each stage, and prints of it.
-    fn pool(&self, bytes: &[u64]) -> Pool;
+    /// What the engine makes of so many bytes on each stage, and prints of it, asked for so many requests in a replica of
+    /// so many tokens each.
+    fn pool(&self, bytes: &[u64], context: u64, concurrency: u64) -> Pool;
 }
 
 /// A cache of a given size, as the engine prints it.

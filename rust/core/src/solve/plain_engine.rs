@@ -144,7 +144,7 @@ impl CachePlan for Plan {
             .collect()
     }
 
-    fn pool(&self, _bytes: &[u64]) -> Pool {
+    fn pool(&self, _bytes: &[u64], _context: u64, _concurrency: u64) -> Pool {
         Pool::default()
     }
 }

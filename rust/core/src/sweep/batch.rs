@@ -2,8 +2,8 @@
 
 use super::Sweep;
 use super::field::{Field, Fields, code};
-use super::hot::{Hot, Place};
-use super::memo::{Body, Cell, Memo, Open, Placed, Source, is_number};
+use super::hot::Place;
+use super::memo::{Body, Cell, Memo, OnStage, Open, Placed, Source, is_number};
 use crate::deployment::Reason;
 use crate::engine::Pool;
 use crate::fit::fullest_of;
@@ -56,7 +56,8 @@ impl Batch {
         }
     }
 
-    fn refused(&mut self, reason: Reason, times: usize) {
+    /// Adds rows that are refused.
+    pub fn refused(&mut self, reason: Reason, times: usize) {
         for field in Field::ALL {
             let value = if field == Field::Reason {
                 code(Some(reason))
@@ -151,20 +152,33 @@ impl Batch {
         context: usize,
         requests: std::ops::Range<usize>,
     ) {
-        let place = source.hot.places[context];
-        let count = requests.len();
         let tokens = source.hot.contexts[context].unwrap_or(placed.settings.context);
         let reserved = memo.reserved(open, body, tokens);
         let ([stage], [list]) = (&*body.stages, &*reserved.stages) else {
             for at in requests {
-                let asked = (place, tokens, source.hot.concurrency[at]);
-                self.placed(memo, open, (placed, body), asked, |stage| {
+                self.placed(open, body, (tokens, open.requests[at]), |stage| {
                     reserved.stages[stage][at]
                 });
             }
             return;
         };
-        let list = &list[requests.clone()];
+        self.on_one_stage(open, stage, &list[requests.clone()]);
+        if self.wants_pools() {
+            let mut known = None;
+            for at in requests {
+                let pool = match known {
+                    Some(pool) if !open.pool_reads_requests() => pool,
+                    _ => body.pool(tokens, open.requests[at]),
+                };
+                known = Some(pool);
+                self.pool(pool);
+            }
+        }
+    }
+
+    /// Adds rows of one stage, but for what tells of the whole cache: `list` has what is set aside for each.
+    pub fn on_one_stage(&mut self, open: &Open, stage: &OnStage, list: &[u64]) {
+        let count = list.len();
         let usable = open.usable();
         let used = stage.used.total();
         for (field, value) in [
@@ -198,26 +212,16 @@ impl Batch {
                 .map(|&bytes| signed(stage.headroom(usable, bytes)).cast_unsigned());
             self.columns[Field::Headroom as usize].extend(spare);
         }
-        if self.wants_pools() {
-            let mut known = None;
-            for at in requests {
-                let concurrency = source.hot.concurrency[at];
-                let pool = match known {
-                    Some(pool) if !open.pool_reads_requests() => pool,
-                    _ => memo.pool(open, (placed, body), place, concurrency, tokens),
-                };
-                known = Some(pool);
-                self.pool(pool);
-            }
-        }
         self.rows += count;
     }
 
-    const fn wants_pools(&self) -> bool {
+    /// Whether anything of the whole cache is wanted.
+    pub const fn wants_pools(&self) -> bool {
         self.wanted.has(Field::CacheTokens) || self.wanted.has(Field::MaxConcurrency)
     }
 
-    fn pool(&mut self, pool: Pool) {
+    /// Adds what tells of the whole cache to a row.
+    pub fn pool(&mut self, pool: Pool) {
         let most = pool
             .concurrency
             .and_then(|(pool, each)| pool.checked_div(each));
@@ -263,52 +267,17 @@ impl Batch {
         };
         let tokens = source.hot.contexts[context].unwrap_or(placed.settings.context);
         let reserved = memo.reserved(open, body, tokens);
-        let asked = (place, tokens, concurrency);
-        self.placed(memo, open, (&placed, body), asked, |stage| {
+        self.placed(open, body, (tokens, open.requests[requests]), |stage| {
             reserved.stages[stage][requests]
         });
     }
 
-    /// Adds one row of a context and requests that may be in no list.
-    pub fn single(
-        &mut self,
-        source: &Source,
-        memo: &mut Memo,
-        cell: &Cell,
-        context: Option<u64>,
-        concurrency: u64,
-    ) {
-        let place = Hot::place(context);
-        let open = match cell {
-            Cell::Unknown(reason) => return self.refused(*reason, 1),
-            _ if !is_number(place, concurrency) => return self.refused(Reason::Value, 1),
-            Cell::Refused(reason) => return self.refused(*reason, 1),
-            Cell::Open(open) => open,
-        };
-        let placed = match memo.placed(source, open, place, concurrency) {
-            Ok(placed) => placed,
-            Err(reason) => return self.refused(reason, 1),
-        };
-        let requests = open.requests_of(concurrency);
-        let body = match placed.with(requests) {
-            Ok(body) => body,
-            Err(reason) => return self.refused(reason, 1),
-        };
-        let tokens = context.unwrap_or(placed.settings.context);
-        let reserved = body.laid.reserved_for(tokens, requests);
-        let asked = (place, tokens, concurrency);
-        self.placed(memo, open, (&placed, body), asked, |stage| {
-            reserved.get(stage).copied().unwrap_or(0)
-        });
-    }
-
     /// Adds one row of what is placed.
-    fn placed(
+    pub fn placed(
         &mut self,
-        memo: &mut Memo,
         open: &Open,
-        (placed, body): (&Placed, &Body),
-        (place, tokens, concurrency): (Place, u64, u64),
+        body: &Body,
+        (tokens, requests): (u64, u64),
         reserved: impl Fn(usize) -> u64,
     ) {
         let usable = open.usable();
@@ -336,8 +305,7 @@ impl Batch {
         }
         self.same(open, 1);
         if self.wants_pools() {
-            let pool = memo.pool(open, (placed, body), place, concurrency, tokens);
-            self.pool(pool);
+            self.pool(body.pool(tokens, requests));
         }
         self.rows += 1;
     }

@@ -13,6 +13,42 @@ pub(super) enum Place {
     Out,
 }
 
+/// Contexts that engines take, in ascending order, each once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Contexts {
+    /// These.
+    List(Vec<u64>),
+    /// All from the first to the last.
+    Between(u64, u64),
+}
+
+impl Default for Contexts {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
+}
+
+impl Contexts {
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        match self {
+            Self::List(list) => list.len() as u64,
+            Self::Between(first, last) => last - first + 1,
+        }
+    }
+
+    /// The one at a place.
+    pub fn at(&self, place: u64) -> Option<u64> {
+        match self {
+            Self::List(list) => list.get(usize::try_from(place).ok()?).copied(),
+            Self::Between(first, last) => {
+                let context = first.checked_add(place)?;
+                (context <= *last).then_some(context)
+            }
+        }
+    }
+}
+
 /// The lists, as they were given.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hot {
@@ -21,7 +57,7 @@ pub(super) struct Hot {
     /// Where each of them stands.
     pub places: Vec<Place>,
     /// Those that may be, each once, in ascending order.
-    pub sorted: Vec<u64>,
+    pub sorted: Contexts,
     /// Numbers of requests.
     pub concurrency: Vec<u64>,
 }
@@ -32,14 +68,17 @@ pub(super) const fn may_be(number: u64) -> bool {
 }
 
 impl Hot {
-    /// Of contexts alone, which are asked for one by one.
-    pub fn only(contexts: Vec<Option<u64>>) -> Self {
-        let said = contexts.into_iter().flatten();
-        let mut sorted: Vec<u64> = said.filter(|&context| may_be(context)).collect();
-        sorted.sort_unstable();
-        sorted.dedup();
+    /// Of contexts alone, which are asked for one by one: all between the shortest and the longest that may be.
+    pub fn between(contexts: impl Iterator<Item = u64>) -> Self {
+        let may_be = contexts.filter(|&context| may_be(context));
+        let ends = may_be.fold(None, |ends: Option<(u64, u64)>, context| {
+            let (first, last) = ends.unwrap_or((context, context));
+            Some((first.min(context), last.max(context)))
+        });
         Self {
-            sorted,
+            sorted: ends.map_or_else(Contexts::default, |(first, last)| {
+                Contexts::Between(first, last)
+            }),
             ..Self::default()
         }
     }
@@ -55,11 +94,15 @@ impl Hot {
 
     /// Of these lists.
     pub fn of(contexts: Vec<Option<u64>>, concurrency: Vec<u64>) -> Self {
+        let said = contexts.iter().flatten().copied();
+        let mut sorted: Vec<u64> = said.filter(|&context| may_be(context)).collect();
+        sorted.sort_unstable();
+        sorted.dedup();
         Self {
             places: contexts.iter().copied().map(Self::place).collect(),
+            sorted: Contexts::List(sorted),
             concurrency,
-            contexts: contexts.clone(),
-            ..Self::only(contexts)
+            contexts,
         }
     }
 }

@@ -58,13 +58,13 @@ impl Laid {
     }
 
     /// What the engine makes of so many bytes on each stage.
-    pub fn pool(&self, bytes: &[u64]) -> Pool {
-        self.plan.pool(bytes)
+    pub fn pool(&self, bytes: &[u64], context: u64, requests: u64) -> Pool {
+        self.plan.pool(bytes, context, requests)
     }
 
-    /// What is set aside on each stage for so many requests.
-    pub fn reserved_for(&self, context: u64, requests: u64) -> Vec<u64> {
-        self.plan.reserved(context, requests)
+    /// What is set aside for so many requests, added to the list of each stage.
+    pub fn reserve(&self, context: u64, requests: u64, stages: &mut [Vec<u64>]) {
+        self.plan.reserved_each(context, &[requests], stages);
     }
 
     /// What is set aside for requests of a context: `each` has the requests of a replica for every number of the list.
@@ -109,7 +109,7 @@ impl CachePlan for Needed {
         all
     }
 
-    fn pool(&self, bytes: &[u64]) -> Pool {
-        self.plan.pool(bytes)
+    fn pool(&self, bytes: &[u64], context: u64, concurrency: u64) -> Pool {
+        self.plan.pool(bytes, context, concurrency)
     }
 }

@@ -9,16 +9,22 @@ use super::field::{Field, Fields};
 use super::hot::Hot;
 use super::memo::{self, Memo};
 use super::names::Asked;
-use super::table::{Filling, Piece, chunks, empty_field, finished_field, split, write};
+use super::singles::{Row, Singles};
+use super::table::{Filling, Piece, chunks, empty_field, finished_field, split};
 use super::{Run, Sweep, SweepError, Target, refused};
 use crate::deployment::FitError;
 use crate::parallel;
 use crate::request::Request;
 use crate::table::Table;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-/// Rows of a chunk, if not said.
-const CHUNK: u64 = 8192;
+/// Rows of a chunk, if not said: enough that many are alike but for the context and the requests, and few enough that a
+/// column of them stays in the cache of a processor.
+const CHUNK: u64 = 1 << 15;
+/// The most: the number of a row within its chunk has so many bits.
+const MOST_CHUNK: u64 = 1 << ROW_BITS;
+const ROW_BITS: u32 = 16;
 
 /// What a column of deployments says, a row each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +102,14 @@ impl<'a> Asking<'a> {
         Ok(asking)
     }
 
+    /// Whether two rows ask for the same, context and requests aside.
+    fn alike(&self, one: usize, other: usize) -> bool {
+        self.rest.iter().all(|(_, column)| match column {
+            Source::Counts(counts) => counts[one] == counts[other],
+            Source::Codes(codes, _) => codes[one] == codes[other],
+        })
+    }
+
     fn source(&mut self, what: &What, given: &'a Given) -> Result<Source<'a>, FitError> {
         match given {
             Given::Counts(counts) => {
@@ -150,18 +164,19 @@ pub fn fit_many(
     let rows = asking.rows;
     let axes = std::mem::take(&mut asking.axes);
     let sweep = Sweep::new(vec![target.clone()], request.clone(), axes, &[])?;
-    let contexts = match &asking.contexts {
-        None => vec![request.context],
-        Some(Source::Counts(counts)) => counts.iter().copied().map(Some).collect(),
-        Some(Source::Codes(_, place)) => sweep.numbers[*place].clone(),
-    };
     // The contexts of all rows stand for those of axes.
     let source = memo::Source {
-        hot: Hot::only(contexts),
+        hot: match &asking.contexts {
+            None => Hot::between(request.context.into_iter()),
+            Some(Source::Counts(counts)) => Hot::between(counts.iter().copied()),
+            Some(Source::Codes(_, place)) => {
+                Hot::between(sweep.numbers[*place].iter().copied().flatten())
+            }
+        },
         ..sweep.source.clone()
     };
     let mut filling: Vec<Filling> = fields.iter().map(|&one| empty_field(one, rows)).collect();
-    let chunk = run.chunk.unwrap_or(CHUNK).max(1);
+    let chunk = run.chunk.unwrap_or(CHUNK).clamp(1, MOST_CHUNK);
     let ranges = chunks(0..rows as u64, chunk);
     let done = {
         let size = usize::try_from(chunk).unwrap_or(usize::MAX);
@@ -178,20 +193,15 @@ pub fn fit_many(
             &jobs,
             run.threads,
             run.control,
-            || (Memo::default(), Batch::of(Fields::of(fields))),
-            |(memo, batch), (range, pieces)| {
-                batch.clear();
-                let at = |row: u64| usize::try_from(row).unwrap_or(usize::MAX);
-                for row in at(range.start)..at(range.end) {
-                    let cell = memo.cell(&source, &asked(&sweep, &asking, row));
-                    let context = said(&sweep, asking.contexts.as_ref(), row, request.context);
-                    let requests = said(&sweep, asking.requests.as_ref(), row, None);
-                    let requests = requests.unwrap_or(request.concurrency);
-                    batch.single(&source, memo, &cell, context, requests);
-                }
+            || Worker {
+                batch: Batch::of(Fields::of(fields)),
+                ..Worker::default()
+            },
+            |worker, (range, pieces)| {
+                worker.work(&sweep, &source, &asking, range.clone());
                 let mut pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
                 for (&field, piece) in fields.iter().zip(pieces.iter_mut()) {
-                    write(batch.column(field), piece);
+                    scatter(worker.batch.column(field), &worker.order, piece);
                 }
                 run.control.finish_one();
             },
@@ -205,6 +215,116 @@ pub fn fit_many(
         .zip(fields)
         .map(|(column, &field)| (field.name(), finished_field(column)));
     Ok(Table::new(rows, filled.collect()))
+}
+
+/// What a thread works with.
+#[derive(Default)]
+struct Worker {
+    memo: Memo,
+    batch: Batch,
+    singles: Singles,
+    /// Marks of rows, with the numbers of the rows in the lowest bits.
+    marks: Vec<u64>,
+    /// The rows of the batch, as they stand in it.
+    order: Vec<u32>,
+}
+
+impl Worker {
+    /// Works out a chunk of rows: those that ask for the same together.
+    fn work(
+        &mut self,
+        sweep: &Sweep,
+        source: &memo::Source,
+        asking: &Asking<'_>,
+        rows: Range<u64>,
+    ) {
+        self.batch.clear();
+        self.order.clear();
+        let first = usize::try_from(rows.start).unwrap_or(usize::MAX);
+        let count = usize::try_from(rows.end - rows.start).unwrap_or(usize::MAX);
+        mark(asking, first, count, &mut self.marks);
+        self.marks.sort_unstable();
+        let number = |mark: u64| (mark & (MOST_CHUNK - 1)) as u32;
+        let row = |mark: u64| first + number(mark) as usize;
+        let marks = &self.marks;
+        let groups = marks.chunk_by(|&one, &other| {
+            // Equal marks of rows that ask for different things are no harm: such rows are only not told to be alike.
+            one >> ROW_BITS == other >> ROW_BITS && asking.alike(row(one), row(other))
+        });
+        for group in groups {
+            let Some(&mark) = group.first() else { continue };
+            let cell = self.memo.cell(source, &asked(sweep, asking, row(mark)));
+            let rows = group.iter().map(|&mark| {
+                let at = row(mark);
+                let request = &sweep.request;
+                let concurrency = said(sweep, asking.requests.as_ref(), at, None);
+                Row {
+                    number: number(mark),
+                    context: said(sweep, asking.contexts.as_ref(), at, request.context),
+                    concurrency: concurrency.unwrap_or(request.concurrency),
+                }
+            });
+            self.singles.add(
+                (source, &mut self.memo),
+                &cell,
+                rows,
+                (&mut self.batch, &mut self.order),
+            );
+        }
+    }
+}
+
+/// Marks rows so that those that ask for the same, context and requests aside, come together when marks are sorted.
+fn mark(asking: &Asking<'_>, first: usize, count: usize, marks: &mut Vec<u64>) {
+    // An odd number whose bits look random: the golden ratio in 64 bits.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |mark: &mut u64, value: u64| {
+        *mark = (*mark ^ value).wrapping_mul(FACTOR);
+        *mark ^= *mark >> 29;
+    };
+    marks.clear();
+    marks.resize(count, 0);
+    for (_, column) in &asking.rest {
+        match column {
+            Source::Counts(counts) => {
+                let counts = &counts[first..first + count];
+                for (mark, &value) in marks.iter_mut().zip(counts) {
+                    mix(mark, value);
+                }
+            }
+            Source::Codes(codes, _) => {
+                let codes = &codes[first..first + count];
+                for (mark, &code) in marks.iter_mut().zip(codes) {
+                    mix(mark, u64::from(code));
+                }
+            }
+        }
+    }
+    for (mark, row) in marks.iter_mut().zip(0_u64..) {
+        *mark = mark.wrapping_mul(FACTOR) & !(MOST_CHUNK - 1) | row;
+    }
+}
+
+/// Writes the values of rows in an order of their own to their places.
+fn scatter(values: &[u64], order: &[u32], piece: &mut Piece<'_>) {
+    fn to<T>(out: &mut [T], order: &[u32], values: impl Iterator<Item = T>) {
+        for (&row, value) in order.iter().zip(values) {
+            if let Some(out) = out.get_mut(row as usize) {
+                *out = value;
+            }
+        }
+    }
+    let values = values.iter();
+    match piece {
+        Piece::Numbers(out) => to(out, order, values.copied()),
+        Piece::Codes(out) => to(
+            out,
+            order,
+            values.map(|&value| u32::try_from(value).unwrap_or(u32::MAX)),
+        ),
+        Piece::Signed(out) => to(out, order, values.map(|value| value.cast_signed())),
+        Piece::Flags(out) => to(out, order, values.map(|&value| value != 0)),
+    }
 }
 
 /// What a row asks for, beside context and requests.

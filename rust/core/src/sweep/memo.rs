@@ -79,6 +79,18 @@ pub(super) struct Body {
     pub laid: Arc<Laid>,
 }
 
+impl Body {
+    /// What the engine makes of its cache, asked for so many requests in a replica, as [`Fit::pool`](crate::fit::Fit::pool).
+    pub fn pool(&self, context: u64, requests: u64) -> Pool {
+        let room = |stage: &OnStage| u64::try_from(stage.room.max(0)).unwrap_or(u64::MAX);
+        if let [stage] = &*self.stages {
+            return self.laid.pool(&[room(stage)], context, requests);
+        }
+        let rooms: Vec<u64> = self.stages.iter().map(room).collect();
+        self.laid.pool(&rooms, context, requests)
+    }
+}
+
 impl Placed {
     /// What lies on the GPUs with so many requests in a replica.
     ///
@@ -192,7 +204,6 @@ pub(super) struct Memo {
     open: Map<Key, Outcome>,
     laid: Map<Key, Result<Arc<Laid>, Reason>>,
     alike: Map<String, Arc<Laid>>,
-    pools: Map<Key, Arc<Laid>>,
     formats: Vec<CacheFormat>,
     requests: Map<u64, Arc<Vec<u64>>>,
     cells: Map<Asked, Cell>,
@@ -229,7 +240,6 @@ impl Memo {
             self.reserved = 0;
             self.laid.clear();
             self.alike.clear();
-            self.pools.clear();
             self.cells.clear();
             self.rows = 0;
         }
@@ -244,7 +254,6 @@ impl Memo {
         bound(&mut self.open, MOST_ENTRIES);
         bound(&mut self.laid, MOST_ENTRIES);
         bound(&mut self.alike, MOST_ENTRIES / 8);
-        bound(&mut self.pools, MOST_ENTRIES / 8);
         for map in &mut self.components {
             bound(map, MOST_ENTRIES);
         }
@@ -444,6 +453,20 @@ impl Memo {
         placed
     }
 
+    /// The same with all contexts, from one to another, of which it is so whatever the requests are.
+    pub fn placed_between(
+        &mut self,
+        source: &Source,
+        open: &Open,
+        context: u64,
+    ) -> (u64, u64, Result<Arc<Placed>, Reason>) {
+        let placed = self.placed(source, open, Place::At(context), 1);
+        let runs = open.runs.get().filter(|_| !open.any(Reads::CONTEXT));
+        let between = runs.and_then(|runs| runs.contexts(runs.at(context)?.0));
+        let (first, last) = between.unwrap_or((context, context));
+        (first, last, placed)
+    }
+
     fn place(
         &mut self,
         open: &Open,
@@ -554,47 +577,6 @@ impl Memo {
         let (reserved, more) = body.laid.reserved(context, &open.requests, stages);
         self.reserved += more;
         reserved
-    }
-
-    /// What the engine makes of its cache, as [`Fit::pool`](crate::fit::Fit::pool).
-    pub fn pool(
-        &mut self,
-        open: &Open,
-        (placed, body): (&Placed, &Body),
-        place: Place,
-        concurrency: u64,
-        context: u64,
-    ) -> Pool {
-        let replicas = Deployment {
-            context: matches!(place, Place::At(_)).then_some(context),
-            concurrency,
-            ..open.deployment.clone()
-        };
-        let settings = Settings {
-            context,
-            concurrency: replicas.requests(),
-            ..placed.settings
-        };
-        let key = open
-            .key
-            .at(replicas.context, concurrency)
-            .settled(&settings, self.format(settings.cache))
-            .read(open.reads(Answer::Pool));
-        let rooms: Vec<u64> = body
-            .stages
-            .iter()
-            .map(|stage| u64::try_from(stage.room.max(0)).unwrap_or(u64::MAX))
-            .collect();
-        if let Some(known) = self.pools.get(&key) {
-            return known.pool(&rooms);
-        }
-        let ranks = open.spread.ranks(&open.subject, &replicas, &settings);
-        let Ok(plan) = Laid::plan(&ranks) else {
-            return Pool::default();
-        };
-        let laid = Arc::new(Laid::new(plan));
-        self.pools.insert(key, Arc::clone(&laid));
-        laid.pool(&rooms)
     }
 }
 

@@ -28,6 +28,7 @@ mod minds;
 mod names;
 mod series;
 mod settled;
+mod singles;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! What an engine settles for every context of a sweep: runs of contexts that settle alike.
 
+use super::hot::Contexts;
 use crate::deployment::{Reason, Settings};
 
 /// Settings, or why there are none. Of a run, those of its first context.
@@ -32,12 +33,13 @@ fn alike(one: &Outcome, other: &Outcome) -> bool {
 
 impl Runs {
     /// Of these contexts, in ascending order. Between two that settle alike none is asked: that is what engines promise.
-    pub fn of(contexts: &[u64], mut settle: impl FnMut(u64) -> Outcome) -> Self {
+    pub fn of(contexts: &Contexts, mut settle: impl FnMut(u64) -> Outcome) -> Self {
         let mut runs = Self::default();
-        let (Some(&begin), Some(&finish)) = (contexts.first(), contexts.last()) else {
+        let last = contexts.count().saturating_sub(1);
+        let (Some(begin), Some(finish)) = (contexts.at(0), contexts.at(last)) else {
             return runs;
         };
-        let last = contexts.len() - 1;
+        let context = |place| contexts.at(place).unwrap_or(finish);
         let mut from = 0;
         let mut first = settle(begin);
         let end = settle(finish);
@@ -47,7 +49,7 @@ impl Runs {
             let mut next = end;
             while high - low > 1 {
                 let middle = low + (high - low) / 2;
-                let outcome = settle(contexts[middle]);
+                let outcome = settle(context(middle));
                 if alike(&first, &outcome) {
                     low = middle;
                 } else {
@@ -56,7 +58,7 @@ impl Runs {
                 }
             }
             runs.0.push(Run {
-                last: contexts[low],
+                last: context(low),
                 outcome: first,
             });
             (from, first) = (high, next);
@@ -68,6 +70,13 @@ impl Runs {
         runs
     }
 
+    /// The contexts of a run: from one to another, both within it.
+    pub fn contexts(&self, run: usize) -> Option<(u64, u64)> {
+        let before = run.checked_sub(1).and_then(|before| self.0.get(before));
+        let first = before.map_or(0, |before| before.last.saturating_add(1));
+        Some((first, self.0.get(run)?.last))
+    }
+
     /// The run of a context, and what it settles to.
     pub fn at(&self, context: u64) -> Option<(usize, &Outcome)> {
         let run = self.0.partition_point(|run| run.last < context);
@@ -77,7 +86,7 @@ impl Runs {
 
 #[cfg(test)]
 mod tests {
-    use super::Runs;
+    use super::{Contexts, Runs};
     use crate::deployment::Reason;
 
     #[test]
@@ -85,12 +94,18 @@ mod tests {
         for borders in [vec![], vec![3], vec![1, 2], vec![5, 9], vec![1, 4, 7]] {
             let reasons = [Reason::Value, Reason::Gpus, Reason::Heads, Reason::Width];
             let of = |at: u64| Err(reasons[borders.iter().filter(|&&border| border <= at).count()]);
-            let runs = Runs::of(&(0..10).collect::<Vec<_>>(), of);
-            assert_eq!(runs.0.len(), borders.len() + 1);
-            for at in 0..10 {
-                assert_eq!(*runs.at(at).unwrap().1, of(at));
+            for contexts in [Contexts::List((0..10).collect()), Contexts::Between(0, 9)] {
+                let runs = Runs::of(&contexts, of);
+                assert_eq!(runs.0.len(), borders.len() + 1);
+                for at in 0..10 {
+                    let (run, outcome) = runs.at(at).unwrap();
+                    assert_eq!(*outcome, of(at));
+                    let (first, last) = runs.contexts(run).unwrap();
+                    assert!(first <= at && at <= last);
+                    assert_eq!((of(first), of(last)), (of(at), of(at)));
+                }
             }
         }
-        assert!(Runs::of(&[], |_| unreachable!()).at(0).is_none());
+        assert!(Runs::of(&Contexts::default(), |_| unreachable!()).at(0).is_none());
     }
 }

@@ -178,10 +178,6 @@ impl Kept {
 pub(super) struct Plan {
     pub(super) rules: Rules,
     pub(super) stages: Vec<Kept>,
-    /// Requests that were asked for.
-    pub(super) concurrency: u64,
-    /// Tokens of the longest.
-    pub(super) context: u64,
 }
 
 impl Plan {
@@ -203,16 +199,16 @@ impl CachePlan for Plan {
 
     /// The cells that would fill the room with the slots that were asked for; llama.cpp itself takes the context it is
     /// told. Where nothing grows with the context, the one that was asked for.
-    fn pool(&self, bytes: &[u64]) -> Pool {
+    fn pool(&self, bytes: &[u64], asked: u64, concurrency: u64) -> Pool {
         let fits = |context: u64| {
-            let needed = self.reserved(context, self.concurrency);
+            let needed = self.reserved(context, concurrency);
             needed
                 .iter()
                 .zip(bytes)
                 .all(|(needed, room)| needed <= room)
         };
         let context = if fits(MOST) {
-            self.context
+            asked
         } else {
             let (mut fitting, mut not) = (0, MOST);
             while not - fitting > 1 {
@@ -224,12 +220,12 @@ impl CachePlan for Plan {
         if context == 0 {
             return Pool::default();
         }
-        let cells = self.rules.cells(context, self.concurrency);
+        let cells = self.rules.cells(context, concurrency);
         let tokens = cells.each.saturating_mul(cells.streams);
         Pool {
             tokens,
             blocks: None,
-            concurrency: Some((tokens, self.context)),
+            concurrency: Some((tokens, asked)),
         }
     }
 }

@@ -442,8 +442,6 @@ impl Engine for LlamaCpp {
                 .iter()
                 .map(|rank| Kept::of(rank, self.build, values, windowed))
                 .collect(),
-            concurrency: first.settings.concurrency,
-            context: first.settings.context,
         }))
     }
 }

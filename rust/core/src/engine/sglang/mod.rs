@@ -525,7 +525,6 @@ impl Engine for Sglang {
             states: self.states(first),
             page: first.settings.block,
             chunk: first.settings.batched_tokens,
-            context: first.settings.context,
         }))
     }
 }

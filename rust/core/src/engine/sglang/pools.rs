@@ -98,8 +98,6 @@ pub(super) struct Plan {
     pub(super) page: u64,
     /// Tokens of a chunk of a prompt, which lie in the pool of a window until it has moved on.
     pub(super) chunk: u64,
-    /// Tokens of the longest request.
-    pub(super) context: u64,
 }
 
 impl Plan {
@@ -169,7 +167,7 @@ impl CachePlan for Plan {
             .collect()
     }
 
-    fn pool(&self, bytes: &[u64]) -> Pool {
+    fn pool(&self, bytes: &[u64], context: u64, _concurrency: u64) -> Pool {
         let page = self.page.max(1);
         let mut tokens = u64::MAX;
         let mut requests = u64::MAX;
@@ -190,14 +188,14 @@ impl CachePlan for Plan {
             // Nothing grows with the tokens: as many as the states let in.
             tokens = match requests {
                 u64::MAX => 0,
-                requests => requests.saturating_mul(self.context),
+                requests => requests.saturating_mul(context),
             };
         }
-        let by_states = requests.saturating_mul(self.context);
+        let by_states = requests.saturating_mul(context);
         Pool {
             tokens,
             blocks: (page > 1).then_some(tokens / page),
-            concurrency: Some((tokens.min(by_states), self.context)),
+            concurrency: Some((tokens.min(by_states), context)),
         }
     }
 }

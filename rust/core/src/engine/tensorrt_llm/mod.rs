@@ -310,7 +310,6 @@ impl Engine for TensorRtLlm {
             stages: ranks.iter().map(Kept::of).collect(),
             block: first.settings.block,
             sequences: first.settings.sequences,
-            context: first.settings.context,
         }))
     }
 }
@@ -344,7 +343,6 @@ struct Plan {
     stages: Vec<Kept>,
     block: u64,
     sequences: u64,
-    context: u64,
 }
 
 impl CachePlan for Plan {
@@ -364,7 +362,7 @@ impl CachePlan for Plan {
     }
 
     /// The stage with the fewest blocks decides. Without anything that grows with the tokens, the sequences do.
-    fn pool(&self, bytes: &[u64]) -> Pool {
+    fn pool(&self, bytes: &[u64], context: u64, _concurrency: u64) -> Pool {
         let blocks = self
             .stages
             .iter()
@@ -375,7 +373,7 @@ impl CachePlan for Plan {
                 rest / kept.token.saturating_mul(self.block).max(1)
             })
             .min();
-        let each = self.context.div_ceil(self.block).max(1);
+        let each = context.div_ceil(self.block).max(1);
         match blocks {
             Some(blocks) => Pool {
                 tokens: blocks.saturating_mul(self.block),
@@ -383,7 +381,7 @@ impl CachePlan for Plan {
                 concurrency: Some((blocks, each)),
             },
             None => Pool {
-                tokens: self.sequences.saturating_mul(self.context),
+                tokens: self.sequences.saturating_mul(context),
                 blocks: None,
                 concurrency: Some((self.sequences, 1)),
             },

@@ -21,8 +21,6 @@ struct Holder {
 #[derive(Debug)]
 pub struct Plan {
     stages: Vec<Vec<Holder>>,
-    context: u64,
-    concurrency: u64,
 }
 
 impl Plan {
@@ -45,12 +43,7 @@ impl Plan {
                     .collect()
             })
             .collect();
-        let settings = ranks.first().map(|rank| rank.settings);
-        Self {
-            stages,
-            context: settings.map_or(1, |settings| settings.context),
-            concurrency: settings.map_or(1, |settings| settings.concurrency),
-        }
+        Self { stages }
     }
 }
 
@@ -70,16 +63,16 @@ impl CachePlan for Plan {
 
     /// transformers prints nothing of its cache. Tokens are those of the asked number of requests together, and requests
     /// those of the asked context, that the fullest stage has room for.
-    fn pool(&self, bytes: &[u64]) -> Pool {
+    fn pool(&self, bytes: &[u64], context: u64, concurrency: u64) -> Pool {
         let fits = |context: u64, concurrency: u64| {
             self.reserved(context, concurrency)
                 .iter()
                 .zip(bytes)
                 .all(|(needed, room)| needed <= room)
         };
-        let tokens = most(|context| fits(context, self.concurrency));
-        let one = self.reserved(self.context, 1);
-        let concurrency = one
+        let tokens = most(|context| fits(context, concurrency));
+        let one = self.reserved(context, 1);
+        let most_requests = one
             .iter()
             .zip(bytes)
             .filter(|(needed, _)| **needed > 0)
@@ -88,9 +81,9 @@ impl CachePlan for Plan {
                 (u128::from(a.0) * u128::from(b.1)).cmp(&(u128::from(b.0) * u128::from(a.1)))
             });
         Pool {
-            tokens: tokens.saturating_mul(self.concurrency),
+            tokens: tokens.saturating_mul(concurrency),
             blocks: None,
-            concurrency,
+            concurrency: most_requests,
         }
     }
 }

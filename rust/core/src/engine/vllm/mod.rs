@@ -306,7 +306,7 @@ impl Engine for Vllm {
             stages: ranks.len(),
             packing: packing.unwrap_or(Packing::Widest),
             request: Request {
-                tokens: settings.context,
+                tokens: 0,
                 in_flight: if windows {
                     settings
                         .batched_tokens

@@ -16,7 +16,7 @@ pub struct Plan {
     pub groups: Vec<Group>,
     /// How many stages the pipeline has.
     pub stages: usize,
-    /// The longest request.
+    /// A request, of no tokens yet.
     pub request: Request,
     /// How groups are packed into blocks.
     pub packing: Packing,
@@ -147,14 +147,14 @@ impl Plan {
         each.saturating_mul(requests).saturating_add(null)
     }
 
-    /// The fewest tokens that a block of any group has.
-    fn smallest_block(&self) -> u64 {
+    /// The fewest tokens that a block of any group has, for requests of so many.
+    fn smallest_block(&self, tokens: u64) -> u64 {
         self.groups
             .iter()
             .filter_map(Group::spec)
             .map(|spec| match (spec.hold, self.request.mode) {
                 // Without prefixes a state's block is as long as the context.
-                (Hold::State, Mode::Current) => self.request.tokens,
+                (Hold::State, Mode::Current) => tokens,
                 _ => spec.block,
             })
             .min()
@@ -190,7 +190,7 @@ impl CachePlan for Plan {
         }
     }
 
-    fn pool(&self, bytes: &[u64]) -> Pool {
+    fn pool(&self, bytes: &[u64], context: u64, _concurrency: u64) -> Pool {
         // Every stage has as many blocks as the one with the fewest.
         let blocks = self
             .block_bytes()
@@ -202,13 +202,13 @@ impl CachePlan for Plan {
             // Without attention and states there is nothing to keep (`get_kv_cache_config_from_groups`).
             return Pool::default();
         };
-        let each = self.blocks_per_request(self.request.tokens);
+        let each = self.blocks_per_request(context);
         let tokens = if self.tokens_by_concurrency {
-            product(blocks, self.request.tokens, each)
+            product(blocks, context, each)
         } else {
             let groups = (self.groups.len() as u64).max(1);
             (blocks / groups)
-                .saturating_mul(self.smallest_block())
+                .saturating_mul(self.smallest_block(context))
                 .saturating_mul(self.request.context_parallel.max(1))
         };
         Pool {

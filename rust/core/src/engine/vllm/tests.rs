@@ -1,7 +1,7 @@
 //! The cache against what published logs print, and against itself.
 
 use crate::deployment::{Deployment, FitError, Options, Reason, Share};
-use crate::engine::{CachePlan, Rank, samples};
+use crate::engine::{CachePlan, Pool, Rank, samples};
 use crate::fit;
 use crate::hardware::{Gpu, Vendor};
 use crate::memory::layout::Parallel;
@@ -43,8 +43,26 @@ fn deployment(version: &str, gpu: Arc<Gpu>) -> Deployment {
     }
 }
 
+/// A plan, and what was settled to be asked of it.
+#[derive(Debug)]
+struct Planned {
+    plan: Box<dyn CachePlan>,
+    context: u64,
+    concurrency: u64,
+}
+
+impl Planned {
+    fn reserved(&self, context: u64, concurrency: u64) -> Vec<u64> {
+        self.plan.reserved(context, concurrency)
+    }
+
+    fn pool(&self, bytes: &[u64]) -> Pool {
+        self.plan.pool(bytes, self.context, self.concurrency)
+    }
+}
+
 /// The plan of a deployment.
-fn plan(subject: &Subject, deployment: &Deployment) -> Result<Box<dyn CachePlan>, FitError> {
+fn plan(subject: &Subject, deployment: &Deployment) -> Result<Planned, FitError> {
     let mut notes = Vec::new();
     let settings = deployment.engine.settle(subject, deployment, &mut notes)?;
     let stages = crate::memory::stage::stages(&subject.architecture, deployment.options.parallel);
@@ -52,7 +70,11 @@ fn plan(subject: &Subject, deployment: &Deployment) -> Result<Box<dyn CachePlan>
         .iter()
         .map(|stage| fit::rank(subject, deployment, &settings, stage))
         .collect();
-    deployment.engine.cache(&ranks)
+    Ok(Planned {
+        plan: deployment.engine.cache(&ranks)?,
+        context: settings.context,
+        concurrency: settings.concurrency,
+    })
 }
 
 fn shown((numerator, denominator): (u64, u64)) -> String {
