@@ -37,6 +37,14 @@ impl Contexts {
         }
     }
 
+    /// How many are not beyond this one.
+    pub fn up_to(&self, context: u64) -> u64 {
+        match self {
+            Self::List(list) => list.partition_point(|&known| known <= context) as u64,
+            Self::Between(first, last) => (context.min(*last) + 1).saturating_sub(*first),
+        }
+    }
+
     /// The one at a place.
     pub fn at(&self, place: u64) -> Option<u64> {
         match self {

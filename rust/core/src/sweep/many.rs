@@ -17,7 +17,7 @@ use crate::parallel;
 use crate::request::Request;
 use crate::table::Table;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rows of a chunk, if not said: enough that many are alike but for the context and the requests, and few enough that a
 /// column of them stays in the cache of a processor.
@@ -175,6 +175,7 @@ pub fn fit_many(
         },
         ..sweep.source.clone()
     };
+    let cells = Arc::default();
     let mut filling: Vec<Filling> = fields.iter().map(|&one| empty_field(one, rows)).collect();
     let chunk = run.chunk.unwrap_or(CHUNK).clamp(1, MOST_CHUNK);
     let ranges = chunks(0..rows as u64, chunk);
@@ -186,6 +187,7 @@ pub fn fit_many(
         }
         let jobs: Vec<_> = ranges
             .into_iter()
+            .enumerate()
             .zip(pieces.into_iter().map(Mutex::new))
             .collect();
         run.control.expect(jobs.len());
@@ -194,6 +196,7 @@ pub fn fit_many(
             run.threads,
             run.control,
             || Worker {
+                memo: Memo::sharing(&cells),
                 batch: Batch::of(Fields::of(fields)),
                 ..Worker::default()
             },
@@ -236,21 +239,26 @@ impl Worker {
         sweep: &Sweep,
         source: &memo::Source,
         asking: &Asking<'_>,
-        rows: Range<u64>,
+        (number, rows): (usize, Range<u64>),
     ) {
+        // Numbers one after another are far from each other with their bits turned around.
+        let turn = (number as u8).reverse_bits() as usize;
         self.batch.clear();
         self.order.clear();
         let first = usize::try_from(rows.start).unwrap_or(usize::MAX);
         let count = usize::try_from(rows.end - rows.start).unwrap_or(usize::MAX);
         mark(asking, first, count, &mut self.marks);
         self.marks.sort_unstable();
-        let number = |mark: u64| (mark & (MOST_CHUNK - 1)) as u32;
-        let row = |mark: u64| first + number(mark) as usize;
+        let place = |mark: u64| (mark & (MOST_CHUNK - 1)) as u32;
+        let row = |mark: u64| first + place(mark) as usize;
         let marks = &self.marks;
-        let groups = marks.chunk_by(|&one, &other| {
-            // Equal marks of rows that ask for different things are no harm: such rows are only not told to be alike.
+        // Chunks begin with different groups, so that threads do not make the same cells at the same time.
+        let (rest, begin) = marks.split_at(count * turn / 256);
+        // Equal marks of rows that ask for different things are no harm: such rows are only not told to be alike.
+        let alike = |&one: &u64, &other: &u64| {
             one >> ROW_BITS == other >> ROW_BITS && asking.alike(row(one), row(other))
-        });
+        };
+        let groups = begin.chunk_by(alike).chain(rest.chunk_by(alike));
         for group in groups {
             let Some(&mark) = group.first() else { continue };
             let cell = self.memo.cell(source, &asked(sweep, asking, row(mark)));
@@ -259,7 +267,7 @@ impl Worker {
                 let request = &sweep.request;
                 let concurrency = said(sweep, asking.requests.as_ref(), at, None);
                 Row {
-                    number: number(mark),
+                    number: place(mark),
                     context: said(sweep, asking.contexts.as_ref(), at, request.context),
                     concurrency: concurrency.unwrap_or(request.concurrency),
                 }

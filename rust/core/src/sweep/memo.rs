@@ -20,7 +20,7 @@ use crate::quantization::cache_format::CacheFormat;
 use crate::subject::Subject;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// How many numbers of bytes set aside are remembered: 32 MiB of them.
 const MOST_RESERVED: usize = 1 << 22;
@@ -201,17 +201,24 @@ pub(super) struct Memo {
     spreads: Map<Key, Result<Arc<Spread>, Reason>>,
     components: [Map<Key, Arc<[u64]>>; 5],
     runs: Map<Key, Arc<Runs>>,
+    /// The runs that were asked for last, which others are often like.
+    like: Option<Arc<Runs>>,
     open: Map<Key, Outcome>,
     laid: Map<Key, Result<Arc<Laid>, Reason>>,
     alike: Map<String, Arc<Laid>>,
     formats: Vec<CacheFormat>,
     requests: Map<u64, Arc<Vec<u64>>>,
     cells: Map<Asked, Cell>,
+    /// Cells that threads share.
+    shared: Option<Arc<Shared>>,
     /// The last cell, and the digits of it.
     pub last: Option<(Vec<u64>, Cell)>,
     reserved: usize,
     rows: usize,
 }
+
+/// Cells by what is asked, for several threads.
+pub(super) type Shared = Mutex<Map<Asked, Cell>>;
 
 /// The components beside the cache, in the order of [`Memo::components`].
 const COMPONENTS: [Answer; 5] = [
@@ -234,6 +241,14 @@ fn bound<K: Eq + Hash, V>(map: &mut Map<K, V>, most: usize) {
 }
 
 impl Memo {
+    /// One that makes no cell that another made.
+    pub fn sharing(cells: &Arc<Shared>) -> Self {
+        Self {
+            shared: Some(Arc::clone(cells)),
+            ..Self::default()
+        }
+    }
+
     /// Forgets what has grown too large.
     fn forget(&mut self) {
         if self.reserved > MOST_RESERVED {
@@ -275,7 +290,19 @@ impl Memo {
             return cell.clone();
         }
         self.forget();
-        let cell = self.make(source, asked);
+        let shared = self.shared.clone();
+        let known = shared
+            .as_deref()
+            .and_then(|shared| lock(shared).get(asked).cloned());
+        let cell = known.unwrap_or_else(|| {
+            let cell = self.make(source, asked);
+            if let Some(shared) = shared.as_deref() {
+                let mut shared = lock(shared);
+                bound(&mut shared, MOST_CELLS);
+                shared.insert(*asked, cell.clone());
+            }
+            cell
+        });
         self.cells.insert(*asked, cell.clone());
         cell
     }
@@ -384,10 +411,12 @@ impl Memo {
         };
         let outcome = match place {
             Place::At(context) => {
+                let like = self.like.as_deref();
                 let runs = self.runs.entry(key).or_insert_with(|| {
                     let settle = |context| settle(Some(context));
-                    Arc::new(Runs::of(&source.hot.sorted, settle))
+                    Arc::new(Runs::of(&source.hot.sorted, like, settle))
                 });
+                self.like = Some(Arc::clone(runs));
                 at(runs, context).1
             }
             _ => *self.open.entry(key).or_insert_with(|| settle(None)),
@@ -596,8 +625,12 @@ fn at(runs: &Runs, context: u64) -> (usize, Outcome) {
     }
 }
 
-fn rows(open: &Open) -> std::sync::MutexGuard<'_, Rows> {
-    open.rows.lock().unwrap_or_else(PoisonError::into_inner)
+fn rows(open: &Open) -> MutexGuard<'_, Rows> {
+    lock(&open.rows)
+}
+
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether engines take the numbers that the inner loops run over.

@@ -11,7 +11,7 @@ pub(super) type Outcome = Result<Settings, Reason>;
 pub(super) struct Runs(Vec<Run>);
 
 /// Contexts that settle alike.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Run {
     /// The last of them.
     last: u64,
@@ -33,13 +33,20 @@ fn alike(one: &Outcome, other: &Outcome) -> bool {
 
 impl Runs {
     /// Of these contexts, in ascending order. Between two that settle alike none is asked: that is what engines promise.
-    pub fn of(contexts: &Contexts, mut settle: impl FnMut(u64) -> Outcome) -> Self {
+    /// Runs of another deployment may be given: where they end is tried first.
+    pub fn of(
+        contexts: &Contexts,
+        like: Option<&Self>,
+        mut settle: impl FnMut(u64) -> Outcome,
+    ) -> Self {
         let mut runs = Self::default();
         let last = contexts.count().saturating_sub(1);
         let (Some(begin), Some(finish)) = (contexts.at(0), contexts.at(last)) else {
             return runs;
         };
         let context = |place| contexts.at(place).unwrap_or(finish);
+        let ends = like.map_or(&[][..], |like| &like.0).iter();
+        let ends: Vec<u64> = ends.map(|run| contexts.up_to(run.last)).collect();
         let mut from = 0;
         let mut first = settle(begin);
         let end = settle(finish);
@@ -47,8 +54,10 @@ impl Runs {
             // What settles as the first of this run does is found by halving: all up to `low` do, and `high` does not.
             let (mut low, mut high) = (from, last);
             let mut next = end;
+            let mut ends = ends.iter().flat_map(|&after| [after.saturating_sub(1), after]);
             while high - low > 1 {
-                let middle = low + (high - low) / 2;
+                let within = |place: &u64| low < *place && *place < high;
+                let middle = ends.find(within).unwrap_or(low + (high - low) / 2);
                 let outcome = settle(context(middle));
                 if alike(&first, &outcome) {
                     low = middle;
@@ -95,7 +104,11 @@ mod tests {
             let reasons = [Reason::Value, Reason::Gpus, Reason::Heads, Reason::Width];
             let of = |at: u64| Err(reasons[borders.iter().filter(|&&border| border <= at).count()]);
             for contexts in [Contexts::List((0..10).collect()), Contexts::Between(0, 9)] {
-                let runs = Runs::of(&contexts, of);
+                let runs = Runs::of(&contexts, None, of);
+                let other = Runs::of(&contexts, None, |at| of((at + 3) % 10));
+                for like in [&runs, &other] {
+                    assert_eq!(Runs::of(&contexts, Some(like), of).0, runs.0);
+                }
                 assert_eq!(runs.0.len(), borders.len() + 1);
                 for at in 0..10 {
                     let (run, outcome) = runs.at(at).unwrap();
@@ -106,6 +119,6 @@ mod tests {
                 }
             }
         }
-        assert!(Runs::of(&Contexts::default(), |_| unreachable!()).at(0).is_none());
+        assert!(Runs::of(&Contexts::default(), None, |_| unreachable!()).at(0).is_none());
     }
 }
