@@ -8,6 +8,7 @@ use super::batch::Batch;
 use super::expression::{Condition, Left, Rows};
 use super::field::{Field, Fields};
 use super::memo::{Cell, Memo};
+use super::pareto::{self, Front};
 use super::table::{Column, chunks};
 use super::{Run, Sweep, SweepError, refused};
 use crate::deployment::FitError;
@@ -117,12 +118,8 @@ impl Partial {
                 }
                 Ok(Self::Top(one))
             }
-            (Self::Pareto(mut one), Self::Pareto(other), Question::Pareto { minimise, .. }) => {
-                for ranked in other {
-                    enter(&mut one, ranked, minimise.len());
-                }
-                one.sort_unstable_by_key(|ranked| ranked.point);
-                Ok(Self::Pareto(one))
+            (Self::Pareto(one), Self::Pareto(other), Question::Pareto { minimise, .. }) => {
+                Ok(Self::Pareto(pareto::merge(one, other, minimise.len())))
             }
             (Self::Frontier(mut one), Self::Frontier(other), Question::Frontier { .. }) => {
                 one.extend(other);
@@ -141,35 +138,6 @@ fn order(descending: bool, ranked: &Ranked) -> (i128, u64) {
     let value = ranked.values.first().copied().unwrap_or(0);
     // No column reaches the ends of 128 bits.
     (if descending { -value } else { value }, ranked.point)
-}
-
-/// Whether one is as good as another in every column.
-fn covers(one: &[i128], other: &[i128], minimised: usize) -> bool {
-    one.iter()
-        .zip(other)
-        .enumerate()
-        .all(|(column, (one, other))| {
-            if column < minimised {
-                one <= other
-            } else {
-                one >= other
-            }
-        })
-}
-
-/// Enters a point where none is better, and takes those out that it is better than.
-fn enter(front: &mut Vec<Ranked>, ranked: Ranked, minimised: usize) {
-    for known in front.iter_mut() {
-        if known.values == ranked.values {
-            known.point = known.point.min(ranked.point);
-            return;
-        }
-        if covers(&known.values, &ranked.values, minimised) {
-            return;
-        }
-    }
-    front.retain(|known| !covers(&ranked.values, &known.values, minimised));
-    front.push(ranked);
 }
 
 /// A question with its columns looked up.
@@ -312,6 +280,10 @@ impl Sweep {
         if let Partial::Top(lists) = &partial {
             heaps = lists.iter().map(|_| BinaryHeap::new()).collect();
         }
+        let mut front = Front::of(match question {
+            Question::Pareto { minimise, .. } => minimise.len(),
+            _ => 0,
+        });
         let order = &self.grid.work;
         let inner = order.last().copied().unwrap_or(0);
         let by_runs = plan.is_count && plan.axis.is_none_or(|axis| self.digit[axis] != inner);
@@ -351,9 +323,7 @@ impl Sweep {
             match &mut partial {
                 Partial::Count(tallies) => self.tally(tallies, plan, &view, batch, &left),
                 Partial::Top(_) => self.rank(&mut heaps, (question, plan), &view, batch, &left),
-                Partial::Pareto(front) => {
-                    self.front(front, (question, plan), &view, batch, &left);
-                }
+                Partial::Pareto(_) => self.enter(&mut front, plan, &view, batch, &left),
                 Partial::Frontier(_) => {}
             }
             true
@@ -370,7 +340,7 @@ impl Sweep {
                         .collect();
                 }
             }
-            (Partial::Pareto(front), _) => front.sort_unstable_by_key(|ranked| ranked.point),
+            (Partial::Pareto(found), _) => *found = front.finish(),
             _ => {}
         }
         partial
@@ -442,25 +412,19 @@ impl Sweep {
         }
     }
 
-    /// Keeps those of the rows of a run that are left which nothing is better than.
-    fn front(
-        &self,
-        front: &mut Vec<Ranked>,
-        (question, plan): (&Question, &Plan),
-        view: &Rows<'_>,
-        batch: &Batch,
-        left: &Left,
-    ) {
-        let Question::Pareto { minimise, .. } = question else {
-            return;
-        };
+    /// Enters the rows of a run that are left into a front.
+    fn enter(&self, front: &mut Front, plan: &Plan, view: &Rows<'_>, batch: &Batch, left: &Left) {
         let columns: Vec<_> = plan.columns.iter().map(|&one| view.column(one)).collect();
         let fits = batch.column(Field::Fits);
+        let mut values = vec![0; columns.len()];
         for row in (0..view.count).filter(|&row| fits[row] != 0 && left.has(row)) {
-            let values: Option<Vec<_>> = columns.iter().map(|one| one.number(row)).collect();
-            if let Some(values) = values {
-                let point = self.number(view, row);
-                enter(front, Ranked { values, point }, minimise.len());
+            let are_known = columns.iter().zip(&mut values).all(|(column, value)| {
+                let number = column.number(row);
+                *value = number.unwrap_or(0);
+                number.is_some()
+            });
+            if are_known {
+                front.enter(&values, self.number(view, row));
             }
         }
     }

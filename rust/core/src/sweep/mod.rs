@@ -26,6 +26,7 @@ mod many;
 mod memo;
 mod minds;
 mod names;
+mod pareto;
 mod series;
 mod settled;
 mod singles;
