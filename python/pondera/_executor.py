@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pondera._native import PonderaError, Sweep, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     Progress = Callable[[int, int], object]
 
@@ -64,7 +64,12 @@ class SweepRun:
         """What `Sweep.count` gives."""
         return self.sweep.count(by, gather=self._gather(progress))
 
-    def tally(self, by: str | None = None, *, progress: Progress | None = None) -> Table:
+    def tally(
+        self,
+        by: str | Iterable[str] | Mapping[str, int] | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> Table:
         """What `Sweep.tally` gives."""
         return self.sweep.tally(by, gather=self._gather(progress))
 

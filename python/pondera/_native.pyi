@@ -4,7 +4,7 @@
 #
 # which compares this file with the module that is installed. No allowlist is needed.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from os import PathLike
 from typing import Any, Final, final, overload
@@ -1095,12 +1095,21 @@ class Sweep:
     ) -> dict[Any, int]: ...
     def tally(
         self,
-        by: str | None = None,
+        by: str | Iterable[str] | Mapping[str, int] | None = None,
         *,
         progress: Callable[[int, int], object] | None = None,
         gather: Callable[[str, int], bytes] | None = None,
     ) -> Table:
-        """How many points there are, can be and fit: one row, or one for each value of an axis."""
+        """How many points there are, can be and fit.
+
+        One row, one for each value of an axis, or one for each combination of values of several.
+
+        Args:
+            by: An axis, or `reason`; several of these; or a mapping of them to how many values that follow
+                each other are taken together, of which the table names the first.
+            progress: As for all methods.
+            gather: Given by `run`.
+        """
     def top(
         self,
         k: int = 10,

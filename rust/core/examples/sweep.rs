@@ -6,7 +6,7 @@ use pondera::parallel::Control;
 use pondera::request::Request;
 use pondera::subject::Subject;
 use pondera::sweep::{
-    Axis, Field, Given, Partial, Question, Run, Sweep, Target, Value, What, fit_many,
+    Axis, By, Field, Given, Partial, Question, Run, Sweep, Target, Value, What, fit_many,
 };
 use std::error::Error;
 use std::sync::Arc;
@@ -66,9 +66,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             chunk: None,
         };
         for question in [
-            Question::Count { by: None },
+            Question::Count { by: Vec::new() },
             Question::Count {
-                by: Some("gpu".to_owned()),
+                by: vec![By::values("gpu")],
             },
             Question::Top {
                 most: 20,

@@ -6,7 +6,7 @@
 
 use super::batch::Batch;
 use super::expression::{Condition, Left, Rows};
-use super::field::{Field, Fields};
+use super::field::{Field, Fields, REASONS};
 use super::memo::{Cell, Memo};
 use super::pareto::{self, Front};
 use super::table::{Column, chunks};
@@ -23,8 +23,8 @@ use std::sync::{Mutex, PoisonError};
 pub enum Question {
     /// How many points there are, can be and fit.
     Count {
-        /// For each value of this axis by itself.
-        by: Option<String>,
+        /// For each combination of these by itself, the last one fastest; all together, if there is none.
+        by: Vec<By>,
     },
     /// The best of the points that fit: by a column, then the lower number. Points where the column is missing are left out.
     Top {
@@ -51,6 +51,37 @@ pub enum Question {
         /// The axis.
         axis: String,
     },
+}
+
+/// What points are counted apart by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct By {
+    /// An axis; or else `reason`, of which there are as many as [`REASONS`] and before them the lack of one.
+    pub name: String,
+    /// How many values that follow each other are taken together.
+    pub each: u64,
+}
+
+impl By {
+    /// Every value by itself.
+    #[must_use]
+    pub fn values(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            each: 1,
+        }
+    }
+}
+
+/// A [`By`] with its name looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The axis; none for the reasons.
+    pub axis: Option<usize>,
+    /// How many values are taken together.
+    pub each: usize,
+    /// How many groups there are.
+    pub groups: usize,
 }
 
 /// How many points.
@@ -144,6 +175,7 @@ fn order(descending: bool, ranked: &Ranked) -> (i128, u64) {
 struct Plan {
     columns: Vec<Column>,
     axis: Option<usize>,
+    groups: Vec<Group>,
     fields: Fields,
     is_count: bool,
 }
@@ -151,15 +183,54 @@ struct Plan {
 /// Points of a chunk at the least, and at the most.
 const LEAST: u64 = 1 << 14;
 const MOST: u64 = 1 << 22;
+/// Groups that points are counted apart by, at the most.
+const MOST_GROUPS: usize = 1 << 24;
 
 impl Sweep {
+    /// Looks up what points are counted apart by.
+    ///
+    /// # Errors
+    /// If there is no such axis, no values are to be taken together, or there are too many groups.
+    pub fn groups(&self, by: &[By]) -> Result<Vec<Group>, FitError> {
+        let group = |by: &By| {
+            let axis = match self.axis(&by.name) {
+                Err(_) if by.name == Field::Reason.name() => None,
+                found => Some(found?),
+            };
+            let values = axis.map_or(REASONS.len() + 1, |axis| self.axes[axis].values.len());
+            let each = usize::try_from(by.each).unwrap_or(usize::MAX);
+            if each == 0 {
+                return Err(refused(format!(
+                    "{}: take 1 value or more together",
+                    by.name
+                )));
+            }
+            let groups = values.div_ceil(each);
+            Ok(Group { axis, each, groups })
+        };
+        let groups = by.iter().map(group).collect::<Result<Vec<_>, _>>()?;
+        let all = groups
+            .iter()
+            .try_fold(1_usize, |all, group| all.checked_mul(group.groups));
+        match all {
+            Some(all) if all <= MOST_GROUPS => Ok(groups),
+            _ => Err(refused(format!(
+                "points are counted apart by at most {MOST_GROUPS} groups; name fewer axes, or take values together"
+            ))),
+        }
+    }
+
     fn plan(&self, question: &Question, condition: Option<&Condition>) -> Result<Plan, FitError> {
         let axis = |name: &Option<String>| match name {
             Some(name) => self.axis(name).map(Some),
             None => Ok(None),
         };
+        let mut groups = Vec::new();
         let (names, axis): (Vec<&String>, _) = match question {
-            Question::Count { by } => (Vec::new(), axis(by)?),
+            Question::Count { by } => {
+                groups = self.groups(by)?;
+                (Vec::new(), None)
+            }
             Question::Top { by, per, .. } => (vec![by], axis(per)?),
             Question::Pareto { minimise, maximise } => {
                 if minimise.is_empty() && maximise.is_empty() {
@@ -181,6 +252,7 @@ impl Sweep {
         Ok(Plan {
             columns,
             axis,
+            groups,
             fields: Fields::of(&fields).and(condition.map(Condition::fields).unwrap_or_default()),
             is_count: matches!(question, Question::Count { .. }),
         })
@@ -190,7 +262,10 @@ impl Sweep {
         let lists = plan.axis.map_or(1, |axis| self.axes[axis].values.len());
         match question {
             Question::Frontier { .. } => Partial::Frontier(Vec::new()),
-            Question::Count { .. } => Partial::Count(vec![Tally::default(); lists]),
+            Question::Count { .. } => {
+                let groups = plan.groups.iter().map(|group| group.groups).product();
+                Partial::Count(vec![Tally::default(); groups])
+            }
             Question::Top { .. } => Partial::Top(vec![Vec::new(); lists]),
             Question::Pareto { .. } => Partial::Pareto(Vec::new()),
         }
@@ -286,7 +361,8 @@ impl Sweep {
         });
         let order = &self.grid.work;
         let inner = order.last().copied().unwrap_or(0);
-        let by_runs = plan.is_count && plan.axis.is_none_or(|axis| self.digit[axis] != inner);
+        let is_still = |group: &Group| group.axis.is_some_and(|axis| self.digit[axis] != inner);
+        let by_runs = plan.is_count && plan.groups.iter().all(is_still);
         self.grid.runs(order, range, |at, count| {
             let rows = usize::try_from(count).unwrap_or(usize::MAX);
             let mut view = Rows {
@@ -306,7 +382,9 @@ impl Sweep {
                 && let Partial::Count(tallies) = &mut partial
                 && let Some(tally) = self.counted(memo, inner, at, rows)
             {
-                let place = plan.axis.map_or(0, |axis| self.place(axis, inner, at, 0));
+                let place = plan.groups.iter().fold(0, |place, group| {
+                    place * group.groups + self.group(group, inner, at, 0)
+                });
                 add(&mut tallies[place], tally);
                 return true;
             }
@@ -356,10 +434,25 @@ impl Sweep {
         left: &Left,
     ) {
         let (fits, reasons) = (batch.column(Field::Fits), batch.column(Field::Reason));
+        // What is the same for the whole run is looked up once.
+        let (mut still, mut moving, mut stride) = (0, Vec::new(), 1);
+        for group in plan.groups.iter().rev() {
+            match group.axis {
+                Some(axis) if self.digit[axis] != view.inner => {
+                    still += stride * self.group(group, view.inner, view.at, 0);
+                }
+                _ => moving.push((group, stride)),
+            }
+            stride *= group.groups;
+        }
         for row in (0..view.count).filter(|&row| left.has(row)) {
-            let place = plan
-                .axis
-                .map_or(0, |axis| self.place(axis, view.inner, view.at, row));
+            let place = moving.iter().fold(still, |place, &(group, stride)| {
+                let own = match group.axis {
+                    Some(_) => self.group(group, view.inner, view.at, row),
+                    None => usize::try_from(reasons[row]).unwrap_or(0) / group.each,
+                };
+                place + stride * own
+            });
             add(
                 &mut tallies[place],
                 Tally {
@@ -439,6 +532,14 @@ impl Sweep {
         let digit = self.digit[axis];
         let first = usize::try_from(at[digit]).unwrap_or(usize::MAX);
         if digit == inner { first + row } else { first }
+    }
+
+    /// The group of the value of its axis in a row of a run.
+    fn group(&self, group: &Group, inner: usize, at: &[u64], row: usize) -> usize {
+        let place = group
+            .axis
+            .map_or(0, |axis| self.place(axis, inner, at, row));
+        place / group.each
     }
 
     /// How many points of a run fit, where that is told without working them out one by one.

@@ -22,7 +22,8 @@ pub(super) struct Grid {
     pub digits: Vec<Digit>,
     /// How many points there are.
     pub points: u64,
-    /// The digits in the order of work: those of the model, other parts of a deployment, then the context and the requests.
+    /// The digits in the order of work: those that never move, those of the model, other parts of a deployment, then the
+    /// context and the requests.
     pub work: Vec<usize>,
 }
 
@@ -103,7 +104,8 @@ impl Grid {
             .min()
             .unwrap_or(0)
         };
-        work.sort_by_key(speed);
+        // What never moves would make for runs of one point each, if it came last.
+        work.sort_by_key(|digit| (digits[*digit].radix > 1, speed(digit)));
         Ok(Self {
             digits,
             points,

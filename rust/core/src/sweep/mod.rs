@@ -34,7 +34,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Partial, Question, Ranked, Tally};
+pub use answer::{By, Group, Partial, Question, Ranked, Tally};
 pub use axis::{Axis, Kind, Value, What, set};
 pub use expression::Condition;
 pub use field::{Field, REASONS, code};

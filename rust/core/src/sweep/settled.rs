@@ -54,7 +54,9 @@ impl Runs {
             // What settles as the first of this run does is found by halving: all up to `low` do, and `high` does not.
             let (mut low, mut high) = (from, last);
             let mut next = end;
-            let mut ends = ends.iter().flat_map(|&after| [after.saturating_sub(1), after]);
+            let mut ends = ends
+                .iter()
+                .flat_map(|&after| [after.saturating_sub(1), after]);
             while high - low > 1 {
                 let within = |place: &u64| low < *place && *place < high;
                 let middle = ends.find(within).unwrap_or(low + (high - low) / 2);
@@ -119,6 +121,10 @@ mod tests {
                 }
             }
         }
-        assert!(Runs::of(&Contexts::default(), None, |_| unreachable!()).at(0).is_none());
+        assert!(
+            Runs::of(&Contexts::default(), None, |_| unreachable!())
+                .at(0)
+                .is_none()
+        );
     }
 }

@@ -295,18 +295,31 @@ impl Sweep {
         })
     }
 
-    /// The values of the axis at a place, as a column of a table.
+    /// The values of an axis at some places of its list, as a column of a table; of no axis, the reasons of these codes.
+    /// Every place must be within its list.
     #[must_use]
-    pub fn values_of(&self, axis: usize) -> table::Column {
-        let values = &self.axes[axis].values;
+    pub fn values_at(
+        &self,
+        axis: Option<usize>,
+        places: impl Iterator<Item = usize>,
+    ) -> table::Column {
+        let codes = |places: &mut dyn Iterator<Item = usize>| {
+            places
+                .map(|place| u32::try_from(place).unwrap_or(u32::MAX))
+                .collect()
+        };
+        let mut places = places;
+        let Some(axis) = axis else {
+            let codes = Filling::Codes(codes(&mut places));
+            return self.finished(Column::Field(Field::Reason), codes);
+        };
+        let column = Column::Axis(axis);
         if self.is_counted(axis) {
-            let numbers = values.iter().filter_map(Value::number);
-            return table::Column::Unsigned(numbers.collect());
+            let numbers = &self.numbers[axis];
+            let number = |place: usize| numbers.get(place).copied().flatten().unwrap_or(0);
+            return table::Column::Unsigned(places.map(number).collect());
         }
-        table::Column::Category {
-            codes: (0..).take(values.len()).collect(),
-            values: values.iter().map(Value::to_string).collect(),
-        }
+        self.finished(column, Filling::Codes(codes(&mut places)))
     }
 
     fn empty(&self, column: Column, rows: usize) -> Filling {

@@ -1,7 +1,7 @@
 //! Every row is what `fit` says, for random grids over built-in models and all engines.
 
 use super::{
-    Axis, Column, Condition, Field, Given, Partial, Question, REASONS, Run, Sweep, SweepError,
+    Axis, By, Column, Condition, Field, Given, Partial, Question, REASONS, Run, Sweep, SweepError,
     Tally, Target, Value, What, fit_many,
 };
 use crate::deployment::{FitError, Share};
@@ -430,6 +430,12 @@ fn answers_are_those_of_brute_force(seed: u64) {
     let axis = dice.roll(sweep.axes().len());
     let name = sweep.axes()[axis].what.name().to_owned();
     let place = |row: usize| sweep.at(row as u64).unwrap()[axis];
+    let second = dice.roll(sweep.axes().len());
+    let other = |row: usize| sweep.at(row as u64).unwrap()[second];
+    let pairs = By {
+        name: sweep.axes()[second].what.name().to_owned(),
+        each: 2,
+    };
     for (threads, chunk) in ways() {
         let control = Control::default();
         let ask = |question: &Question, condition: Option<&Condition>| {
@@ -446,8 +452,8 @@ fn answers_are_those_of_brute_force(seed: u64) {
             assert_eq!(merged, all.unwrap());
             merged
         };
-        let count = |by: bool, which: Option<&Condition>| {
-            let by = by.then(|| name.clone());
+        let count = |by: &[By], which: Option<&Condition>| {
+            let by = by.to_vec();
             match ask(&Question::Count { by }, which) {
                 Partial::Count(tallies) => tallies,
                 _ => unreachable!(),
@@ -458,11 +464,30 @@ fn answers_are_those_of_brute_force(seed: u64) {
             possible: (0..rows).filter(|&row| of(row) && possible(row)).count() as u64,
             fits: passing(&table, rows, of).len() as u64,
         };
-        assert_eq!(count(false, None), [expected(&|_| true)]);
-        assert_eq!(count(false, Some(&condition)), [expected(&holds)]);
-        for (at, tally) in count(true, None).into_iter().enumerate() {
+        assert_eq!(count(&[], None), [expected(&|_| true)]);
+        assert_eq!(count(&[], Some(&condition)), [expected(&holds)]);
+        let by = By::values(&name);
+        for (at, tally) in count(&[by], None).into_iter().enumerate() {
             assert_eq!(tally, expected(&|row| place(row) == at), "{name} {at}");
         }
+        // By several at once, of which one has its values taken together.
+        let by = [By::values("reason"), pairs.clone(), By::values(&name)];
+        let groups = sweep.groups(&by).unwrap();
+        let mut tallies = count(&by, Some(&condition)).into_iter();
+        for reason in 0..groups[0].groups {
+            for pair in 0..groups[1].groups {
+                for at in 0..groups[2].groups {
+                    let is = |row: usize| {
+                        holds(row)
+                            && number(&table, "reason", row) == reason as i128
+                            && other(row) / 2 == pair
+                            && place(row) == at
+                    };
+                    assert_eq!(tallies.next(), Some(expected(&is)), "{reason} {pair} {at}");
+                }
+            }
+        }
+        assert_eq!(tallies.next(), None);
         for (column, descending) in [("headroom", true), ("weights_bytes", false)] {
             let full = format!("{}_bytes", column.trim_end_matches("_bytes"));
             let mut sorted = passing(&table, rows, holds);
@@ -610,7 +635,7 @@ fn conditions_say_what_is_wrong_and_where() {
     let count = |text: &str| {
         let control = Control::default();
         let condition = Condition::parse(text, &sweep).unwrap();
-        let question = Question::Count { by: None };
+        let question = Question::Count { by: Vec::new() };
         let all = 0..sweep.points();
         match sweep.answer(&question, Some(&condition), all, run(1, None, &control)) {
             Ok(Partial::Count(tallies)) => tallies[0].points,
@@ -735,7 +760,7 @@ fn a_stopped_sweep_has_no_answer() {
     let all = 0..sweep.points();
     let table = sweep.table(all.clone(), &sweep.columns(), way);
     assert_eq!(table, Err(SweepError::Stopped));
-    let question = Question::Count { by: None };
+    let question = Question::Count { by: Vec::new() };
     let answer = sweep.answer(&question, None, all, way);
     assert_eq!(answer, Err(SweepError::Stopped));
 }

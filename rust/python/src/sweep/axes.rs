@@ -3,7 +3,7 @@
 use crate::architecture::to_value;
 use crate::given::{self, Given, fit_error};
 use pondera::request::Request;
-use pondera::sweep::{Axis, Kind, Value, What, is_range, range, set};
+use pondera::sweep::{Axis, By, Kind, Value, What, is_range, range, set};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyString};
@@ -53,6 +53,24 @@ pub fn request(
         alone.push((what, value));
     }
     asked_of_all(&alone, gpu)
+}
+
+/// What points are counted apart by: a name, several, or a mapping of names to how many values are taken together.
+pub fn grouped(by: &Bound<'_, PyAny>) -> PyResult<Vec<By>> {
+    if let Ok(name) = by.extract::<String>() {
+        return Ok(vec![By::values(&name)]);
+    }
+    if let Ok(each) = by.cast::<PyDict>() {
+        let entry = |(name, each): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+            let (name, each) = (name.extract()?, each.extract()?);
+            Ok(By { name, each })
+        };
+        return each.iter().map(entry).collect();
+    }
+    let names = by.try_iter()?;
+    names
+        .map(|name| Ok(By::values(&name?.extract::<String>()?)))
+        .collect()
 }
 
 fn what(name: &str) -> PyResult<What> {

@@ -1,7 +1,7 @@
 //! `Sweep`: many deployments, and the questions that are asked of them all.
 
 use super::shown::{key, shown};
-use super::{Opened, stream, subject, sweep_error};
+use super::{Opened, axes, stream, subject, sweep_error};
 use crate::architecture::{Written, read, written};
 use crate::checkpoint::{reduce, restore, threads_or_default};
 use crate::errors::PonderaError;
@@ -12,7 +12,7 @@ use crate::table::{Table, html};
 use pondera::parallel::{Control, default_threads};
 use pondera::request::Request;
 use pondera::sweep::{
-    self as core, Axis, Column, Condition, Partial, Question, Run, SweepError, Tally, Target,
+    self as core, Axis, By, Column, Condition, Partial, Question, Run, SweepError, Tally, Target,
 };
 use pondera::table::{self, Table as CoreTable};
 use pyo3::exceptions::{PyIndexError, PyOverflowError};
@@ -135,7 +135,7 @@ impl Sweep {
     fn tallies(
         &self,
         py: Python<'_>,
-        by: Option<String>,
+        by: Vec<By>,
         progress: Option<&Bound<'_, PyAny>>,
         gather: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Vec<Tally>> {
@@ -368,6 +368,7 @@ impl Sweep {
     ) -> PyResult<Bound<'py, PyAny>> {
         let axis = by.as_deref().map(|name| self.core.axis(name));
         let axis = axis.transpose().map_err(fit_error)?;
+        let by = by.iter().map(|name| By::values(name)).collect();
         let tallies = self.tallies(py, by, progress.as_ref(), gather.as_ref())?;
         let Some(axis) = axis else {
             let fits: u64 = tallies.iter().map(|tally| tally.fits).sum();
@@ -386,22 +387,32 @@ impl Sweep {
         Ok(counts.into_any())
     }
 
-    /// How many points there are, can be and fit, as a table: one row, or one for each value of an axis.
+    /// How many points there are, can be and fit, as a table: one row, or one for each value of an axis, or for each
+    /// combination of values of several.
+    ///
+    /// Args:
+    ///     by: An axis, or `reason`; several of these; or a mapping of them to how many values that follow each other are
+    ///         taken together, of which the table names the first.
     #[pyo3(signature = (by=None, *, progress=None, gather=None))]
     fn tally(
         &self,
         py: Python<'_>,
-        by: Option<String>,
+        by: Option<Bound<'_, PyAny>>,
         progress: Option<Bound<'_, PyAny>>,
         gather: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Table> {
-        let axis = by.as_deref().map(|name| self.core.axis(name));
-        let axis = axis.transpose().map_err(fit_error)?;
-        let tallies = self.tallies(py, by, progress.as_ref(), gather.as_ref())?;
+        let by = by.map_or_else(|| Ok(Vec::new()), |by| axes::grouped(&by))?;
+        let groups = self.core.groups(&by).map_err(fit_error)?;
+        let tallies = self.tallies(py, by.clone(), progress.as_ref(), gather.as_ref())?;
         let mut columns = Vec::new();
-        if let Some(axis) = axis {
-            let name = self.core.axes()[axis].what.name();
-            columns.push((name, self.core.values_of(axis)));
+        let mut stride = tallies.len();
+        for (by, group) in by.iter().zip(&groups) {
+            stride /= group.groups;
+            let first = |row: usize| row / stride % group.groups * group.each;
+            let column = self
+                .core
+                .values_at(group.axis, (0..tallies.len()).map(first));
+            columns.push((by.name.as_str(), column));
         }
         let each =
             |of: fn(&Tally) -> u64| table::Column::Unsigned(tallies.iter().map(of).collect());
