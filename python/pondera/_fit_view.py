@@ -1,12 +1,11 @@
 """What an estimate looks like in a terminal: a bar of the GPU's memory, the verdict, and what would fit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from pondera._native import Fit
-from pondera._numbers import binary_bytes, plural, share
+from pondera._numbers import binary_bytes, plural, share, signed_bytes, tokens
 from pondera._text import Column, Row, Screen, table
 
 _LABEL_WIDTH = 12
@@ -39,7 +38,7 @@ def fit_view(
         alternatives: What would fit, if this does not.
         verbose: Whether to list what was assumed, rather than count it.
     """
-    screen = _wrapping(screen)
+    screen = screen.wrapping()
     shown = fit.to_dict()
     lines = [*_heading(screen, fit), "", memory_bar(screen, shown), ""]
     lines += [*_components(screen, shown), ""]
@@ -60,7 +59,7 @@ def comparison_view(
         refused: Why it cannot be tried on other GPUs, by their names.
         would: What would fit, if none of these does.
     """
-    screen = _wrapping(screen)
+    screen = screen.wrapping()
     first = fits[0]
     columns = [
         Column("GPU", "label"),
@@ -83,7 +82,7 @@ def comparison_view(
                 binary_bytes(one.cache),
                 binary_bytes(one.total - one.weights - one.cache),
                 binary_bytes(one.total),
-                _signed(one.headroom),
+                signed_bytes(one.headroom),
                 f"{one.cache_tokens:,}" if one.cache_tokens else "",
             ],
             accents={1: "" if one.fits else "red"},
@@ -133,7 +132,7 @@ def offers_view(screen: Screen, asked: Fit, offers: Sequence[Mapping[str, Any]])
         )
         for offer in offers
     ]
-    screen = _wrapping(screen)
+    screen = screen.wrapping()
     lines = [screen.paint(asked.model, "bold"), *screen.prose(f"  {_asked(screen, asked)}", "  ")]
     lines += [*_warnings(screen, asked), "", *table(screen, columns, rows)]
     for offer in offers:
@@ -166,11 +165,6 @@ def memory_bar(screen: Screen, shown: Mapping[str, Any]) -> str:
         screen.paint("".join(mark for mark, _ in run), style)
         for style, run in groupby(cells[:width], key=lambda cell: cell[1])
     )
-
-
-def _wrapping(screen: Screen) -> Screen:
-    """The screen with prose wrapped in a pipe too: a page to read has no lines for `grep`."""
-    return replace(screen, terminal=True)
 
 
 def _heading(screen: Screen, fit: Fit) -> list[str]:
@@ -219,12 +213,12 @@ def _requests(fit: Fit) -> str:
     """All requests that were asked for, and how many of them lie on each replica."""
     shown = fit.to_dict()
     each, replicas = shown["settings"]["concurrency"], shown["parallel"]["data"]
-    tokens = f"of {_tokens(shown['settings']['context'])} tokens"
+    length = f"of {tokens(shown['settings']['context'])} tokens"
     if replicas == 1:
-        return f"{plural(each, 'request')} {tokens}"
+        return f"{plural(each, 'request')} {length}"
     asked = plural(shown["concurrency"], "request")
     most = "" if each * replicas == shown["concurrency"] else "at most "
-    return f"{asked} {tokens}, {most}{each:,} on each of {replicas:,} replicas"
+    return f"{asked} {length}, {most}{each:,} on each of {replicas:,} replicas"
 
 
 def _verdict(screen: Screen, fit: Fit) -> str:
@@ -285,7 +279,7 @@ def _engine_facts(fit: Fit, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
     if fit.blocks is not None:
         words.append(plural(fit.blocks, "block"))
     if fit.max_concurrency is not None:
-        full = _tokens(shown["settings"]["context"])
+        full = tokens(shown["settings"]["context"])
         words.append(f"{fit.max_concurrency:.2f} times a request of {full} tokens")
     facts = [("cache pool", ", ".join(words))]
     needed, reserved = binary_bytes(fit.cache_needed), binary_bytes(fit.cache_reserved)
@@ -365,14 +359,6 @@ def _assumptions(screen: Screen, assumptions: Sequence[Mapping[str, str]], *, ve
             )
         ),
     ]
-
-
-def _signed(count: int) -> str:
-    return f"{'-' if count < 0 else ''}{binary_bytes(abs(count))}"
-
-
-def _tokens(tokens: int) -> str:
-    return f"{tokens // 1024}k" if tokens % 1024 == 0 else f"{tokens:,}"
 
 
 def _fact(screen: Screen, label: str, text: str) -> list[str]:

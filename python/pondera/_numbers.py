@@ -49,6 +49,16 @@ def share(part: int, whole: int) -> str:
     return f"{thousandths // 10}.{thousandths % 10}%" if thousandths else "<0.1%"
 
 
+def signed_bytes(count: int) -> str:
+    """Bytes in powers of 1024 that may be below 0, as `-1.29 GiB`."""
+    return f"{'-' if count < 0 else ''}{binary_bytes(abs(count))}"
+
+
+def tokens(count: int) -> str:
+    """A number of tokens, whole thousands of 1024 as `32k`."""
+    return f"{count // 1024}k" if count and count % 1024 == 0 else f"{count:,}"
+
+
 def plural(count: int, noun: str) -> str:
     """A count with its noun, as `1 shard` or `163 shards`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

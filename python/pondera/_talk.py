@@ -27,12 +27,20 @@ def say_error(text: str) -> None:
 
 
 class ProgressBar:
-    """A bar that appears when a scan takes a while and a terminal is there to show it, and leaves no trace.
+    """A bar that appears when work takes a while and a terminal is there to show it, and leaves no trace.
 
-    Use as a context manager, and hand `update` to `scan_tree` as its `progress` unless it is None.
+    Use as a context manager, and hand `update` as the `progress` of what takes it, if it is wanted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, noun: str = "", searching: str = "") -> None:
+        """Nothing is drawn yet.
+
+        Args:
+            noun: What is counted; without one the bar shows per cent.
+            searching: What is done while it is not known how much there is.
+        """
+        self._noun = noun
+        self._searching = searching
         self._stream = sys.stderr
         self._begin = time.monotonic()
         self._drawn = False
@@ -43,17 +51,21 @@ class ProgressBar:
         return self._stream is not None and self._stream.isatty() and os.environ.get("TERM") != "dumb"
 
     def update(self, done: int, total: int) -> None:
-        """Show how many files of how many have been read."""
+        """Show how much of how much is done."""
         elapsed = time.monotonic() - self._begin
-        if elapsed < _PATIENCE_SECONDS:
+        if elapsed < _PATIENCE_SECONDS or (total == 0 and not self._searching):
             return
         screen = Screen.of(self._stream)
         if total == 0:
-            line = f"looking for models, {elapsed:.0f} s"
+            line = f"{self._searching}, {elapsed:.0f} s"
         else:
             bar = screen.bar(done, total, _BAR_WIDTH)
             bar += " " * (_BAR_WIDTH - len(bar))
-            line = f"{bar} {done:,} of {total:,} files, {done / elapsed:,.0f} files/s"
+            line = (
+                f"{bar} {done:,} of {total:,} {self._noun}, {done / elapsed:,.0f} {self._noun}/s"
+                if self._noun
+                else f"{bar} {100 * done // total} %, {elapsed:.0f} s"
+            )
         # A full last column would wrap, and a wrapped line cannot be erased.
         self._stream.write(_ERASE + screen.cut(line, screen.width - 1))
         self._stream.flush()

@@ -8,7 +8,7 @@ import os
 import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TextIO
 
 PIPED_WIDTH = 120
@@ -56,6 +56,10 @@ class Screen:
         else:
             unicode = True
         return cls(max(width, 40), terminal, terminal and not plain, unicode)
+
+    def wrapping(self) -> "Screen":
+        """The screen with prose wrapped in a pipe too: a page to read has no lines for `grep`."""
+        return replace(self, terminal=True)
 
     def paint(self, text: str, style: str) -> str:
         """The text in a style (`bold`, `dim`, `red`, `yellow`, `cyan`, or none), if colours are wanted."""

@@ -1,6 +1,6 @@
 """The commands of the program `pondera`, one module each, in one table."""
 
-from pondera.commands import check, demo, explain, fit, gpus, models, scan, show
+from pondera.commands import check, demo, explain, fit, gpus, models, scan, show, sweep
 from pondera.commands.command import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -12,5 +12,6 @@ COMMANDS: tuple[Command, ...] = (
     models.COMMAND,
     scan.COMMAND,
     show.COMMAND,
+    sweep.COMMAND,
 )
 """Every command, sorted by name. To add one: write its module, and add it here."""

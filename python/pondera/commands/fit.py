@@ -2,96 +2,23 @@
 
 import json
 import sys
-from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from pondera._asked import ASKED, add_asked
 from pondera._fit_view import comparison_view, fit_view, offers_view
-from pondera._native import FITS_SCHEMA, OFFERS_SCHEMA, Fit, Gpu, Model, PonderaError, engines, fit, gpu, gpus
+from pondera._native import FITS_SCHEMA, OFFERS_SCHEMA, Fit, Gpu, Model, PonderaError, fit, gpu, gpus
 from pondera._solve import cheapest_gpu, min_gpus
 from pondera._text import Screen
 from pondera.commands.command import Command, UsageError
 from pondera.commands.show import add_assume, change
 
-_ASKED = (
-    "gpus",
-    "engine",
-    "weights",
-    "cache",
-    "context",
-    "concurrency",
-    "tensor_parallel",
-    "pipeline_parallel",
-    "expert_parallel",
-    "data_parallel",
-    "context_parallel",
-    "gpu_memory_utilization",
-    "max_batched_tokens",
-    "max_sequences",
-    "block_size",
-    "prefix_caching",
-    "eager",
-    "cache_memory",
-)
-"""Options that are keywords of `fit`, by their names there."""
-
 
 def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("target", metavar="TARGET", help="a model folder, a config.json or a built-in model")
-    _what(parser)
-    _spread(parser)
-    _tuning(parser)
+    add_asked(parser, several=False)
     _output(parser)
-
-
-def _what(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group("what to run it on, and for whom")
-    group.add_argument(
-        "--gpu",
-        metavar="GPU",
-        action="append",
-        help="h100, 'RTX 4090', or a size such as 24GiB; several times to compare; none: the common ones",
-    )
-    group.add_argument(
-        "--gpus", metavar="N", help="how many; they share every layer unless a layout is given"
-    )
-    group.add_argument(
-        "--engine",
-        metavar="NAME",
-        help=f"{', '.join(one['name'] for one in engines())}, with a version or not: vllm==0.19.0 (vllm)",
-    )
-    group.add_argument("--context", metavar="TOKENS", help="the longest request with its answer, as 32k")
-    group.add_argument("--concurrency", metavar="N", help="requests at one time (1)")
-    group.add_argument(
-        "--weights", metavar="SCHEME", help="fp8, int4-g128, q4_k_m, ...; as stored if not given"
-    )
-    group.add_argument(
-        "--cache", metavar="FORMAT", help="bf16, fp8, q8_0, ...; as the engine would if not given"
-    )
-
-
-def _spread(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group("how to spread it over GPUs")
-    group.add_argument("--tensor-parallel", "--tp", metavar="N", help="ranks that share every layer")
-    group.add_argument("--pipeline-parallel", "--pp", metavar="N", help="stages of some layers each")
-    group.add_argument("--expert-parallel", "--ep", metavar="N", help="ranks that experts are dealt out to")
-    group.add_argument("--data-parallel", "--dp", metavar="N", help="replicas with requests of their own")
-    group.add_argument("--context-parallel", "--cp", metavar="N", help="ranks that share a request's tokens")
-
-
-def _tuning(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group("settings of the engine, by its own defaults if not given")
-    group.add_argument("--gpu-memory-utilization", metavar="SHARE", type=float, help="of the GPU, as 0.9")
-    group.add_argument("--max-batched-tokens", metavar="TOKENS", help="tokens of one step")
-    group.add_argument("--max-sequences", metavar="N", help="sequences of one step")
-    group.add_argument("--block-size", metavar="TOKENS", help="tokens of a block of the cache")
-    group.add_argument(
-        "--prefix-caching", action=BooleanOptionalAction, help="keep blocks for requests that begin alike"
-    )
-    group.add_argument("--eager", action="store_true", default=None, help="without captured graphs")
-    group.add_argument(
-        "--cache-memory", metavar="SIZE", help="give the cache this much on each GPU, as 10GiB"
-    )
 
 
 def _output(parser: ArgumentParser) -> None:
@@ -125,7 +52,7 @@ def run(options: Namespace) -> int:
         0 if it fits (on any GPU, if several are compared), or 1.
     """
     model = _model(options)
-    asked: dict[str, Any] = {name: getattr(options, name) for name in _ASKED}
+    asked: dict[str, Any] = {one.name: getattr(options, one.name) for one in ASKED if one.name != "gpu"}
     asked = {name: value for name, value in asked.items() if value is not None}
     if options.prices is not None:
         return _cheapest(model, asked, options)

@@ -134,7 +134,7 @@ def _scan_all(paths: Sequence[str], threads: int | None) -> tuple[list[Tree], di
 
 
 def _scan_one(path: str, threads: int | None) -> Tree:
-    with ProgressBar() as bar:
+    with ProgressBar("files", "looking for models") as bar:
         tree = scan_tree(path, threads=threads, progress=bar.update if bar.wanted else None)
     if not tree:
         raise no_checkpoint(tree)

@@ -43,10 +43,15 @@ def change(text: str) -> tuple[str, Any]:
     field, equals, value = text.partition("=")
     if not field or not equals:
         raise ArgumentTypeError(f"must be FIELD=VALUE, not {text!r}")
+    return field, json_or_text(value)
+
+
+def json_or_text(text: str) -> Any:  # noqa: ANN401
+    """The value of a JSON text, or the text as it stands."""
     try:
-        return field, json.loads(value)
+        return json.loads(text)
     except ValueError:
-        return field, value
+        return text
 
 
 def run(options: Namespace) -> int:

@@ -1,0 +1,133 @@
+"""All points of a sweep in a file: Parquet, Arrow, CSV or JSON, worked out and written piece by piece."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pondera._native import PonderaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pondera._native import Sweep, Table
+
+    Pieces = Iterator[Table]
+
+_PIECE = 1 << 17
+"""Points that are in memory at one time."""
+
+
+class PointsFile:
+    """A file that is to be written. One that is there is replaced when all is written, and not before."""
+
+    def __init__(self, path: str) -> None:
+        """Nothing is written yet.
+
+        Raises:
+            PonderaError: The name has no known ending, or what is needed for it is not installed.
+        """
+        self.path = Path(path)
+        ending = self.path.suffix.lower()
+        if ending not in _WRITERS:
+            raise PonderaError(f"{path}: the name of the file must end in {', '.join(_WRITERS)}")
+        self._write = _WRITERS[ending]
+        if self._write in (_parquet, _arrow):
+            try:
+                import pyarrow  # noqa: F401
+            except ImportError as error:
+                raise PonderaError(
+                    f"{path}: this needs pyarrow: pip install 'pondera[parquet]'; .csv and .json need nothing"
+                ) from error
+
+    def write(self, sweep: Sweep, progress: Callable[[int, int], object] | None = None) -> int:
+        """Writes the points that meet the condition of a sweep.
+
+        Args:
+            sweep: The sweep.
+            progress: Called with how many points are done and how many there are.
+
+        Returns:
+            How many were written.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        written = 0
+
+        def pieces() -> Iterator[Table]:
+            nonlocal written
+            # Without points there is a piece still, which tells the columns.
+            for start in range(0, sweep.points, _PIECE):
+                stop = min(start + _PIECE, sweep.points)
+                table = sweep.table(start, stop)
+                written += len(table)
+                yield table
+                if progress is not None:
+                    progress(stop, sweep.points)
+
+        part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        try:
+            self._write(part, pieces())
+            part.replace(self.path)
+        except OSError as error:
+            # The name that was asked for says more than that of the part.
+            raise OSError(error.errno, error.strerror or str(error), str(self.path)) from error
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink()
+        return written
+
+
+def _parquet(path: Path, pieces: Pieces) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    first = pyarrow.table(next(pieces))
+    with path.open("wb") as file, pyarrow.parquet.ParquetWriter(file, first.schema) as writer:
+        writer.write_table(first)
+        for piece in pieces:
+            writer.write_table(pyarrow.table(piece))
+
+
+def _arrow(path: Path, pieces: Pieces) -> None:
+    import pyarrow
+
+    first = pyarrow.table(next(pieces))
+    with path.open("wb") as file, pyarrow.ipc.new_file(file, first.schema) as writer:
+        writer.write_table(first)
+        for piece in pieces:
+            writer.write_table(pyarrow.table(piece))
+
+
+def _csv(path: Path, pieces: Pieces) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        for number, piece in enumerate(pieces):
+            if number == 0:
+                writer.writerow(piece.columns)
+            writer.writerows(_rows(piece))
+
+
+def _json(path: Path, pieces: Pieces) -> None:
+    """An array of an object for each point, a line each."""
+    with path.open("w", encoding="utf-8") as file:
+        before = "[\n"
+        for piece in pieces:
+            for row in _rows(piece):
+                text = json.dumps(dict(zip(piece.columns, row, strict=True)), separators=(",", ":"))
+                file.write(before + text)
+                before = ",\n"
+        file.write("[]\n" if before == "[\n" else "\n]\n")
+
+
+def _rows(piece: Table) -> Iterator[tuple[Any, ...]]:
+    return zip(*(piece[name].tolist() for name in piece.columns), strict=True)
+
+
+_WRITERS = {".parquet": _parquet, ".arrow": _arrow, ".csv": _csv, ".json": _json}
+"""What writes the files of each ending."""
