@@ -1,4 +1,5 @@
-//! How fast a sweep is: `cargo run --release --example sweep [MODEL] [ENGINE] [PART]`, where a part is count, table or many.
+//! How fast a sweep is: `cargo run --release --example sweep [MODEL] [ENGINE] [PART] [LAYERS]`, where a part is count, table,
+//! many or minds: models that are no two alike, of so many numbers of layers.
 
 use pondera::hardware::Catalogue;
 use pondera::model::Model;
@@ -30,6 +31,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let control = Control::default();
     let subject = Arc::new(Subject::of(&Model::open(&model, None, 2, &control)?)?);
     let target = Target::new(Arc::clone(&subject), None);
+    if asks("minds") {
+        let layers = words.next().map_or(Ok(1), |text| text.parse())?;
+        minds(&target, &engine, layers, &control)?;
+    }
     let gpus: Vec<Value> = Catalogue::built_in()
         .common()
         .chain(Catalogue::built_in().iter())
@@ -114,6 +119,74 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if asks("many") {
         many(&target, &request, &gpus, &control)?;
+    }
+    Ok(())
+}
+
+/// Models that are no two alike, each on four GPUs with two contexts: 40,000 for each number of layers.
+fn minds(
+    target: &Target,
+    engine: &str,
+    layers: u64,
+    control: &Control,
+) -> Result<(), Box<dyn Error>> {
+    let field = |name: &str, from: u64, step: u64, count: u64| {
+        let values = (0..count).map(|place| Value::Json((from + step * place).to_string()));
+        Axis::new(What::Mind(name.to_owned()), values.collect())
+    };
+    let is_mixture = target.subject.config.get("num_experts").is_some();
+    let mut axes = vec![
+        field("num_hidden_layers", 16, 2, layers)?,
+        field("hidden_size", 2048, 128, 20)?,
+        field("vocab_size", 64_000, 8000, 10)?,
+    ];
+    axes.extend(if is_mixture {
+        vec![
+            field("moe_intermediate_size", 512, 128, 10)?,
+            field("num_experts", 64, 16, 5)?,
+            field("num_experts_per_tok", 2, 2, 4)?,
+        ]
+    } else {
+        vec![
+            field("intermediate_size", 8192, 512, 20)?,
+            field("head_dim", 64, 16, 10)?,
+        ]
+    });
+    let gpus = ["H100-SXM-80GB", "L40S", "A100-SXM-80GB", "B200"];
+    let gpus = gpus.iter().map(|name| Catalogue::built_in().find(name));
+    let gpus = gpus.map(|found| Ok(Value::Gpu(Box::new(found?))));
+    axes.push(Axis::new(
+        What::Gpu,
+        gpus.collect::<Result<_, Box<dyn Error>>>()?,
+    )?);
+    axes.push(Axis::counts(What::Context, [8192, 32_768])?);
+    let request = Request::new(Catalogue::built_in().find("H100-SXM-80GB")?, engine);
+    let sweep = || Sweep::new(vec![target.clone()], request.clone(), axes.clone(), &[]);
+    for threads in [1, 2] {
+        let run = Run {
+            threads,
+            control,
+            chunk: None,
+        };
+        let fresh = sweep()?;
+        let minds = fresh.points() / 8;
+        let begun = Instant::now();
+        let answer = fresh.answer(
+            &Question::Count { by: Vec::new() },
+            None,
+            0..fresh.points(),
+            run,
+        )?;
+        rate(&format!("{threads} threads, count of minds"), minds, begun);
+        if let Partial::Count(tallies) = answer {
+            println!("  {:?}", tallies.first());
+        }
+        let fresh = sweep()?;
+        let columns = fresh.columns();
+        let begun = Instant::now();
+        let table = fresh.table(0..fresh.points(), &columns, run)?;
+        rate(&format!("{threads} threads, table of minds"), minds, begun);
+        println!("  {} columns", table.columns().len());
     }
     Ok(())
 }

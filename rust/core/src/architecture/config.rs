@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
+use std::sync::{Arc, LazyLock};
 
 /// The largest width, number of heads or vocabulary that is derived. The largest vocabularies have under 2^20 entries
 /// and the widest layers 2^18 columns. The product of three such numbers fits 64 bits.
@@ -92,10 +93,12 @@ pub struct FieldRead {
 #[derive(Debug, Default)]
 struct Notes {
     assumptions: Vec<Assumption>,
-    /// Fields in the order of their first reading.
-    read: Vec<FieldRead>,
+    /// The objects that fields were read of, in the order of their first reading.
+    objects: Vec<String>,
+    /// Fields in the order of their first reading: the place of their object, and their names as they were asked for.
+    read: Vec<(usize, Box<str>)>,
     /// The hashes of what was read: configs may have an object for each of thousands of layers.
-    seen: HashSet<u64>,
+    seen: HashSet<u64, foldhash::fast::FixedState>,
     /// Objects, by the full name of their `model_type`, that are read as another type than they state.
     model_types: Vec<(String, &'static str)>,
 }
@@ -103,52 +106,47 @@ struct Notes {
 /// A config.json, and what was read of it.
 #[derive(Debug)]
 pub struct Config {
-    root: Map<String, Value>,
+    value: Arc<Value>,
     notes: RefCell<Notes>,
 }
+
+/// An object without fields.
+static EMPTY: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
 
 impl Config {
     /// Takes a parsed config.json.
     ///
     /// # Errors
     /// If it is not an object.
-    pub fn new(value: Value) -> Result<Self> {
-        match value {
-            Value::Object(root) => Ok(Self {
-                root,
+    pub fn new(value: impl Into<Arc<Value>>) -> Result<Self> {
+        let value = value.into();
+        if value.is_object() {
+            return Ok(Self {
+                value,
                 notes: RefCell::default(),
-            }),
-            other => Err(ConfigError::new(
-                "",
-                format!("a config is a JSON object, not {}", kind(&other)),
-            )),
+            });
         }
+        Err(ConfigError::new(
+            "",
+            format!("a config is a JSON object, not {}", kind(&value)),
+        ))
     }
 
     /// The fields of the outermost object.
     #[must_use]
-    pub const fn fields(&self) -> Fields<'_> {
+    pub fn fields(&self) -> Fields<'_> {
         Fields {
-            map: &self.root,
+            map: self.value.as_object().unwrap_or(&EMPTY),
             path: [""; DEPTH],
             config: self,
         }
-    }
-
-    /// The config as it was given.
-    #[must_use]
-    pub const fn root(&self) -> &Map<String, Value> {
-        &self.root
     }
 
     /// The objects of which something was read, each once.
     #[must_use]
     pub fn objects_read(&self) -> Vec<Fields<'_>> {
         let notes = self.notes.borrow();
-        let mut seen = HashSet::new();
-        let all = notes.read.iter().map(|read| read.object.as_str());
-        let paths: Vec<&str> = all.filter(|path| seen.insert(*path)).collect();
-        let object = |path: &&str| {
+        let object = |path: &String| {
             let mut fields = self.fields();
             for (part, place) in path.split('.').filter(|part| !part.is_empty()).zip(0..) {
                 let (name, value) = fields.map.get_key_value(part)?;
@@ -157,14 +155,24 @@ impl Config {
             }
             Some(fields)
         };
-        paths.iter().filter_map(object).collect()
+        notes.objects.iter().filter_map(object).collect()
     }
 
-    /// Everything that was assumed, and all fields that were read.
+    /// All fields that were read.
     #[must_use]
-    pub fn into_notes(self) -> (Vec<Assumption>, Vec<FieldRead>) {
-        let notes = self.notes.into_inner();
-        (notes.assumptions, notes.read)
+    pub fn fields_read(&self) -> Vec<FieldRead> {
+        let notes = self.notes.borrow();
+        let read = notes.read.iter().map(|(object, names)| FieldRead {
+            object: notes.objects.get(*object).cloned().unwrap_or_default(),
+            names: names.split('|').map(str::to_owned).collect(),
+        });
+        read.collect()
+    }
+
+    /// Everything that was assumed.
+    #[must_use]
+    pub fn into_assumptions(self) -> Vec<Assumption> {
+        self.notes.into_inner().assumptions
     }
 }
 
@@ -188,7 +196,7 @@ pub struct Fields<'c> {
 impl<'c> Fields<'c> {
     /// The fields of the whole config, however deep this object lies.
     #[must_use]
-    pub const fn outermost(&self) -> Self {
+    pub fn outermost(&self) -> Self {
         self.config.fields()
     }
 
@@ -227,18 +235,23 @@ impl<'c> Fields<'c> {
 
     fn note_read(&self, names: &str) {
         let notes = &mut *self.config.notes.borrow_mut();
-        let mut hasher = DefaultHasher::new();
-        self.path.hash(&mut hasher);
-        names.hash(&mut hasher);
         // Two fields whose hashes meet would be noted as one: that is one chance in 2^64 for each pair.
-        if notes.seen.insert(hasher.finish()) {
-            let parts = self.path.iter().copied().filter(|part| !part.is_empty());
-            let object: Vec<&str> = parts.collect();
-            notes.read.push(FieldRead {
-                object: object.join("."),
-                names: names.split('|').map(str::to_owned).collect(),
+        let hash = notes.seen.hasher().hash_one((self.path, names));
+        if notes.seen.insert(hash) {
+            let known = notes.objects.iter().position(|path| self.is_at(path));
+            let object = known.unwrap_or_else(|| {
+                let parts = self.path.iter().copied().filter(|part| !part.is_empty());
+                notes.objects.push(parts.collect::<Vec<_>>().join("."));
+                notes.objects.len() - 1
             });
+            notes.read.push((object, names.into()));
         }
+    }
+
+    /// Whether this object lies at a path.
+    fn is_at(&self, path: &str) -> bool {
+        let parts = self.path.iter().copied().filter(|part| !part.is_empty());
+        parts.eq(path.split('.').filter(|part| !part.is_empty()))
     }
 
     /// Whether a field is there and null, which a class with another default tells from a missing one.
@@ -628,15 +641,13 @@ impl<'c> Fields<'c> {
     /// Whether a field was read under this name.
     #[must_use]
     pub fn was_read(&self, name: &str) -> bool {
-        let read = &self.config.notes.borrow().read;
-        read.iter().any(|read| {
-            let path = self.path.iter().copied().filter(|part| !part.is_empty());
-            read.names.iter().any(|known| known == name)
-                && read
-                    .object
-                    .split('.')
-                    .filter(|part| !part.is_empty())
-                    .eq(path)
+        let notes = self.config.notes.borrow();
+        notes.read.iter().any(|(object, names)| {
+            names.split('|').any(|known| known == name)
+                && notes
+                    .objects
+                    .get(*object)
+                    .is_some_and(|path| self.is_at(path))
         })
     }
 

@@ -60,6 +60,7 @@ use rope::{Rope, Turn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use template::{Routing, Template};
 
 /// What a config determines of its model.
@@ -132,7 +133,20 @@ impl Architecture {
     ///
     /// # Errors
     /// If the model type is unknown, or a field is missing, wrong or absurd.
-    pub fn from_config(value: Value, assume: Option<&str>) -> Result<Self> {
+    pub fn from_config(value: impl Into<Arc<Value>>, assume: Option<&str>) -> Result<Self> {
+        Self::read(value.into(), assume, Config::fields_read)
+    }
+
+    /// The same without the fields that were read, for those that are derived by the thousand.
+    pub(crate) fn without_fields(value: Arc<Value>, assume: Option<&str>) -> Result<Self> {
+        Self::read(value, assume, |_| Vec::new())
+    }
+
+    fn read(
+        value: Arc<Value>,
+        assume: Option<&str>,
+        tell: fn(&Config) -> Vec<FieldRead>,
+    ) -> Result<Self> {
         let config = Config::new(value)?;
         let fields = config.fields();
         let model_type = fields
@@ -146,7 +160,7 @@ impl Architecture {
         unread::refuse(&config)?;
         let stated = Facts::read(&fields);
         let class = place::class(&fields)?.map(str::to_owned);
-        let (assumptions, fields) = config.into_notes();
+        let fields = tell(&config);
         Ok(Self {
             model_type,
             class,
@@ -160,7 +174,7 @@ impl Architecture {
             turns: stated.turns,
             dtype: stated.dtype,
             quantization: stated.quantization,
-            assumptions,
+            assumptions: config.into_assumptions(),
             fields,
         })
     }

@@ -236,6 +236,7 @@ impl Model {
         config: Option<Value>,
         assume: Option<&str>,
     ) -> Self {
+        let config = config.map(Arc::new);
         let architecture = config.as_ref().map_or_else(
             || {
                 Err(ConfigError::new(
@@ -243,7 +244,7 @@ impl Model {
                     "there is no config.json beside the weights",
                 ))
             },
-            |config| Architecture::from_config(config.clone(), assume).map(Arc::new),
+            |config| Architecture::from_config(Arc::clone(config), assume).map(Arc::new),
         );
         let disagreements = match (&checkpoint, &architecture) {
             (Some(checkpoint), Ok(architecture)) => compare::compare(checkpoint, architecture),
@@ -252,7 +253,7 @@ impl Model {
         Self {
             name,
             checkpoint,
-            config: config.map(Arc::new),
+            config,
             processor: None,
             architecture,
             disagreements,

@@ -30,8 +30,10 @@ const MOST_ENTRIES: usize = 1 << 13;
 const MOST_ROWS: usize = 1 << 16;
 /// How many cells.
 const MOST_CELLS: usize = 1 << 14;
-/// How many models.
+/// How many models. What is known of them is forgotten with them: of many models each is met once.
 const MOST_SUBJECTS: usize = 64;
+/// From how many numbers of requests on plans are compared, so that those that are alike share what they set aside.
+const SHARED_FROM: usize = 16;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
@@ -262,8 +264,20 @@ impl Memo {
             self.cells.clear();
             self.rows = 0;
         }
-        bound(&mut self.subjects, MOST_SUBJECTS);
-        bound(&mut self.pieces, MOST_SUBJECTS);
+        if self.subjects.len() > MOST_SUBJECTS {
+            self.subjects.clear();
+            self.pieces.clear();
+            self.spreads.clear();
+            self.runs.clear();
+            self.open.clear();
+            self.laid.clear();
+            for map in &mut self.components {
+                map.clear();
+            }
+            self.cells.clear();
+            self.rows = 0;
+        }
+        bound(&mut self.pieces, MOST_ENTRIES / 8);
         bound(&mut self.spreads, MOST_ENTRIES / 8);
         bound(&mut self.runs, MOST_ENTRIES);
         bound(&mut self.open, MOST_ENTRIES);
@@ -592,6 +606,9 @@ impl Memo {
             return known.clone();
         }
         let laid = plan().map_err(|error| reason(&error)).map(|plan| {
+            if open.requests.len() < SHARED_FROM {
+                return Arc::new(Laid::new(plan));
+            }
             let text = format!("{} {plan:?}", open.deployment.options.parallel.data);
             let known = self.alike.entry(text);
             Arc::clone(known.or_insert_with(|| Arc::new(Laid::new(plan))))

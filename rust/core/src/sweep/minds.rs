@@ -2,6 +2,7 @@
 
 use super::axis::{Axis, Value};
 use super::grid::Digit;
+use crate::architecture::Architecture;
 use crate::deployment::{FitError, Reason};
 use crate::memory::body;
 use crate::model::Model;
@@ -57,9 +58,17 @@ impl Target {
             .fold(before.name.clone(), |name, (field, value)| {
                 format!("{name} {field}={value}")
             });
-        let mut model = Model::of(name, None, Some(config), self.assume.as_deref());
-        model.processor.clone_from(&before.processor);
-        let subject = Subject::of(&model)?;
+        let config = Arc::new(config);
+        let architecture =
+            Architecture::without_fields(Arc::clone(&config), self.assume.as_deref()).map(Arc::new);
+        let subject = Subject::of(&Model {
+            name,
+            checkpoint: None,
+            config: Some(config),
+            processor: before.processor.clone(),
+            architecture,
+            disagreements: Vec::new(),
+        })?;
         if !self.is_planned && before.architecture.has_body_of(&subject.architecture) {
             return Ok(Arc::new(Subject {
                 stored: Arc::clone(&before.stored),
