@@ -219,7 +219,10 @@ impl Run {
     }
 
     fn rank<'a>(&'a self, stage: &'a Stage, layers: Vec<(&'a Layer, Vec<Store>)>) -> Rank<'a> {
-        let (layers, stores) = layers.into_iter().unzip();
+        let (layers, stores) = layers
+            .into_iter()
+            .map(|(layer, stores)| (layer, stores.into()))
+            .unzip();
         Rank {
             subject: &self.subject,
             deployment: &self.deployment,

@@ -2,6 +2,7 @@
 
 use super::config::{ConfigError, Result};
 use super::layer::{FeedForward, Layer, Mixer, Stack};
+use super::shared::Shared;
 use super::template::{Numbers, Routing, Template};
 use crate::checkpoint::Role;
 use std::sync::Arc;
@@ -161,8 +162,8 @@ impl Builder {
         let result = self.each(prefix, numbers.clone(), inside);
         self.in_layer = in_layer;
         self.stack = outer;
-        let mixers = std::mem::replace(&mut self.mixers, mixers);
-        let feed_forward = std::mem::replace(&mut self.feed_forward, feed_forward);
+        let mixers = Shared::from(std::mem::replace(&mut self.mixers, mixers));
+        let feed_forward = Shared::from(std::mem::replace(&mut self.feed_forward, feed_forward));
         self.layers.extend(numbers.iter().map(|number| Layer {
             stack,
             number,

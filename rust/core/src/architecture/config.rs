@@ -121,9 +121,15 @@ impl Config {
     pub fn new(value: impl Into<Arc<Value>>) -> Result<Self> {
         let value = value.into();
         if value.is_object() {
+            // Most models have some 60 fields read.
+            let notes = Notes {
+                read: Vec::with_capacity(64),
+                seen: HashSet::with_capacity_and_hasher(96, foldhash::fast::FixedState::default()),
+                ..Notes::default()
+            };
             return Ok(Self {
                 value,
-                notes: RefCell::default(),
+                notes: RefCell::new(notes),
             });
         }
         Err(ConfigError::new(

@@ -1,6 +1,7 @@
 //! What a layer is made of and what it remembers: mixers, feed-forward networks, reach. Closed sets, so that the
 //! compiler lists the places to change.
 
+use super::shared::Shared;
 use serde::{Deserialize, Serialize};
 
 /// Which earlier tokens an attention layer sees.
@@ -279,7 +280,7 @@ pub struct Layer {
     /// Its number there.
     pub number: u32,
     /// How it moves information between tokens; several side by side or one after another.
-    pub mixers: Vec<Mixer>,
+    pub mixers: Shared<Mixer>,
     /// What it does to each token by itself.
-    pub feed_forward: Vec<FeedForward>,
+    pub feed_forward: Shared<FeedForward>,
 }

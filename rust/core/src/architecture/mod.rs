@@ -15,6 +15,7 @@ pub mod field;
 pub mod layer;
 pub mod place;
 pub mod rope;
+pub mod shared;
 pub mod template;
 
 mod attention;

@@ -51,7 +51,15 @@ impl Numbers {
     pub fn contains(&self, number: u32) -> bool {
         match self {
             Self::Below(end) => number < *end,
-            Self::Listed(numbers) => numbers.binary_search(&number).is_ok(),
+            Self::Listed(numbers) => {
+                let (Some(&first), Some(&last)) = (numbers.first(), numbers.last()) else {
+                    return false;
+                };
+                // Most lists leave nothing out between their ends.
+                let is_whole = last.saturating_sub(first) as usize + 1 == numbers.len();
+                (first..=last).contains(&number)
+                    && (is_whole || numbers.binary_search(&number).is_ok())
+            }
         }
     }
 }

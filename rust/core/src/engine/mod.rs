@@ -27,6 +27,7 @@ pub use version::Version;
 use crate::architecture::Architecture;
 use crate::architecture::config::Assumption;
 use crate::architecture::layer::Layer;
+use crate::architecture::shared::Shared;
 use crate::deployment::{Deployment, FitError, Reason, Settings};
 use crate::memory::ledger::Ledger;
 use crate::memory::stage::Stage;
@@ -50,7 +51,7 @@ pub struct Rank<'a> {
     /// The layers of the decoder here, in order.
     pub layers: Vec<&'a Layer>,
     /// What each of them remembers here; nothing for those that use another's.
-    pub stores: Vec<Vec<Store>>,
+    pub stores: Vec<Shared<Store>>,
     /// How numbers of the cache are kept.
     pub kept: Kept,
 }

@@ -261,10 +261,7 @@ pub(crate) fn rank<'a>(
     stage: &'a Stage,
 ) -> Rank<'a> {
     let layers: Vec<_> = stage.decoder(&subject.architecture).collect();
-    let stores = layers
-        .iter()
-        .map(|layer| Store::of(layer, deployment.options.parallel.tensor))
-        .collect();
+    let stores = Store::of_each(layers.iter().copied(), deployment.options.parallel.tensor);
     Rank {
         subject,
         deployment,

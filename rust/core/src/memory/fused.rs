@@ -9,7 +9,6 @@ use super::weights::{self, WeightRules};
 use crate::architecture::Architecture;
 use crate::architecture::layer::Stack;
 use crate::checkpoint::Role;
-use std::collections::BTreeMap;
 
 /// The last words of names of projections that lie in one tensor, and what to call it (vLLM 0.19, `stacked_params_mapping`
 /// of `model_executor/models/*.py`).
@@ -45,7 +44,8 @@ pub fn tensors(
     fusing: Fusing,
 ) -> Vec<(u64, u64)> {
     let tied = weights::is_tied(pieces);
-    let mut sums: BTreeMap<(String, u32), u64> = BTreeMap::new();
+    // By name, the sums of the layers that it is in, in the order of their numbers.
+    let mut sums: Vec<(Name<'_>, Vec<(u32, u64)>)> = Vec::new();
     let mut apart: Vec<(u64, u64)> = Vec::new();
     for piece in pieces {
         if piece.role == Role::Mtp && !rules.loads_prediction
@@ -66,21 +66,47 @@ pub fn tensors(
             continue;
         }
         let name = name(piece);
-        let numbers: Vec<u32> = match &piece.layers {
-            None => vec![0],
-            Some(numbers) if piece.part == Some(Stack::Decoder) => numbers
-                .iter()
-                .filter(|&number| stage.layers.contains(&u64::from(number)))
-                .collect(),
-            Some(numbers) => numbers.iter().collect(),
-        };
-        for number in numbers {
-            let sum = sums.entry((name.clone(), number)).or_default();
-            *sum = sum.saturating_add(bytes);
+        let known = sums.iter().position(|(known, _)| *known == name);
+        let known = known.unwrap_or_else(|| {
+            sums.push((name, Vec::new()));
+            sums.len() - 1
+        });
+        let layers = &mut sums[known].1;
+        match &piece.layers {
+            None => add(layers, std::iter::once(0), bytes),
+            Some(numbers) if piece.part == Some(Stack::Decoder) => {
+                let here = |number: &u32| stage.layers.contains(&u64::from(*number));
+                add(layers, numbers.iter().filter(here), bytes);
+            }
+            Some(numbers) => add(layers, numbers.iter(), bytes),
         }
     }
-    apart.extend(sums.into_values().map(|bytes| (bytes, 1)));
+    for (_, bytes) in sums.into_iter().flat_map(|(_, layers)| layers) {
+        match apart.last_mut() {
+            Some((last, count)) if *last == bytes => *count = count.saturating_add(1),
+            _ => apart.push((bytes, 1)),
+        }
+    }
     apart
+}
+
+/// What stands before the last word of a name, the word, and what comes after it.
+type Name<'p> = [&'p str; 3];
+
+/// Adds bytes to the sums of some layers, whose numbers ascend.
+fn add(sums: &mut Vec<(u32, u64)>, numbers: impl Iterator<Item = u32>, bytes: u64) {
+    let mut at = 0;
+    for number in numbers {
+        // Mostly these are the layers that are there already, one after another.
+        if sums.get(at).is_none_or(|(known, _)| *known != number) {
+            at = sums.partition_point(|(known, _)| *known < number);
+        }
+        match sums.get_mut(at) {
+            Some((known, sum)) if *known == number => *sum = sum.saturating_add(bytes),
+            _ => sums.insert(at, (number, bytes)),
+        }
+        at += 1;
+    }
 }
 
 /// What tensors are counted for beyond their bytes by the allocator, and how many there are.
@@ -98,7 +124,7 @@ pub fn rounding(tensors: &[(u64, u64)]) -> (u64, u64) {
 }
 
 /// The name of the tensor a piece lies in, without the numbers of layers and experts.
-fn name(piece: &Piece) -> String {
+fn name(piece: &Piece) -> Name<'_> {
     let pattern = &*piece.pattern;
     let (scope, end) = match pattern.rsplit_once('.') {
         Some((front, last)) if ["weight", "bias"].contains(&last) => (front, last),
@@ -109,5 +135,5 @@ fn name(piece: &Piece) -> String {
         .iter()
         .find(|(_, names)| names.contains(&last))
         .map_or(last, |(fused, _)| fused);
-    format!("{front}.{fused}.{end}")
+    [front, fused, end]
 }

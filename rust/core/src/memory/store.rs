@@ -1,6 +1,7 @@
 //! What a layer remembers on one rank, with heads kept apart, so that engines can round, pad and scale it.
 
 use crate::architecture::layer::{Convolution, Layer, Mixer, Reach, Recurrence, Stack, StateDtype};
+use crate::architecture::shared::Shared;
 use crate::quantization::cache_format::CacheFormat;
 
 /// One thing a layer remembers of a sequence, on one tensor-parallel rank.
@@ -129,10 +130,31 @@ impl Store {
             .mixers
             .iter()
             .flat_map(|mixer| Self::of_mixer(mixer, ranks))
+            .flatten()
             .collect()
     }
 
-    fn of_mixer(mixer: &Mixer, ranks: u64) -> Vec<Self> {
+    /// What each of some layers remembers. Layers one after another that are made of the same have it in common.
+    #[must_use]
+    pub fn of_each<'a>(layers: impl Iterator<Item = &'a Layer>, ranks: u64) -> Vec<Shared<Self>> {
+        let mut last: Option<(&Layer, Shared<Self>)> = None;
+        layers
+            .map(|layer| {
+                let same = |(known, _): &&(&Layer, _)| {
+                    known.stack == layer.stack && known.mixers.is(&layer.mixers)
+                };
+                let stores = match last.as_ref().filter(same) {
+                    Some((_, stores)) => stores.clone(),
+                    None => Self::of(layer, ranks).into(),
+                };
+                last = Some((layer, stores.clone()));
+                stores
+            })
+            .collect()
+    }
+
+    /// At most two: what is kept of tokens, and the keys of an indexer beside it.
+    fn of_mixer(mixer: &Mixer, ranks: u64) -> [Option<Self>; 2] {
         let indexer =
             |width: u64, ratio: u64| (width > 0).then_some(Self::Indexer { width, ratio });
         match *mixer {
@@ -140,7 +162,7 @@ impl Store {
                 shared_with: Some(_),
                 ..
             }
-            | Mixer::Stateless => Vec::new(),
+            | Mixer::Stateless => [None, None],
             Mixer::Attention {
                 kv_heads,
                 key_dim,
@@ -148,14 +170,15 @@ impl Store {
                 reach,
                 indexer_dim,
                 ..
-            } => std::iter::once(Self::KeyValue {
-                heads: local_heads(kv_heads, ranks),
-                key_dim,
-                value_dim,
-                reach,
-            })
-            .chain(indexer(indexer_dim, 1))
-            .collect(),
+            } => [
+                Some(Self::KeyValue {
+                    heads: local_heads(kv_heads, ranks),
+                    key_dim,
+                    value_dim,
+                    reach,
+                }),
+                indexer(indexer_dim, 1),
+            ],
             Mixer::Latent {
                 heads,
                 rank,
@@ -165,49 +188,57 @@ impl Store {
                 reach,
                 indexer_dim,
                 indexer_ratio,
-            } => std::iter::once(Self::Latent {
-                rank,
-                rope_dim,
-                reach,
-                expanded: (local_heads(heads, ranks), nope_dim, value_dim),
-            })
-            .chain(indexer(indexer_dim, indexer_ratio))
-            .collect(),
+            } => [
+                Some(Self::Latent {
+                    rank,
+                    rope_dim,
+                    reach,
+                    expanded: (local_heads(heads, ranks), nope_dim, value_dim),
+                }),
+                indexer(indexer_dim, indexer_ratio),
+            ],
             Mixer::Compressed {
                 key_dim,
                 ratio,
                 window,
                 indexer_dim,
                 ..
-            } => std::iter::once(Self::Compressed {
-                width: key_dim,
-                ratio,
-                window,
-            })
-            .chain(indexer(indexer_dim, ratio).filter(|_| ratio > 0))
-            .collect(),
+            } => [
+                Some(Self::Compressed {
+                    width: key_dim,
+                    ratio,
+                    window,
+                }),
+                indexer(indexer_dim, ratio).filter(|_| ratio > 0),
+            ],
             Mixer::State {
                 recurrence,
                 convolution,
                 recurrent,
                 dtype,
                 ..
-            } => vec![Self::State {
-                recurrence,
-                convolution: convolution.on_rank(ranks),
-                recurrent: share(recurrent, ranks),
-                dtype,
-            }],
+            } => [
+                Some(Self::State {
+                    recurrence,
+                    convolution: convolution.on_rank(ranks),
+                    recurrent: share(recurrent, ranks),
+                    dtype,
+                }),
+                None,
+            ],
             Mixer::Cross {
                 kv_heads,
                 head_dim,
                 tokens,
                 ..
-            } => vec![Self::Cross {
-                heads: local_heads(kv_heads, ranks),
-                head_dim,
-                tokens,
-            }],
+            } => [
+                Some(Self::Cross {
+                    heads: local_heads(kv_heads, ranks),
+                    head_dim,
+                    tokens,
+                }),
+                None,
+            ],
         }
     }
 

@@ -24,6 +24,8 @@ mod key;
 mod laid;
 mod many;
 mod memo;
+#[cfg(test)]
+mod mind_tests;
 mod minds;
 mod names;
 mod pareto;

@@ -3,6 +3,7 @@
 use super::super::{CachePlan, Pool, Rank};
 use super::cache::{Classes, Held};
 use crate::architecture::layer::Layer;
+use crate::architecture::shared::Shared;
 use crate::memory::store::{Kept, Store};
 
 /// No context is longer.
@@ -12,7 +13,7 @@ const MOST: u64 = 1 << 40;
 #[derive(Debug)]
 struct Holder {
     layer: Layer,
-    stores: Vec<Store>,
+    stores: Shared<Store>,
     kept: Kept,
     classes: Classes,
 }

@@ -5,6 +5,7 @@ use super::kinds::Kinds;
 use super::rules::{LatentBlock, Rules};
 use super::spec;
 use super::states::{self, Mode};
+use crate::architecture::shared::Shared;
 use crate::hardware::{Gpu, Vendor};
 use crate::memory::store::Store;
 use crate::quantization::cache_format::CacheFormat;
@@ -94,7 +95,11 @@ pub struct Hybrid {
 impl Hybrid {
     /// Of a model with both, on one rank.
     #[must_use]
-    pub fn of(stores: &[Vec<Store>], subject: &Subject, basis: &spec::Basis<'_>) -> Option<Self> {
+    pub fn of(
+        stores: &[Shared<Store>],
+        subject: &Subject,
+        basis: &spec::Basis<'_>,
+    ) -> Option<Self> {
         let all = || stores.iter().flatten();
         let state = all()
             .filter_map(|store| states::bytes(store, subject, basis.rules, basis.model_bytes))

@@ -2,6 +2,7 @@
 
 use crate::architecture::Architecture;
 use crate::architecture::layer::Recurrence;
+use crate::architecture::shared::Shared;
 use crate::memory::store::Store;
 
 /// What there is among the caches of a model.
@@ -36,7 +37,7 @@ pub struct Kinds {
 impl Kinds {
     /// Those of the layers of a model on one of so many tensor-parallel ranks.
     #[must_use]
-    pub fn of(stores: &[Vec<Store>]) -> Self {
+    pub fn of(stores: &[Shared<Store>]) -> Self {
         let mut kinds = Self::default();
         let mut delta = false;
         let mut not_delta = false;
@@ -85,9 +86,6 @@ impl Kinds {
 
 /// What every layer of the decoder remembers on one of so many tensor-parallel ranks.
 #[must_use]
-pub fn stores(architecture: &Architecture, ranks: u64) -> Vec<Vec<Store>> {
-    architecture
-        .decoder()
-        .map(|layer| Store::of(layer, ranks))
-        .collect()
+pub fn stores(architecture: &Architecture, ranks: u64) -> Vec<Shared<Store>> {
+    Store::of_each(architecture.decoder(), ranks)
 }

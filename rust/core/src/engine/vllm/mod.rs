@@ -286,11 +286,16 @@ impl Engine for Vllm {
         let mut layers = Vec::new();
         for (stage, rank) in ranks.iter().enumerate() {
             for store in rank.stores.iter().flatten() {
-                let specs = match compressed::specs(store).filter(|_| kinds.compressed) {
-                    Some(specs) => specs,
-                    None => vec![spec::of(store, subject, &basis, blocks)?],
-                };
-                layers.extend(specs.into_iter().map(|spec| Placed { stage, spec }));
+                let compressed = compressed::specs(store).filter(|_| kinds.compressed);
+                match compressed {
+                    Some(specs) => {
+                        layers.extend(specs.into_iter().map(|spec| Placed { stage, spec }));
+                    }
+                    None => layers.push(Placed {
+                        stage,
+                        spec: spec::of(store, subject, &basis, blocks)?,
+                    }),
+                }
             }
         }
         let windows = layers

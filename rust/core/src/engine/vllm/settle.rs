@@ -7,6 +7,7 @@ use super::spec::{self, Basis};
 use super::states::{self, Mode};
 use super::{cache_dtype, context, refuse};
 use crate::architecture::config::Assumption;
+use crate::architecture::shared::Shared;
 use crate::deployment::{Deployment, FitError, Reason, Settings};
 use crate::hardware::Gpu;
 use crate::memory::store::Store;
@@ -109,7 +110,7 @@ fn prefix_caching(rules: &Rules, deployment: &Deployment, kinds: Kinds, notes: &
     }
 }
 
-fn encoder_tokens(stores: &[Vec<Store>], context: u64, notes: &mut Notes) -> u64 {
+fn encoder_tokens(stores: &[Shared<Store>], context: u64, notes: &mut Notes) -> u64 {
     let open = stores
         .iter()
         .flatten()
@@ -129,7 +130,7 @@ fn block(
     basis: &Basis<'_>,
     subject: &Subject,
     deployment: &Deployment,
-    stores: &[Vec<Store>],
+    stores: &[Shared<Store>],
     mode: Mode,
     notes: &mut Notes,
 ) -> Result<u64, FitError> {
