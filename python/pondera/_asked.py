@@ -26,6 +26,7 @@ class Asked:
         metavar: What stands for a value in help.
         short: A shorter name, which is another option too where `is_option` says so.
         is_option: Whether the shorter name is an option and not only a title.
+        is_open: Whether a value may be left open.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Asked:
     kind: Literal["text", "share", "flag"] = "text"
     short: str = ""
     is_option: bool = False
+    is_open: bool = True
 
     @property
     def flags(self) -> list[str]:
@@ -48,20 +50,20 @@ class Asked:
 
 
 def _parallel(name: str, help: str) -> Asked:
-    return Asked(f"{name}_parallel", "spread", help, short=f"{name[0]}p", is_option=True)
+    return Asked(f"{name}_parallel", "spread", help, short=f"{name[0]}p", is_option=True, is_open=False)
 
 
 _ENGINES = ", ".join(one["name"] for one in engines())
 
 # fmt: off
 ASKED = (
-    Asked("gpu", "what", "h100, 'RTX 4090', or a size such as 24GiB (the common ones)", "GPU", short="GPU"),
+    Asked("gpu", "what", "h100, a size as 24GiB, ...; the common ones", "GPU", short="GPU", is_open=False),
     Asked("gpus", "what", "how many; they share every layer unless a layout is given", short="GPUs"),
-    Asked("engine", "what", f"{_ENGINES}, with a version or not: vllm==0.19.0 (vllm)", "NAME"),
+    Asked("engine", "what", f"{_ENGINES}, with a version or not: vllm==0.19.0 (vllm)", "NAME", is_open=False),
     Asked("weights", "what", "fp8, int4-g128, q4_k_m, ...; as stored if not given", "SCHEME"),
     Asked("cache", "what", "bf16, fp8, q8_0, ...; as the engine would if not given", "FORMAT"),
     Asked("context", "what", "the longest request with its answer, as 32k", "TOKENS"),
-    Asked("concurrency", "what", "requests at one time (1)"),
+    Asked("concurrency", "what", "requests at one time (1)", is_open=False),
     _parallel("tensor", "ranks that share every layer"),
     _parallel("pipeline", "stages of some layers each"),
     _parallel("expert", "ranks that experts are dealt out to"),
@@ -136,9 +138,11 @@ def value_of(one: Asked, text: str) -> str | float | None:
     """One value of an option.
 
     Raises:
-        ArgumentTypeError: It must be a number and is none.
+        ArgumentTypeError: It must be a number and is none, or it cannot be left open.
     """
     if text.lower() == DEFAULT:
+        if not one.is_open:
+            raise ArgumentTypeError(f"must be named, not {DEFAULT!r}; leave the option out for the usual")
         return None
     if one.kind != "share":
         return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import json
 import os
 from pathlib import Path
@@ -30,11 +31,14 @@ class PointsFile:
 
         Raises:
             PonderaError: The name has no known ending, or what is needed for it is not installed.
+            FileNotFoundError: There is no such folder.
         """
         self.path = Path(path)
         ending = self.path.suffix.lower()
         if ending not in _WRITERS:
             raise PonderaError(f"{path}: the name of the file must end in {', '.join(_WRITERS)}")
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(self.path.parent))
         self._write = _WRITERS[ending]
         if self._write in (_parquet, _arrow):
             try:

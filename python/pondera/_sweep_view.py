@@ -236,17 +236,22 @@ def _cells_words(screen: Screen, heatmap: Mapping[str, Any], counts: set[int]) -
     words = []
     if counts and counts != {1}:
         least, most = min(counts), max(counts)
-        words.append(f"of {least:,}{'' if least == most else f' to {most:,}'} that can be in each cell")
-    taken = [
-        f"{what} of up to {plural(size, 'value')}"
-        for what in ("context", "concurrency")
-        if (size := heatmap["together"][what]) > 1
-    ]
+        words.append(
+            f"of {least:,}{'' if least == most else f' to {most:,}'} deployments in each cell that can be"
+        )
+    together = heatmap["together"]
+    nouns = {"context": "context", "concurrency": "number of requests"}
+    taken = [_together(together[what], noun) for what, noun in nouns.items() if together[what] > 1]
     if taken:
-        words.append(f"taken together in steps: {', '.join(taken)}")
+        words.append(f"a cell is up to {' and '.join(taken)}, and is named by the first")
     if heatmap["maps"][0]["gpu"] is None:
         words.append("all GPUs together; with 4 or fewer each has a map of its own")
     return screen.prose(f"  {'; '.join(words)}", "    ", "dim") if words else []
+
+
+def _together(count: int, noun: str) -> str:
+    first, *rest = noun.split(" ")
+    return " ".join([f"{count:,}", f"{first}s", *rest])
 
 
 def _range(name: str, bounds: Sequence[Any]) -> str:

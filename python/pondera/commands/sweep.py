@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import Any
 
-from pondera._asked import DEFAULT, add_asked, parts
+from pondera._asked import add_asked, parts
 from pondera._native import Model, PonderaError, Sweep, gpus
 from pondera._numbers import plural
 from pondera._study import Study, study
@@ -174,8 +174,6 @@ def _sweep(models: list[Model], asked: Study) -> Sweep:
     if "gpu" not in axes:
         common = [one.name for one in gpus(gpu_file=asked.gpu_file) if one.common]
         axes = {"gpu": common, **axes}
-    if None in axes["gpu"]:
-        raise UsageError(f"gpu: {DEFAULT} names no GPU; leave --gpu out for the common ones")
     where = " and ".join(asked.where if len(asked.where) < 2 else [f"({one})" for one in asked.where])
     try:
         return sweep(

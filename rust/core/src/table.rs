@@ -165,6 +165,12 @@ impl Table {
         &self.columns
     }
 
+    /// The column of this name, to be changed.
+    pub fn column_mut(&mut self, name: &str) -> Option<&mut Column> {
+        let found = self.columns.iter_mut().find(|(column, _)| column == name);
+        found.map(|(_, values)| values)
+    }
+
     /// The column of this name.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&Column> {

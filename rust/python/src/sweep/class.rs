@@ -12,7 +12,8 @@ use crate::table::{Table, html};
 use pondera::parallel::{Control, default_threads};
 use pondera::request::Request;
 use pondera::sweep::{
-    self as core, Axis, By, Column, Condition, Partial, Question, Run, SweepError, Tally, Target,
+    self as core, Axis, By, Column, Condition, Field, Partial, Question, Run, SweepError, Tally,
+    Target,
 };
 use pondera::table::{self, Table as CoreTable};
 use pyo3::exceptions::{PyIndexError, PyOverflowError};
@@ -517,15 +518,23 @@ impl Sweep {
         else {
             return Err(mixed_up());
         };
-        let found = pieces.into_iter().flat_map(|(_, piece)| piece);
+        let found: Vec<_> = pieces.into_iter().flat_map(|(_, piece)| piece).collect();
         let points = (0..)
-            .zip(found)
+            .zip(&found)
             .map(|(combination, point)| match point {
-                Some(point) => Ok(point),
+                Some(point) => Ok(*point),
                 None => self.core.first_of(&axis, combination).map_err(fit_error),
             })
             .collect::<PyResult<Vec<_>>>()?;
-        self.rows(py, &points, columns)
+        let columns = self.columns_named(columns)?;
+        let mut table = self.watched(py, None, |sweep, run| sweep.rows(&points, &columns, run))?;
+        // The first value may fit, and yet not meet the condition.
+        if let Some(table::Column::Flags(fits)) = table.column_mut(Field::Fits.name()) {
+            for (fits, point) in fits.iter_mut().zip(&found) {
+                *fits &= point.is_some();
+            }
+        }
+        Ok(Table(Arc::new(table)))
     }
 
     /// The same answers from an executor: `run(executor=...)` cuts the work into pieces, gives them out, gives out anew what
