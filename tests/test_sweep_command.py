@@ -391,7 +391,7 @@ def test_paths_of_a_file_begin_at_its_folder(run, tmp_path, monkeypatch):
     (folder / "gpus.toml").write_text("")
     path = folder / "study.toml"
     path.write_text(
-        'targets = ["model", "llama-3.2-1b"]\ngpu = "8GiB"\nengine = "transformers"\ncontext = 1024\noutput = "points.csv"\n'
+        'targets = ["model", "llama-3.2-1b"]\ngpu = "8GiB"\nengine = "transformers"\ncontext = 1024\ngpu_file = "gpus.toml"\noutput = "points.csv"\n'
     )
     monkeypatch.chdir(tmp_path)
     code, _, err = run("sweep", "--file", "studies/study.toml")

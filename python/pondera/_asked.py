@@ -57,7 +57,8 @@ _ENGINES = ", ".join(one["name"] for one in engines())
 
 # fmt: off
 ASKED = (
-    Asked("gpu", "what", "h100, a size as 24GiB, ...; the common ones", "GPU", short="GPU", is_open=False),
+    Asked("gpu", "what", "h100, 'RTX 4090', or a size such as 24GiB; several to compare, or the common ones",
+          "GPU", short="GPU", is_open=False),
     Asked("gpus", "what", "how many; they share every layer unless a layout is given", short="GPUs"),
     Asked("engine", "what", f"{_ENGINES}, with a version or not: vllm==0.19.0 (vllm)", "NAME", is_open=False),
     Asked("weights", "what", "fp8, int4-g128, q4_k_m, ...; as stored if not given", "SCHEME"),
