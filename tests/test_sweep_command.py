@@ -25,6 +25,7 @@ from pondera._sweep_view import sweep_view
 from pondera._text import Screen, display_width
 from pondera.commands.sweep import changes
 from test_fit import CONFIG
+from test_gpus import MINE
 
 MODEL = "llama-3.1-8b"
 ENGINE = "vllm==0.19.0"
@@ -388,10 +389,10 @@ def test_paths_of_a_file_begin_at_its_folder(run, tmp_path, monkeypatch):
     folder = tmp_path / "studies"
     (folder / "model").mkdir(parents=True)
     (folder / "model" / "config.json").write_text(json.dumps(CONFIG))
-    (folder / "gpus.toml").write_text("")
+    (folder / "gpus.toml").write_text(MINE)
     path = folder / "study.toml"
     path.write_text(
-        'targets = ["model", "llama-3.2-1b"]\ngpu = "8GiB"\nengine = "transformers"\ncontext = 1024\ngpu_file = "gpus.toml"\noutput = "points.csv"\n'
+        'targets = ["model", "llama-3.2-1b"]\ngpu = "card"\nengine = "transformers"\ncontext = 1024\ngpu_file = "gpus.toml"\noutput = "points.csv"\n'
     )
     monkeypatch.chdir(tmp_path)
     code, _, err = run("sweep", "--file", "studies/study.toml")
