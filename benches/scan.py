@@ -100,12 +100,14 @@ def peak_above_interpreter(code: str) -> float:
     return int(done.stdout.split()[-1]) / 1024
 
 
-def turns(rounds: int, measurements: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
+def turns(
+    rounds: int, measurements: dict[str, Callable[[], object]], runs: int = RUNS
+) -> dict[str, list[float]]:
     """Milliseconds of every measurement in every round, best of its turn; one more round warms up."""
     times: dict[str, list[float]] = {name: [] for name in measurements}
     for number in range(rounds + 1):
         for name, run in measurements.items():
-            best = min(timed(run) for _ in range(RUNS))
+            best = min(timed(run) for _ in range(runs))
             if number:
                 times[name].append(best)
     return times

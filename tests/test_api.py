@@ -325,10 +325,18 @@ def test_columns_are_numpy_arrays_of_fixed_kinds(tiny):
         table["weight"]
 
 
-def test_a_column_is_the_callers_own(tiny):
+def test_a_column_is_the_memory_of_the_table_and_cannot_be_written_to(tiny):
     table = pondera.scan(tiny).table()
-    table["bytes"][:] = 0
-    assert int(table["bytes"].sum()) == 5312
+    column = table["bytes"]
+    assert np.shares_memory(column, table["bytes"])
+    with pytest.raises(ValueError, match="read-only"):
+        column[:] = 0
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        column.flags.writeable = True
+    arrow = pyarrow.table(table)["bytes"]
+    assert np.shares_memory(column, arrow.chunk(0).to_numpy())
+    del table
+    assert int(column.sum()) == sum(arrow.to_pylist()) == 5312
 
 
 @pytest.mark.parametrize(

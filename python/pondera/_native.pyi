@@ -367,8 +367,9 @@ class Table:
     def __getitem__(self, name: str, /) -> npt.NDArray[Any]:
         """One column as a NumPy array.
 
-        Whole numbers are `uint64`; a column with missing values is `int64` with -1 for missing; texts and
-        shapes are object arrays of `str` and of tuples.
+        Whole numbers are `uint64`, or `int64` where they may be negative, and yes and no are `bool`; these
+        are the memory of the table itself and cannot be written to. A column with missing values is `int64`
+        with -1 for missing; texts and shapes are object arrays of `str` and of tuples.
 
         Raises:
             KeyError: There is no such column.

@@ -7,17 +7,18 @@ use arrow_array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, Int64Array, LargeListArray, RecordBatch,
     RecordBatchIterator, RecordBatchReader, UInt32Array, UInt64Array,
 };
-use arrow_buffer::OffsetBuffer;
+use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ffi::FFI_ArrowSchema;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use pondera::table::{Column, Table};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// The stream of a table: one batch.
-pub fn stream<'py>(py: Python<'py>, table: &Table) -> PyResult<Bound<'py, PyCapsule>> {
+pub fn stream<'py>(py: Python<'py>, table: &Arc<Table>) -> PyResult<Bound<'py, PyCapsule>> {
     let batch = py
         .detach(|| to_batch(table))
         .map_err(|error| refused(&error))?;
@@ -71,21 +72,34 @@ fn item() -> Arc<Field> {
     Arc::new(Field::new("item", DataType::UInt64, false))
 }
 
-/// A table as a batch.
-pub fn to_batch(table: &Table) -> Result<RecordBatch, ArrowError> {
+/// A table as a batch: whole numbers and codes are the memory of the table itself.
+pub fn to_batch(table: &Arc<Table>) -> Result<RecordBatch, ArrowError> {
     let arrays = table
         .columns()
         .iter()
-        .map(|(_, column)| to_array(column))
+        .map(|(_, column)| to_array(table, column))
         .collect::<Result<Vec<_>, _>>()?;
     RecordBatch::try_new(Arc::new(to_schema(table)), arrays)
 }
 
-fn to_array(column: &Column) -> Result<ArrayRef, ArrowError> {
+/// The memory of a column as a buffer that keeps the table alive.
+fn view<T: ArrowNativeType>(table: &Arc<Table>, values: &[T]) -> ScalarBuffer<T> {
+    let start = NonNull::from(values).cast();
+    let owner: Arc<Table> = Arc::clone(table);
+    // SAFETY: the values belong to the table, which the buffer holds on to, and whose columns never change or move.
+    let buffer =
+        unsafe { Buffer::from_custom_allocation(start, size_of_val(values), owner) };
+    ScalarBuffer::new(buffer, 0, values.len())
+}
+
+fn to_array(table: &Arc<Table>, column: &Column) -> Result<ArrayRef, ArrowError> {
     Ok(match column {
-        Column::Unsigned(values) => Arc::new(UInt64Array::from(values.clone())),
-        Column::Signed(values) => Arc::new(Int64Array::from(values.clone())),
-        Column::Flags(values) => Arc::new(BooleanArray::from(values.clone())),
+        Column::Unsigned(values) => Arc::new(UInt64Array::new(view(table, values), None)),
+        Column::Signed(values) => Arc::new(Int64Array::new(view(table, values), None)),
+        Column::Flags(values) => {
+            let bits = BooleanBuffer::collect_bool(values.len(), |row| values[row]);
+            Arc::new(BooleanArray::new(bits, None))
+        }
         Column::Optional(values) => Arc::new(UInt32Array::from(values.clone())),
         Column::Text(texts) => {
             let mut builder =
@@ -102,7 +116,7 @@ fn to_array(column: &Column) -> Result<ArrayRef, ArrowError> {
             }
             let values: Arc<dyn Array> = Arc::new(builder.finish());
             Arc::new(DictionaryArray::<UInt32Type>::try_new(
-                UInt32Array::from(codes.clone()),
+                UInt32Array::new(view(table, codes), None),
                 values,
             )?)
         }
@@ -113,7 +127,7 @@ fn to_array(column: &Column) -> Result<ArrayRef, ArrowError> {
             Arc::new(LargeListArray::try_new(
                 item(),
                 OffsetBuffer::from_lengths(lengths),
-                Arc::new(UInt64Array::from(items.clone())),
+                Arc::new(UInt64Array::new(view(table, items), None)),
                 None,
             )?)
         }

@@ -1,7 +1,8 @@
 //! `Table`: columns as NumPy arrays and as an Arrow stream.
 
 use crate::arrow;
-use numpy::{IntoPyArray, PyArray1};
+use numpy::ndarray::ArrayView1;
+use numpy::{Element, IntoPyArray, PyArray1, PyArrayMethods};
 use pondera::table::{Column, Table as Core};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
@@ -30,24 +31,26 @@ impl Table {
 
     /// One column as a NumPy array.
     ///
-    /// Whole numbers are `uint64`, or `int64` where they may be negative; yes and no are `bool`; a column with missing values is `int64` with -1 for missing; texts and shapes
-    /// are object arrays of `str` and of tuples.
-    fn __getitem__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        let column = self.0.column(name).ok_or_else(|| {
-            let known: Vec<_> = self.0.columns().iter().map(|(name, _)| &**name).collect();
+    /// Whole numbers are `uint64`, or `int64` where they may be negative, and yes and no are `bool`; these are the memory of
+    /// the table itself and cannot be written to. A column with missing values is `int64` with -1 for missing; texts and
+    /// shapes are object arrays of `str` and of tuples.
+    fn __getitem__<'py>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        let core = &slf.get().0;
+        let column = core.column(name).ok_or_else(|| {
+            let known: Vec<_> = core.columns().iter().map(|(name, _)| &**name).collect();
             PyKeyError::new_err(format!(
                 "no column {name:?}; there are {}",
                 known.join(", ")
             ))
         })?;
-        to_numpy(py, column)
+        to_numpy(slf, column)
     }
 
     /// All columns as a dict of NumPy arrays.
-    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let columns = PyDict::new(py);
-        for (name, column) in self.0.columns() {
-            columns.set_item(name, to_numpy(py, column)?)?;
+    fn to_dict<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        let columns = PyDict::new(slf.py());
+        for (name, column) in slf.get().0.columns() {
+            columns.set_item(name, to_numpy(slf, column)?)?;
         }
         Ok(columns)
     }
@@ -105,12 +108,25 @@ pub fn html(object: &Bound<'_, PyAny>, function: &str) -> PyResult<String> {
         .extract()
 }
 
-fn to_numpy<'py>(py: Python<'py>, column: &Column) -> PyResult<Bound<'py, PyAny>> {
+/// The memory of a column as an array that keeps the table alive and cannot be written to.
+fn view<'py, T: Element>(table: &Bound<'py, Table>, values: &[T]) -> Bound<'py, PyAny> {
+    // SAFETY: the values belong to the table, which the array holds on to, and whose columns never change or move.
+    let array = unsafe {
+        PyArray1::borrow_from_array(&ArrayView1::from(values), table.clone().into_any())
+    };
+    // Nobody else has the array yet.
+    array.readwrite().make_nonwriteable();
+    array.into_any()
+}
+
+/// A column of this table.
+fn to_numpy<'py>(table: &Bound<'py, Table>, column: &Column) -> PyResult<Bound<'py, PyAny>> {
+    let py = table.py();
     let objects = |items: Vec<Py<PyAny>>| PyArray1::from_vec(py, items).into_any();
     Ok(match column {
-        Column::Unsigned(values) => values.clone().into_pyarray(py).into_any(),
-        Column::Signed(values) => values.clone().into_pyarray(py).into_any(),
-        Column::Flags(values) => values.clone().into_pyarray(py).into_any(),
+        Column::Unsigned(values) => view(table, values),
+        Column::Signed(values) => view(table, values),
+        Column::Flags(values) => view(table, values),
         Column::Optional(values) => values
             .iter()
             .map(|value| value.map_or(-1, i64::from))

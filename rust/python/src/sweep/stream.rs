@@ -51,7 +51,7 @@ impl Iterator for Batches {
         self.next = from.saturating_add(BATCH).min(self.sweep.points());
         let table = self.table(from, self.next);
         Some(match table {
-            Ok(table) => to_batch(&table),
+            Ok(table) => to_batch(&Arc::new(table)),
             Err(error) => Err(ArrowError::ComputeError(error.to_string())),
         })
     }
