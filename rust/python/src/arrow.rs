@@ -87,8 +87,7 @@ fn view<T: ArrowNativeType>(table: &Arc<Table>, values: &[T]) -> ScalarBuffer<T>
     let start = NonNull::from(values).cast();
     let owner: Arc<Table> = Arc::clone(table);
     // SAFETY: the values belong to the table, which the buffer holds on to, and whose columns never change or move.
-    let buffer =
-        unsafe { Buffer::from_custom_allocation(start, size_of_val(values), owner) };
+    let buffer = unsafe { Buffer::from_custom_allocation(start, size_of_val(values), owner) };
     ScalarBuffer::new(buffer, 0, values.len())
 }
 

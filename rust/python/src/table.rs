@@ -111,9 +111,8 @@ pub fn html(object: &Bound<'_, PyAny>, function: &str) -> PyResult<String> {
 /// The memory of a column as an array that keeps the table alive and cannot be written to.
 fn view<'py, T: Element>(table: &Bound<'py, Table>, values: &[T]) -> Bound<'py, PyAny> {
     // SAFETY: the values belong to the table, which the array holds on to, and whose columns never change or move.
-    let array = unsafe {
-        PyArray1::borrow_from_array(&ArrayView1::from(values), table.clone().into_any())
-    };
+    let array =
+        unsafe { PyArray1::borrow_from_array(&ArrayView1::from(values), table.clone().into_any()) };
     // Nobody else has the array yet.
     array.readwrite().make_nonwriteable();
     array.into_any()

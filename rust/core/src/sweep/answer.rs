@@ -363,7 +363,24 @@ impl Sweep {
         let inner = order.last().copied().unwrap_or(0);
         let is_still = |group: &Group| group.axis.is_some_and(|axis| self.digit[axis] != inner);
         let by_runs = plan.is_count && plan.groups.iter().all(is_still);
-        self.grid.runs(order, range, |at, count| {
+        let of_runs = |at: &[u64]| {
+            let groups = plan.groups.iter();
+            groups.fold(0, |place, group| {
+                place * group.groups + self.group(group, inner, at, 0)
+            })
+        };
+        let is_hot = |group: &Group| group.axis == self.context;
+        let mut ranges = Vec::from([range.clone()]);
+        if let Partial::Count(tallies) = &mut partial
+            && by_runs
+            && condition.is_none()
+            && !plan.groups.iter().any(is_hot)
+        {
+            ranges = self.planes(memo, range, |at, tally| {
+                add(&mut tallies[of_runs(at)], tally);
+            });
+        }
+        let mut work = |at: &[u64], count: u64| {
             let rows = usize::try_from(count).unwrap_or(usize::MAX);
             let mut view = Rows {
                 sweep: self,
@@ -382,10 +399,7 @@ impl Sweep {
                 && let Partial::Count(tallies) = &mut partial
                 && let Some(tally) = self.counted(memo, inner, at, rows)
             {
-                let place = plan.groups.iter().fold(0, |place, group| {
-                    place * group.groups + self.group(group, inner, at, 0)
-                });
-                add(&mut tallies[place], tally);
+                add(&mut tallies[of_runs(at)], tally);
                 return true;
             }
             batch.clear();
@@ -405,7 +419,10 @@ impl Sweep {
                 Partial::Frontier(_) => {}
             }
             true
-        });
+        };
+        for range in ranges {
+            self.grid.runs(order, range, &mut work);
+        }
         match (&mut partial, question) {
             (Partial::Top(lists), Question::Top { descending, .. }) => {
                 for (list, heap) in lists.iter_mut().zip(heaps) {

@@ -1,12 +1,14 @@
 //! Caches laid out: what plans of engines set aside, by context, for every number of requests of a sweep.
 
+use super::hot::Place;
+use super::plane::Plane;
 use crate::deployment::{Deployment, FitError, Reason, Settings};
 use crate::engine::{CachePlan, Pool, Rank};
 use crate::fit::rank;
 use crate::memory::stage::Stage;
 use crate::subject::Subject;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Bytes that are set aside for requests of one context: of each stage a number for every number of requests.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub(super) struct Reserved {
 pub(super) struct Laid {
     plan: Box<dyn CachePlan>,
     by_context: Mutex<HashMap<u64, Arc<Reserved>, foldhash::fast::RandomState>>,
+    plane: OnceLock<Option<Arc<Plane>>>,
 }
 
 impl Laid {
@@ -54,6 +57,7 @@ impl Laid {
         Self {
             plan,
             by_context: Mutex::default(),
+            plane: OnceLock::new(),
         }
     }
 
@@ -85,6 +89,23 @@ impl Laid {
         });
         known.insert(context, Arc::clone(&reserved));
         (reserved, each.len().saturating_mul(stages))
+    }
+
+    /// What is set aside for all contexts and requests of a sweep, if that is of a size to be kept. The second is how many
+    /// numbers were worked out anew.
+    pub fn plane(
+        &self,
+        contexts: &[Place],
+        each: &[u64],
+        stages: usize,
+    ) -> (Option<Arc<Plane>>, usize) {
+        let mut more = 0;
+        let plane = self.plane.get_or_init(|| {
+            let plane = Plane::of(&*self.plan, contexts, each, stages).map(Arc::new);
+            more = plane.as_deref().map_or(0, Plane::numbers);
+            plane
+        });
+        (plane.clone(), more)
     }
 }
 

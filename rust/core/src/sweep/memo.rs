@@ -11,6 +11,7 @@ use super::key::{Key, Named};
 use super::laid::{Laid, Reserved};
 use super::minds::{Mind, Target};
 use super::names::{Asked, Names};
+use super::plane::Plane;
 use super::settled::{Outcome, Runs};
 use crate::deployment::{Deployment, FitError, Reason, Settings};
 use crate::engine::{self, Answer, Held, Pool, Reads, Used};
@@ -615,6 +616,14 @@ impl Memo {
         });
         self.laid.insert(key, laid.clone());
         laid
+    }
+
+    /// What is set aside at every context of the sweep, for every number of requests, if that is of a size to be kept.
+    pub fn plane(&mut self, source: &Source, open: &Open, body: &Body) -> Option<Arc<Plane>> {
+        let stages = body.stages.len();
+        let (plane, more) = body.laid.plane(&source.hot.places, &open.requests, stages);
+        self.reserved += more;
+        plane
     }
 
     /// What is set aside at a context, for every number of requests of the list.

@@ -29,6 +29,7 @@ mod mind_tests;
 mod minds;
 mod names;
 mod pareto;
+mod plane;
 mod series;
 mod settled;
 mod singles;
