@@ -50,6 +50,7 @@ bench: build
 	cargo build --release --quiet -p pondera-benches
 	$(BIN)/python benches/scan.py --markdown docs/performance.md
 	$(BIN)/python benches/architecture.py --markdown docs/performance.md
+	$(BIN)/python benches/sweep.py --markdown docs/performance.md
 
 ## Fuzz for a minute each; needs a nightly toolchain and cargo-fuzz.
 fuzz:

@@ -104,7 +104,9 @@ impl Sweep {
         let is = |digit: usize, axis: Option<usize>| {
             axis.is_some_and(|axis| self.grid.digits[digit].axes == [axis])
         };
-        let from = range.start.next_multiple_of(columns);
+        let Some(from) = range.start.checked_next_multiple_of(columns) else {
+            return Vec::from([range]);
+        };
         let to = range.end - range.end % columns;
         if from >= to
             || !is(outer, self.context)
@@ -189,6 +191,10 @@ impl Sweep {
 #[cfg(test)]
 mod tests {
     use super::partition_near;
+    use crate::parallel::Control;
+    use crate::request::Request;
+    use crate::sweep::tests::{gpu, models, number, run, whole};
+    use crate::sweep::{Axis, Partial, Question, Sweep, Target, Value, What};
 
     #[test]
     fn a_search_finds_the_same_wherever_it_begins() {
@@ -196,11 +202,68 @@ mod tests {
             for most in 0..40 {
                 let found = list.partition_point(|&one| one <= most);
                 for near in 0..25 {
-                    assert_eq!(
-                        partition_near(list, most, near),
-                        found,
-                        "{list:?} {most} {near}"
-                    );
+                    let near = partition_near(list, most, near);
+                    assert_eq!(near, found, "{list:?} {most}");
+                }
+            }
+        }
+    }
+
+    /// Planes of every model: contexts that rise, fall and repeat, and more of both than any engine takes.
+    fn sweep(engine: &str) -> Sweep {
+        let targets = models().into_iter().map(|one| Target::new(one, None));
+        let gpus = ["L4", "H100-SXM-80GB"].map(|name| Value::Gpu(Box::new(gpu(name))));
+        let counts = |what, list: &[u64]| Axis::counts(what, list.iter().copied()).unwrap();
+        let axes = vec![
+            Axis::new(What::Gpu, gpus.to_vec()).unwrap(),
+            counts(
+                What::Context,
+                &[9, 4096, 4097, 1 << 17, 1 << 23, 1000, 1000, 1],
+            ),
+            counts(What::PipelineParallel, &[1, 2]),
+            counts(What::Concurrency, &[1, 2, 3, 3, 40, 200, 300, 4096]),
+            counts(What::TensorParallel, &[1, 3, 4]),
+        ];
+        let request = Request::new(gpu("L4"), engine);
+        Sweep::new(targets.collect(), request, axes, &[]).unwrap()
+    }
+
+    #[test]
+    fn planes_count_what_their_rows_say() {
+        for engine in ["vllm==0.19.0", "sglang", "llama.cpp", "transformers"] {
+            let sweep = sweep(engine);
+            let table = whole(&sweep, 2, None);
+            let rows = 0..table.rows();
+            let of = |name: &str, wanted: i128| {
+                rows.clone()
+                    .filter(|&row| number(&table, name, row) == wanted)
+                    .count() as u64
+            };
+            for chunk in [None, Some(17), Some(64), Some(1000)] {
+                let control = Control::default();
+                let ask = |by: Option<&str>| {
+                    let question = Question::Count {
+                        by: by.map(str::to_owned),
+                    };
+                    let all = 0..sweep.points();
+                    match sweep.answer(&question, None, all, run(2, chunk, &control)) {
+                        Ok(Partial::Count(tallies)) => tallies,
+                        other => panic!("{other:?}"),
+                    }
+                };
+                let all = ask(None)[0];
+                assert_eq!(all.points, sweep.points());
+                assert_eq!(all.possible, of("reason", 0), "{engine} {chunk:?}");
+                assert_eq!(all.fits, of("fits", 1), "{engine} {chunk:?}");
+                for by in ["target", "gpu", "context", "concurrency", "tensor_parallel"] {
+                    let sum =
+                        |of: fn(&crate::sweep::Tally) -> u64| ask(Some(by)).iter().map(of).sum();
+                    let sums: [u64; 3] = [
+                        sum(|one| one.points),
+                        sum(|one| one.possible),
+                        sum(|one| one.fits),
+                    ];
+                    assert_eq!(sums, [all.points, all.possible, all.fits], "{engine} {by}");
                 }
             }
         }
