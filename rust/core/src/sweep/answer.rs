@@ -619,7 +619,7 @@ impl Sweep {
     }
 }
 
-fn add(tally: &mut Tally, more: Tally) {
+pub(super) fn add(tally: &mut Tally, more: Tally) {
     tally.points += more.points;
     tally.possible += more.possible;
     tally.fits += more.fits;
