@@ -97,22 +97,24 @@ impl Sweep {
         mut add: impl FnMut(&[u64], Tally),
     ) -> Vec<Range<u64>> {
         let order = &self.grid.work;
-        let [.., outer, inner] = order[..] else {
-            return Vec::from([range]);
-        };
-        let (rows, columns) = (self.grid.digits[outer].radix, self.grid.digits[inner].radix);
         let is = |digit: usize, axis: Option<usize>| {
             axis.is_some_and(|axis| self.grid.digits[digit].axes == [axis])
         };
+        // One number of requests never moves, and is not the last digit.
+        let outer = match order[..] {
+            [.., outer, inner] if is(outer, self.context) && is(inner, self.concurrency) => outer,
+            [.., inner] if is(inner, self.context) && self.source.hot.concurrency.len() == 1 => {
+                inner
+            }
+            _ => return Vec::from([range]),
+        };
+        let rows = self.grid.digits[outer].radix;
+        let columns = self.source.hot.concurrency.len() as u64;
         let Some(from) = range.start.checked_next_multiple_of(columns) else {
             return Vec::from([range]);
         };
         let to = range.end - range.end % columns;
-        if from >= to
-            || !is(outer, self.context)
-            || !is(inner, self.concurrency)
-            || !self.requests_may_be
-        {
+        if from >= to || !self.requests_may_be {
             return Vec::from([range]);
         }
         let mut left = Vec::from([range.start..from, to..range.end]);
@@ -211,7 +213,7 @@ mod tests {
     }
 
     /// Planes of every model: contexts that rise, fall and repeat, and more of both than any engine takes.
-    fn sweep(engine: &str) -> Sweep {
+    fn sweep(engine: &str, requests: &[u64]) -> Sweep {
         let targets = models().into_iter().map(|one| Target::new(one, None));
         let gpus = ["L4", "H100-SXM-80GB"].map(|name| Value::Gpu(Box::new(gpu(name))));
         let counts = |what, list: &[u64]| Axis::counts(what, list.iter().copied()).unwrap();
@@ -219,7 +221,7 @@ mod tests {
             Axis::new(What::Gpu, gpus.to_vec()).unwrap(),
             counts(What::Context, &[9, 4097, 1 << 17, 1 << 23, 1000, 1000, 1]),
             counts(What::PipelineParallel, &[1, 2]),
-            counts(What::Concurrency, &[1, 2, 2, 40, 300, 4096]),
+            counts(What::Concurrency, requests),
             counts(What::TensorParallel, &[1, 3]),
         ];
         let request = Request::new(gpu("L4"), engine);
@@ -228,8 +230,14 @@ mod tests {
 
     #[test]
     fn planes_count_what_their_rows_say() {
-        for engine in ["vllm==0.19.0", "sglang", "llama.cpp", "transformers"] {
-            let sweep = sweep(engine);
+        for (engine, requests) in [
+            ("vllm==0.19.0", &[1, 2, 2, 40, 300, 4096][..]),
+            ("vllm", &[3]),
+            ("sglang", &[1, 7, 400]),
+            ("llama.cpp", &[1, 2, 2, 40, 300, 4096]),
+            ("transformers", &[2, 3]),
+        ] {
+            let sweep = sweep(engine, requests);
             let table = whole(&sweep, 2, None);
             let rows = 0..table.rows();
             let of = |name: &str, wanted: i128| {
