@@ -432,7 +432,8 @@ impl Memo {
                     Arc::new(Runs::of(&source.hot.sorted, like, settle))
                 });
                 self.like = Some(Arc::clone(runs));
-                at(runs, context).1
+                let known = at(runs, context).map(|(_, outcome)| outcome);
+                known.unwrap_or_else(|| settle(Some(context)))
             }
             _ => *self.open.entry(key).or_insert_with(|| settle(None)),
         };
@@ -459,37 +460,29 @@ impl Memo {
         }
         let reads_context = open.any(Reads::CONTEXT);
         let known = match (place, open.runs.get()) {
-            (Place::At(context), Some(runs)) => Some(at(runs, context)),
+            (Place::At(context), Some(runs)) => at(runs, context),
             _ => None,
         };
         // Where nothing beside the cache reads the context, all of a run have the same.
-        let slot = |run: usize| match place {
-            Place::At(context) if reads_context => context,
-            Place::At(_) => u64::MAX - 1 - run as u64,
+        let slot = |run: Option<usize>| match (place, run) {
+            (Place::At(_), Some(run)) if !reads_context => u64::MAX - 1 - run as u64,
+            (Place::At(context), _) => context,
             _ => u64::MAX,
         };
-        match known {
-            Some((_, Err(reason))) => return Err(reason),
-            Some((run, Ok(_))) => {
-                if let Some(placed) = rows(open).get(&slot(run)) {
-                    return placed.clone();
-                }
-            }
-            None if place == Place::Open => {
-                if let Some(placed) = rows(open).get(&u64::MAX) {
-                    return placed.clone();
-                }
-            }
-            None => {}
+        if let Some((_, Err(reason))) = known {
+            return Err(reason);
+        }
+        if let Some(placed) = rows(open).get(&slot(known.map(|(run, _)| run))) {
+            return placed.clone();
         }
         let settings = self.settings(source, open, place, 1);
         let key = open.key.at(None, 1).read(open.reads(Answer::Settings));
         let run = match (place, self.runs.get(&key)) {
             (Place::At(context), Some(runs)) => {
                 let runs = open.runs.get_or_init(|| Arc::clone(runs));
-                at(runs, context).0
+                at(runs, context).map(|(run, _)| run)
             }
-            _ => 0,
+            _ => None,
         };
         let placed = settings.map(|settings| self.place(open, place, 1, settings));
         rows(open).insert(slot(run), placed.clone());
@@ -635,20 +628,14 @@ impl Memo {
     }
 }
 
-/// The run of a context, and what it settles to.
-fn at(runs: &Runs, context: u64) -> (usize, Outcome) {
-    match runs.at(context) {
-        Some((run, Ok(settings))) => (
-            run,
-            Ok(Settings {
-                context,
-                ..*settings
-            }),
-        ),
-        Some((run, Err(reason))) => (run, Err(*reason)),
-        // No context beyond those of the sweep is asked for.
-        None => (0, Err(Reason::Value)),
-    }
+/// The run of a context, and what it settles to; nothing where there are too many runs to tell.
+fn at(runs: &Runs, context: u64) -> Option<(usize, Outcome)> {
+    let (run, outcome) = runs.at(context)?;
+    let outcome = outcome.map(|settings| Settings {
+        context,
+        ..settings
+    });
+    Some((run, outcome))
 }
 
 fn rows(open: &Open) -> MutexGuard<'_, Rows> {

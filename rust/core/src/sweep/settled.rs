@@ -6,7 +6,11 @@ use crate::deployment::{Reason, Settings};
 /// Settings, or why there are none. Of a run, those of its first context.
 pub(super) type Outcome = Result<Settings, Reason>;
 
-/// Runs over contexts in ascending order.
+/// Runs that are told apart at the most. Most engines settle a few; where one settles every context by itself, there are as
+/// many as contexts, and to look for their ends would take longer than to ask it each time.
+const MOST_RUNS: usize = 64;
+
+/// Runs over contexts in ascending order. Beyond the last of them nothing is known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Runs(Vec<Run>);
 
@@ -51,6 +55,9 @@ impl Runs {
         let mut first = settle(begin);
         let end = settle(finish);
         while !alike(&first, &end) {
+            if runs.0.len() == MOST_RUNS {
+                return runs;
+            }
             // What settles as the first of this run does is found by halving: all up to `low` do, and `high` does not.
             let (mut low, mut high) = (from, last);
             let mut next = end;
@@ -97,8 +104,37 @@ impl Runs {
 
 #[cfg(test)]
 mod tests {
-    use super::{Contexts, Runs};
-    use crate::deployment::Reason;
+    use super::{Contexts, MOST_RUNS, Runs};
+    use crate::deployment::{Reason, Settings, Share};
+    use crate::request;
+
+    #[test]
+    fn where_every_context_is_its_own_run_few_are_looked_for() {
+        let mut asked = 0;
+        let cache = request::cache_format("bf16").unwrap();
+        let runs = Runs::of(&Contexts::Between(0, 1 << 40), None, |context| {
+            asked += 1;
+            Ok(Settings {
+                context,
+                concurrency: 1,
+                memory_utilization: Share(900_000),
+                batched_tokens: context,
+                sequences: 1,
+                block: 16,
+                cache,
+                model_bytes: 2,
+                prefix_caching: false,
+                encoder_tokens: 0,
+            })
+        });
+        assert_eq!(runs.0.len(), MOST_RUNS);
+        assert!(asked < 50 * MOST_RUNS);
+        for context in 0..MOST_RUNS as u64 {
+            let (_, outcome) = runs.at(context).unwrap();
+            assert_eq!(outcome.unwrap().batched_tokens, context);
+        }
+        assert_eq!(runs.at(MOST_RUNS as u64), None);
+    }
 
     #[test]
     fn runs_end_where_the_outcome_changes() {
