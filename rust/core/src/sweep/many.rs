@@ -117,6 +117,8 @@ impl<'a> Asking<'a> {
                 Axis::counts(what.clone(), [1])?;
                 Ok(Source::Counts(counts))
             }
+            // Without rows there need be no values, which an axis would have.
+            Given::Values { codes, .. } if codes.is_empty() => Ok(Source::Counts(&[])),
             Given::Values { codes, values } => {
                 if let Some(code) = codes.iter().find(|&&code| code as usize >= values.len()) {
                     return Err(refused(format!(
@@ -242,7 +244,8 @@ impl Worker {
         (number, rows): (usize, Range<u64>),
     ) {
         // Numbers one after another are far from each other with their bits turned around.
-        let turn = (number as u8).reverse_bits() as usize;
+        let turn = u8::try_from(number % 256).unwrap_or(0).reverse_bits();
+        let turn = usize::from(turn);
         self.batch.clear();
         self.order.clear();
         let first = usize::try_from(rows.start).unwrap_or(usize::MAX);

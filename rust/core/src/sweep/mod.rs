@@ -44,7 +44,7 @@ pub use field::{Field, REASONS, code};
 pub use many::{Given, fit_many};
 pub use minds::Target;
 pub use series::{Steps, is_range, range, series};
-pub use table::Column;
+pub use table::{Column, MOST_ROWS};
 
 use crate::deployment::{FitError, Reason};
 use crate::fit::Fit;
@@ -156,6 +156,11 @@ impl Sweep {
         for axis in given {
             let axis = Axis::new(axis.what, axis.values)?;
             let name = axis.what.name();
+            if matches!(axis.what, What::Mind(_)) && table::is_taken(name) {
+                return Err(refused(format!(
+                    "{name} is the name of another column, and cannot be a field of a config"
+                )));
+            }
             if all.iter().any(|known| known.what.name() == name) {
                 return Err(refused(format!(
                     "{name} is an axis twice; give all its values at once"
@@ -296,6 +301,21 @@ impl Sweep {
             | What::Cache
             | What::Mind(_) => return None,
         })
+    }
+
+    /// What the request names of something that no axis varies.
+    fn said_name(&self, name: &str) -> Option<(What, Value)> {
+        let request = &self.request;
+        let text = |text: &Option<String>| text.clone().map_or(Value::Open, Value::Text);
+        let what = What::named(name)?;
+        let value = match what {
+            What::Gpu => Value::Gpu(Box::new(request.gpu.clone())),
+            What::Engine => Value::Text(request.engine.clone()),
+            What::Weights => text(&request.weights),
+            What::Cache => text(&request.cache),
+            _ => return None,
+        };
+        Some((what, value))
     }
 
     /// The value of every axis at a point, as places in the lists of their values.

@@ -113,16 +113,13 @@ impl Singles {
         // Few are told apart at a time: those that came last are looked at.
         let near = self.alike.len().saturating_sub(MOST_KNOWN);
         let found = self.alike[near..].iter_mut().rev();
-        match found
-            .into_iter()
-            .find(|(known, _)| Arc::ptr_eq(known, &placed))
-        {
-            Some((_, rows)) => rows.push(running),
-            None => {
-                let mut rows = self.spare.pop().unwrap_or_default();
-                rows.push(running);
-                self.alike.push((placed, rows));
-            }
+        let mut found = found.filter(|(known, _)| Arc::ptr_eq(known, &placed));
+        if let Some((_, rows)) = found.next() {
+            rows.push(running);
+        } else {
+            let mut rows = self.spare.pop().unwrap_or_default();
+            rows.push(running);
+            self.alike.push((placed, rows));
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::batch::Batch;
 use super::expression::{Condition, Left, Rows};
 use super::field::{Field, Fields, REASONS};
-use super::{Run, Sweep, SweepError, Value, refused};
+use super::{Run, Sweep, SweepError, Value, What, refused};
 use crate::deployment::FitError;
 use crate::parallel;
 use crate::table::{self, Table};
@@ -13,9 +13,16 @@ use std::sync::{Mutex, PoisonError};
 /// Points of a chunk, if not said: their columns stay in the caches of a processor.
 const CHUNK: u64 = 8192;
 /// Rows of a table at the most; more are asked for in several.
-const MOST_ROWS: u64 = 1 << 32;
+pub const MOST_ROWS: u64 = 1 << 32;
 /// The name of the column of the numbers of points.
 const POINT: &str = "point";
+
+/// Whether a column that every sweep may have is called so.
+pub(super) fn is_taken(name: &str) -> bool {
+    name == POINT
+        || What::named(name).is_some()
+        || Field::ALL.into_iter().any(|field| field.name() == name)
+}
 
 /// A column of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -53,6 +53,8 @@ enum Operator {
 #[derive(Clone, Debug)]
 enum Node {
     Number(i128),
+    /// A ratio that no axis varies, in millionths.
+    Ratio(i128),
     Axis(usize),
     Field(Field),
     /// Whether the axis has one of the values that are marked.
@@ -141,7 +143,7 @@ fn parts_of(node: Node, parts: &mut Vec<Node>) {
 fn fields_of(node: &Node, fields: &mut Vec<Field>) {
     match node {
         Node::Field(field) => fields.push(*field),
-        Node::Number(_) | Node::Axis(_) | Node::Among(..) => {}
+        Node::Number(_) | Node::Ratio(_) | Node::Axis(_) | Node::Among(..) => {}
         Node::Not(node) | Node::Negate(node) => fields_of(node, fields),
         Node::Both(_, left, right) => {
             fields_of(left, fields);

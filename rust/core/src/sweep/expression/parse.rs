@@ -4,14 +4,16 @@ use super::token::{Token, tokens, wrong};
 use super::{MISSING, Node, Operator};
 use crate::deployment::{FitError, Share};
 use crate::hardware::Catalogue;
-use crate::sweep::Sweep;
 use crate::sweep::axis::{Value, What};
 use crate::sweep::field::{Field, REASONS, code};
 use crate::sweep::table::Column;
+use crate::sweep::{Sweep, refused};
 use crate::{request, size};
 
 /// How deep parentheses and signs may be.
 const DEEPEST: usize = 64;
+/// Words, numbers and signs of a condition at the most: each sum and each `or` is within the one behind it.
+const LONGEST: usize = 2000;
 
 /// Reads a condition.
 pub(super) struct Parser<'a> {
@@ -23,10 +25,13 @@ pub(super) struct Parser<'a> {
 }
 
 /// What was read: something to work out, or a text or ratio that only some axes compare with.
+#[derive(Clone)]
 enum Read {
     Node(Node),
     Text(String),
     Ratio(Share),
+    /// What the request names.
+    Name(What, Value),
 }
 
 impl<'a> Parser<'a> {
@@ -35,10 +40,17 @@ impl<'a> Parser<'a> {
     /// # Errors
     /// With what is wrong, and where.
     pub fn read(text: &'a str, sweep: &'a Sweep) -> Result<Node, FitError> {
+        let tokens = tokens(text)?;
+        if tokens.len() > LONGEST {
+            return Err(refused(format!(
+                "where: the condition has {} words, numbers and signs, and at most {LONGEST} can be; name fewer values",
+                tokens.len()
+            )));
+        }
         let mut parser = Self {
             sweep,
             text,
-            tokens: tokens(text)?,
+            tokens,
             next: 0,
             depth: 0,
         };
@@ -105,6 +117,10 @@ impl<'a> Parser<'a> {
             Read::Ratio(_) => Err(self.error(
                 "a number that is not whole, which compares with gpu_memory_utilization alone",
             )),
+            Read::Name(what, _) => Err(self.error(&format!(
+                "{} is a name, which == and != compare with a text",
+                what.name()
+            ))),
         }
     }
 
@@ -148,7 +164,7 @@ impl<'a> Parser<'a> {
         }
         let negated = self.takes("not");
         if self.takes("in") {
-            let node = self.among(left)?;
+            let node = self.among(&left)?;
             return Ok(if negated {
                 Node::Not(Box::new(node))
             } else {
@@ -161,8 +177,7 @@ impl<'a> Parser<'a> {
         self.node(left)
     }
 
-    fn among(&mut self, left: Read) -> Result<Node, FitError> {
-        let left = self.node(left)?;
+    fn among(&mut self, left: &Read) -> Result<Node, FitError> {
         let close = if self.takes("[") {
             "]"
         } else {
@@ -172,7 +187,7 @@ impl<'a> Parser<'a> {
         let mut node: Option<Node> = None;
         while !self.takes(close) {
             let right = self.sum()?;
-            let one = self.compared(Operator::Equal, Read::Node(left.clone()), right)?;
+            let one = self.compared(Operator::Equal, left.clone(), right)?;
             node = Some(match node {
                 None => one,
                 Some(known) => Node::Both(Operator::Or, Box::new(known), Box::new(one)),
@@ -196,10 +211,20 @@ impl<'a> Parser<'a> {
         match (left, right) {
             (Read::Text(text), Read::Node(Node::Axis(axis)))
             | (Read::Node(Node::Axis(axis)), Read::Text(text)) => {
-                let marked = Node::Among(axis, self.marked(axis, &text)?);
+                let varied = &self.sweep.axes[axis];
+                let marked = Node::Among(axis, self.marks(&varied.what, &varied.values, &text)?);
                 match operator {
                     Operator::Equal => Ok(marked),
                     Operator::Unequal => Ok(Node::Not(Box::new(marked))),
+                    _ => Err(self.error("names are compared with == and != alone")),
+                }
+            }
+            (Read::Text(text), Read::Name(what, value))
+            | (Read::Name(what, value), Read::Text(text)) => {
+                self.marks(&what, std::slice::from_ref(&value), &text)?;
+                match operator {
+                    Operator::Equal => Ok(Node::Number(1)),
+                    Operator::Unequal => Ok(Node::Number(0)),
                     _ => Err(self.error("names are compared with == and != alone")),
                 }
             }
@@ -233,8 +258,11 @@ impl<'a> Parser<'a> {
     }
 
     fn is_ratio(&self, node: &Node) -> bool {
-        matches!(node, Node::Axis(axis)
-            if self.sweep.axes[*axis].what == What::GpuMemoryUtilization)
+        match node {
+            Node::Ratio(_) => true,
+            Node::Axis(axis) => self.sweep.axes[*axis].what == What::GpuMemoryUtilization,
+            _ => false,
+        }
     }
 
     /// The code of a reason; the empty text stands for none.
@@ -253,10 +281,9 @@ impl<'a> Parser<'a> {
         Ok(code(Some(found.0)).into())
     }
 
-    /// Which values of an axis a text names.
-    fn marked(&self, axis: usize, text: &str) -> Result<Vec<bool>, FitError> {
-        let axis = &self.sweep.axes[axis];
-        let found = match axis.what {
+    /// Which of some values a text names.
+    fn marks(&self, what: &What, values: &[Value], text: &str) -> Result<Vec<bool>, FitError> {
+        let found = match what {
             What::Gpu => Catalogue::built_in().find(text).ok(),
             _ => None,
         };
@@ -266,14 +293,14 @@ impl<'a> Parser<'a> {
                 || shown.trim_matches('"').eq_ignore_ascii_case(text)
                 || found.as_ref().is_some_and(|found| found.gpu.name == shown)
         };
-        let marked: Vec<bool> = axis.values.iter().map(is).collect();
+        let marked: Vec<bool> = values.iter().map(is).collect();
         if marked.contains(&true) {
             return Ok(marked);
         }
-        let known: Vec<_> = axis.values.iter().map(Value::to_string).collect();
+        let known: Vec<_> = values.iter().map(Value::to_string).collect();
         Err(self.error(&format!(
             "{text:?} is no value of {}, which has {}",
-            axis.what.name(),
+            what.name(),
             known.join(", ")
         )))
     }
@@ -341,12 +368,7 @@ impl<'a> Parser<'a> {
                     Ok(Column::Point) => {
                         return Err(self.error("points are numbers of rows; compare their axes"));
                     }
-                    Err(error) => match self.sweep.said(name) {
-                        Some(number) => {
-                            Read::Node(Node::Number(number.map_or(MISSING, i128::from)))
-                        }
-                        None => return Err(self.error(&error.message)),
-                    },
+                    Err(error) => self.said(name).ok_or_else(|| self.error(&error.message))?,
                 },
             },
             Token::Sign(sign) => return Err(self.error(&format!("{sign:?} where a value begins"))),
@@ -354,6 +376,19 @@ impl<'a> Parser<'a> {
         };
         self.next += 1;
         Ok(read)
+    }
+
+    /// What no axis varies, as the request says.
+    fn said(&self, name: &str) -> Option<Read> {
+        let Some(number) = self.sweep.said(name) else {
+            let (what, value) = self.sweep.said_name(name)?;
+            return Some(Read::Name(what, value));
+        };
+        let number = number.map_or(MISSING, i128::from);
+        Some(Read::Node(match What::named(name) {
+            Some(What::GpuMemoryUtilization) => Node::Ratio(number),
+            _ => Node::Number(number),
+        }))
     }
 
     fn number(&self, text: &str) -> Result<Read, FitError> {

@@ -155,7 +155,7 @@ impl Rows<'_> {
     /// The values of a node.
     pub(super) fn values(&self, node: &Node) -> Values {
         match node {
-            Node::Number(number) => Values::One(*number),
+            Node::Number(number) | Node::Ratio(number) => Values::One(*number),
             Node::Axis(axis) => self.column(Column::Axis(*axis)),
             Node::Field(field) => self.column(Column::Field(*field)),
             Node::Among(axis, marked) => self.axis(*axis, |place| {
