@@ -88,18 +88,33 @@ def sweep(
     Raises:
         PonderaError: A name is not known, linked axes differ in length, or the condition cannot be read.
     """
-    names = [one for one in zip if isinstance(one, str)]
-    groups = [list(group) for group in zip if not isinstance(group, str)]
     made = _native.sweep(
         list(targets) if isinstance(targets, (list, tuple)) else [targets],  # type: ignore[list-item]
         asked,
         mind,
-        [*groups, names] if names else groups,
+        _linked(zip),
         assume,
         gpu_file,
         threads,
     )
     return made if where is None else made.where(where)
+
+
+def _linked(names: Sequence[str] | Sequence[Sequence[str]]) -> list[list[str]]:
+    """The groups of axes that move together: one of names, or several."""
+    wanted = "zip must be a list of names of axes, or several such lists"
+    if isinstance(names, str):
+        raise TypeError(f"{wanted}, not str")
+    alone: list[str] = []
+    groups: list[list[str]] = []
+    for one in names:
+        if isinstance(one, str):
+            alone.append(one)
+        elif isinstance(one, (list, tuple)) and all(isinstance(name, str) for name in one):
+            groups.append(list(one))
+        else:
+            raise TypeError(f"{wanted}; {one!r} is neither")
+    return [*groups, alone] if alone else groups
 
 
 def fit_many(

@@ -43,7 +43,10 @@ impl<'py> FromPyObject<'_, 'py> for Given {
         if value.is_instance_of::<PyBool>() || !value.hasattr("__index__")? {
             return Ok(Self::Wrong(value.get_type().name()?.extract()?));
         }
-        let number = value.call_method0("__index__")?;
+        // Arrays have the method, and refuse.
+        let Ok(number) = value.call_method0("__index__") else {
+            return Ok(Self::Wrong(value.get_type().name()?.extract()?));
+        };
         if let Ok(number) = number.extract() {
             return Ok(Self::Whole(number));
         }

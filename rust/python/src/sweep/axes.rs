@@ -1,12 +1,13 @@
 //! Keywords of a sweep: what is one value is asked of every point, and what is several is an axis.
 
 use crate::architecture::to_value;
+use crate::errors::PonderaError;
 use crate::given::{self, Given, fit_error};
 use pondera::request::Request;
 use pondera::sweep::{Axis, By, Kind, Value, What, is_range, range, set};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyString};
 use std::path::PathBuf;
 
 /// What keywords ask of every point, and the axes that they span, in their order.
@@ -34,8 +35,8 @@ pub fn read(
         };
         axes.push(Axis::new(what, values).map_err(fit_error)?);
     }
-    let axis = axes.iter().find(|axis| axis.what == What::Gpu);
-    let gpu = axis.and_then(|axis| axis.values.first());
+    let of_gpus = axes.iter().find(|axis| axis.what == What::Gpu);
+    let gpu = of_gpus.and_then(|axis| axis.values.first());
     let request = asked_of_all(&alone, gpu)?;
     Ok((request, axes))
 }
@@ -173,10 +174,39 @@ pub fn one(what: &What, given: &Bound<'_, PyAny>, gpu_file: Option<&PathBuf>) ->
             let share = given::share(name, Some(given))?;
             Ok(share.map_or(Value::Open, Value::Share))
         }
-        Kind::Flag | Kind::OptionalFlag => match given.cast::<PyBool>() {
-            Ok(flag) => Ok(Value::Flag(flag.is_true())),
+        // Those of NumPy too.
+        Kind::Flag | Kind::OptionalFlag => match given.extract::<bool>() {
+            Ok(flag) => Ok(Value::Flag(flag)),
             Err(_) => wrong("True or False"),
         },
-        Kind::Json => to_value(given).map(|value| Value::Json(value.to_string())),
+        Kind::Json => json(name, given),
+    }
+}
+
+/// A value of a config's field.
+fn json(name: &str, given: &Bound<'_, PyAny>) -> PyResult<Value> {
+    // What NumPy has, as Python has it.
+    let given = if given.hasattr("dtype")? {
+        &given.call_method0("tolist")?
+    } else {
+        given
+    };
+    if given
+        .cast::<PyFloat>()
+        .is_ok_and(|float| !float.value().is_finite())
+    {
+        return Err(PonderaError::new_err(format!(
+            "{name}: {given} is no value that a config has"
+        )));
+    }
+    match to_value(given) {
+        Ok(value) => Ok(Value::Json(value.to_string())),
+        Err(error) if error.is_instance_of::<PyTypeError>(given.py()) => {
+            let why = error.value(given.py()).str()?;
+            Err(PyTypeError::new_err(format!(
+                "{name} must be a value that a config has: {why}"
+            )))
+        }
+        Err(error) => Err(error),
     }
 }

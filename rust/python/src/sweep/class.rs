@@ -1,5 +1,6 @@
 //! `Sweep`: many deployments, and the questions that are asked of them all.
 
+use super::place::{self, Points};
 use super::shown::{key, shown};
 use super::{Opened, axes, stream, subject, sweep_error};
 use crate::architecture::{Written, read, written};
@@ -16,10 +17,9 @@ use pondera::sweep::{
     Target,
 };
 use pondera::table::{self, Table as CoreTable};
-use pyo3::exceptions::{PyIndexError, PyOverflowError};
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PySlice, PyTuple};
-use std::ops::Range;
 use std::sync::Arc;
 
 /// What a sweep is made of, for another process to make it again.
@@ -39,6 +39,8 @@ type Parts = (
 pub struct Sweep {
     core: Arc<core::Sweep>,
     condition: Option<Arc<Condition>>,
+    /// The texts that it was put together from.
+    conditions: Vec<String>,
     models: Arc<Vec<Opened>>,
     request: Request,
     linked: Vec<Vec<String>>,
@@ -65,6 +67,7 @@ impl Sweep {
         Ok(Self {
             core: Arc::new(core),
             condition: None,
+            conditions: Vec::new(),
             models: Arc::new(models),
             request,
             linked,
@@ -162,22 +165,10 @@ impl Sweep {
         };
         self.rows(py, &points, columns)
     }
+}
 
-    fn index(&self, index: i128) -> PyResult<u64> {
-        let points = i128::from(self.core.points());
-        let place = if index < 0 { index + points } else { index };
-        u64::try_from(place)
-            .ok()
-            .filter(|&place| place < self.core.points())
-            .ok_or_else(|| {
-                PyIndexError::new_err(format!("there is no point {index}; the sweep has {points}"))
-            })
-    }
-
-    fn span(&self, start: Option<u64>, stop: Option<u64>) -> Range<u64> {
-        let end = self.core.points();
-        start.unwrap_or(0)..stop.unwrap_or(end)
-    }
+fn how_many(k: i64) -> PyResult<usize> {
+    usize::try_from(k).map_err(|_| PonderaError::new_err(format!("k must be at least 0, not {k}")))
 }
 
 fn mixed_up() -> PyErr {
@@ -256,28 +247,32 @@ impl Sweep {
             })
     }
 
+    // There is at least one point, which is more than len can tell where there are very many.
+    #[expect(clippy::unused_self, reason = "Python asks a sweep")]
+    const fn __bool__(&self) -> bool {
+        true
+    }
+
     /// One point as a dict of all columns, or a slice of points as a table. The condition is not looked at.
     fn __getitem__<'py>(
         &self,
         py: Python<'py>,
         index: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let points = self.core.points();
         if let Ok(slice) = index.cast::<PySlice>() {
-            let length = isize::try_from(self.core.points()).unwrap_or(isize::MAX);
-            let found = slice.indices(length)?;
-            let places: Vec<u64> = if found.step == 1 {
-                let at = |place: isize| u64::try_from(place).unwrap_or(0);
-                let range = at(found.start)..at(found.stop.max(found.start));
-                let table = self.table(py, Some(range.start), Some(range.end), None, None)?;
-                return Ok(Bound::new(py, table)?.into_any());
-            } else {
-                let steps = 0..isize::try_from(found.slicelength).unwrap_or(isize::MAX);
-                let place = |step| u64::try_from(found.start + step * found.step).unwrap_or(0);
-                steps.map(place).collect()
+            let columns = self.core.columns();
+            let table = match place::slice(slice, points)? {
+                Points::Range(range) => {
+                    self.watched(py, None, |sweep, run| sweep.table(range, &columns, run))?
+                }
+                Points::Each(places) => {
+                    self.watched(py, None, |sweep, run| sweep.rows(&places, &columns, run))?
+                }
             };
-            return Ok(Bound::new(py, self.rows(py, &places, None)?)?.into_any());
+            return Ok(Bound::new(py, Table(Arc::new(table)))?.into_any());
         }
-        let point = self.index(index.extract()?)?;
+        let point = place::index(&index, points)?;
         let columns = self.core.columns();
         let table = self.watched(py, None, |sweep, run| sweep.rows(&[point], &columns, run))?;
         let row = PyDict::new(py);
@@ -308,12 +303,15 @@ impl Sweep {
     fn with_condition(&self, condition: &str) -> PyResult<Self> {
         // By itself first, so that an error shows what was given.
         let mut read = Condition::parse(condition, &self.core).map_err(fit_error)?;
-        if let Some(known) = self.condition() {
-            let both = format!("({}) and ({condition})", known.text());
-            read = Condition::parse(&both, &self.core).map_err(fit_error)?;
+        let mut conditions = self.conditions.clone();
+        conditions.push(condition.to_owned());
+        if conditions.len() > 1 {
+            let all = format!("({})", conditions.join(") and ("));
+            read = Condition::parse(&all, &self.core).map_err(fit_error)?;
         }
         Ok(Self {
             condition: Some(Arc::new(read)),
+            conditions,
             ..self.shared()
         })
     }
@@ -340,13 +338,13 @@ impl Sweep {
     fn table(
         &self,
         py: Python<'_>,
-        start: Option<u64>,
-        stop: Option<u64>,
+        start: Option<Bound<'_, PyAny>>,
+        stop: Option<Bound<'_, PyAny>>,
         columns: Option<Vec<String>>,
         progress: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Table> {
         let columns = self.columns_named(columns)?;
-        let range = self.span(start, stop);
+        let range = place::range(start.as_ref(), stop.as_ref(), self.core.points())?;
         let condition = self.condition();
         self.watched(py, progress.as_ref(), |sweep, run| {
             if condition.is_none() {
@@ -438,7 +436,7 @@ impl Sweep {
     fn top(
         &self,
         py: Python<'_>,
-        k: usize,
+        k: i64,
         by: &str,
         largest: bool,
         columns: Option<Vec<String>>,
@@ -446,7 +444,7 @@ impl Sweep {
         gather: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Table> {
         let question = Question::Top {
-            most: k,
+            most: how_many(k)?,
             by: by.to_owned(),
             descending: largest,
             per: None,
@@ -466,13 +464,13 @@ impl Sweep {
         axis: String,
         by: &str,
         largest: bool,
-        k: usize,
+        k: i64,
         columns: Option<Vec<String>>,
         progress: Option<Bound<'_, PyAny>>,
         gather: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Table> {
         let question = Question::Top {
-            most: k,
+            most: how_many(k)?,
             by: by.to_owned(),
             descending: largest,
             per: Some(axis),
@@ -552,8 +550,8 @@ impl Sweep {
     }
 
     /// The whole estimate of a point, as `fit` gives it.
-    fn explain(&self, py: Python<'_>, point: i128) -> PyResult<Fit> {
-        let point = self.index(point)?;
+    fn explain(&self, py: Python<'_>, point: Bound<'_, PyAny>) -> PyResult<Fit> {
+        let point = place::index(&point, self.core.points())?;
         let at = self.core.at(point).map_err(fit_error)?;
         let (subject, request) = self.core.point(point).map_err(fit_error)?;
         let (model, assume) = &self.models[at[0]];
@@ -678,6 +676,7 @@ impl Sweep {
         Self {
             core: Arc::clone(&self.core),
             condition: self.condition.clone(),
+            conditions: self.conditions.clone(),
             models: Arc::clone(&self.models),
             request: self.request.clone(),
             linked: self.linked.clone(),

@@ -12,7 +12,8 @@ use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 use numpy::{PyArray1, PyArrayMethods};
 use pondera::sweep::{Given, Kind, What};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::ffi::PyTypeObject;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 use std::path::PathBuf;
@@ -57,16 +58,30 @@ const fn is_counted(kind: Kind) -> bool {
 
 /// A column from anything that NumPy makes an array of.
 fn of_array(what: &What, values: &Bound<'_, PyAny>, gpu_file: Option<&PathBuf>) -> PyResult<Given> {
-    let numpy = values.py().import("numpy")?;
-    let array = numpy.call_method1("asarray", (values,))?;
-    if array.getattr("ndim")?.extract::<usize>()? != 1 {
-        return Err(PonderaError::new_err(format!(
+    let py = values.py();
+    let numpy = py.import("numpy")?;
+    let uneven = || {
+        PonderaError::new_err(format!(
             "the column {} must have one value for each row, in one dimension",
             what.name()
-        )));
+        ))
+    };
+    // What is masked is missing, which only the array itself knows.
+    let is_masked = values.is_instance(&numpy.getattr("ma")?.getattr("MaskedArray")?)?;
+    let array = if is_masked {
+        values.clone()
+    } else {
+        match numpy.call_method1("asarray", (values,)) {
+            // So NumPy refuses rows of different lengths.
+            Err(error) if error.is_instance_of::<PyValueError>(py) => return Err(uneven()),
+            array => array?,
+        }
+    };
+    if array.getattr("ndim")?.extract::<usize>()? != 1 {
+        return Err(uneven());
     }
     let kind: String = array.getattr("dtype")?.getattr("kind")?.extract()?;
-    if is_counted(what.kind()) && (kind == "u" || kind == "i") {
+    if is_counted(what.kind()) && !is_masked && (kind == "u" || kind == "i") {
         let least: Option<i128> = match array.len()? {
             0 => None,
             _ => Some(array.call_method0("min")?.call_method0("item")?.extract()?),
@@ -82,12 +97,12 @@ fn of_array(what: &What, values: &Bound<'_, PyAny>, gpu_file: Option<&PathBuf>) 
         Ok("U" | "S") if !values.hasattr("dtype")? => values.clone(),
         _ => array.call_method0("tolist")?,
     };
-    let mut coder = Coder::new(values.py(), what, gpu_file);
+    let mut numbering = Numbering::new(py, what, gpu_file);
     let mut codes = Vec::with_capacity(array.len()?);
     for value in rows.try_iter()? {
-        codes.push(coder.code(&value?)?);
+        codes.push(numbering.code(&value?)?);
     }
-    Ok(coder.finish(codes))
+    Ok(numbering.finish(codes))
 }
 
 fn negative(what: &What, least: i128) -> PyErr {
@@ -98,31 +113,40 @@ fn negative(what: &What, least: i128) -> PyErr {
 }
 
 /// Numbers values as they come.
-struct Coder<'a, 'py> {
+struct Numbering<'a, 'py> {
     what: &'a What,
     gpu_file: Option<&'a PathBuf>,
     known: Bound<'py, PyDict>,
     values: Vec<pondera::sweep::Value>,
+    /// The type of each: `True` and `1.0` are equal to 1, and are something else.
+    types: Vec<*mut PyTypeObject>,
 }
 
-impl<'a, 'py> Coder<'a, 'py> {
+impl<'a, 'py> Numbering<'a, 'py> {
     fn new(py: Python<'py>, what: &'a What, gpu_file: Option<&'a PathBuf>) -> Self {
         Self {
             what,
             gpu_file,
             known: PyDict::new(py),
             values: Vec::new(),
+            types: Vec::new(),
         }
     }
 
     fn code(&mut self, value: &Bound<'py, PyAny>) -> PyResult<u32> {
-        if let Some(code) = self.known.get_item(value)? {
-            return code.extract();
+        let own = value.get_type_ptr();
+        // What cannot be looked up is no value of any column, and is refused below.
+        if let Ok(Some(code)) = self.known.get_item(value) {
+            let code: u32 = code.extract()?;
+            if self.types[code as usize] == own {
+                return Ok(code);
+            }
         }
-        self.values
-            .push(axes::one(self.what, value, self.gpu_file)?);
-        let code = u32::try_from(self.values.len() - 1)
+        let read = axes::one(self.what, value, self.gpu_file)?;
+        let code = u32::try_from(self.values.len())
             .map_err(|_| PonderaError::new_err("a column has too many different values"))?;
+        self.values.push(read);
+        self.types.push(own);
         self.known.set_item(value, code)?;
         Ok(code)
     }
@@ -183,12 +207,12 @@ fn of_chunks(
         }
         return Ok(Given::Counts(counts));
     }
-    let mut coder = Coder::new(py, what, gpu_file);
+    let mut numbering = Numbering::new(py, what, gpu_file);
     let mut codes = Vec::new();
     for chunk in chunks {
-        code_chunk(&mut coder, chunk, &mut codes)?;
+        code_chunk(&mut numbering, chunk, &mut codes)?;
     }
-    Ok(coder.finish(codes))
+    Ok(numbering.finish(codes))
 }
 
 /// The values of an array of whole numbers; where one is missing, any.
@@ -217,25 +241,40 @@ fn whole(array: &ArrayRef) -> Vec<i128> {
 }
 
 /// The codes of the values of an array.
-fn code_chunk(coder: &mut Coder<'_, '_>, chunk: &ArrayRef, codes: &mut Vec<u32>) -> PyResult<()> {
-    let py = coder.known.py();
+fn code_chunk(
+    numbering: &mut Numbering<'_, '_>,
+    chunk: &ArrayRef,
+    codes: &mut Vec<u32>,
+) -> PyResult<()> {
+    let py = numbering.known.py();
     if let DataType::Dictionary(..) = chunk.data_type() {
         let dictionary = chunk.as_any_dictionary();
-        let mut of_values = Vec::new();
-        code_chunk(coder, dictionary.values(), &mut of_values)?;
+        let values = dictionary.values();
         let none = py.None().into_bound(py);
+        if values.is_empty() {
+            for _ in 0..chunk.len() {
+                codes.push(numbering.code(&none)?);
+            }
+            return Ok(());
+        }
+        // What no row has need not mean anything.
+        let mut known: Vec<Option<u32>> = vec![None; values.len()];
         for (row, key) in dictionary.normalized_keys().into_iter().enumerate() {
-            codes.push(match chunk.is_null(row) {
-                true => coder.code(&none)?,
-                false => of_values[key],
-            });
+            if chunk.is_null(row) {
+                codes.push(numbering.code(&none)?);
+            } else if let Some(code) = known[key] {
+                codes.push(code);
+            } else {
+                code_chunk(numbering, &values.slice(key, 1), codes)?;
+                known[key] = codes.last().copied();
+            }
         }
         return Ok(());
     }
     macro_rules! objects {
         ($values:expr) => {
             for value in $values {
-                codes.push(coder.code(value.into_pyobject(py)?.as_any())?);
+                codes.push(numbering.code(value.into_pyobject(py)?.as_any())?);
             }
         };
     }
@@ -262,7 +301,7 @@ fn code_chunk(coder: &mut Coder<'_, '_>, chunk: &ArrayRef, codes: &mut Vec<u32>)
         other => {
             return Err(PonderaError::new_err(format!(
                 "the column {} is of the Arrow type {other}, which is neither numbers, texts nor flags",
-                coder.what.name()
+                numbering.what.name()
             )));
         }
     }

@@ -3,6 +3,7 @@
 mod axes;
 mod class;
 mod columns;
+mod place;
 mod shown;
 mod stream;
 
@@ -13,9 +14,10 @@ use crate::errors::PonderaError;
 use crate::given::{self, Given, fit_error};
 use crate::run::watched;
 use crate::table::Table;
+use pondera::hardware::{Catalogue, Found};
 use pondera::model::Model;
 use pondera::subject::Subject;
-use pondera::sweep::{self as core, Field, Run, Steps, SweepError, Target, What};
+use pondera::sweep::{self as core, Field, Run, Steps, SweepError, Target, Value, What};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -93,10 +95,12 @@ pub fn fit_many(
     let threads = threads_or_default(threads)?;
     let given = columns::read(&table, gpu_file.as_ref())?;
     let gpu = given.iter().find_map(|(what, given)| match given {
-        core::Given::Values { values, .. } if *what == What::Gpu => values.first(),
+        core::Given::Values { values, .. } if *what == What::Gpu => {
+            values.first().cloned().or_else(any_gpu)
+        }
         _ => None,
     });
-    let request = axes::request(&asked, gpu, gpu_file)?;
+    let request = axes::request(&asked, gpu.as_ref(), gpu_file)?;
     let fields = match columns {
         None => Field::ALL.to_vec(),
         Some(names) => names
@@ -117,6 +121,13 @@ pub fn fit_many(
     })?
     .map_err(sweep_error)?;
     Ok(Table(Arc::new(table)))
+}
+
+/// Stands for the GPU of a column that has no rows.
+fn any_gpu() -> Option<Value> {
+    let gpu = Catalogue::built_in().iter().next()?.clone();
+    let assumed = None;
+    Some(Value::Gpu(Box::new(Found { gpu, assumed })))
 }
 
 fn no_field(name: &str) -> PyErr {
