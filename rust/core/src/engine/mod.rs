@@ -51,9 +51,23 @@ pub struct Rank<'a> {
     /// The layers of the decoder here, in order.
     pub layers: Vec<&'a Layer>,
     /// What each of them remembers here; nothing for those that use another's.
-    pub stores: Vec<Shared<Store>>,
+    pub stores: Arc<[Shared<Store>]>,
     /// How numbers of the cache are kept.
     pub kept: Kept,
+}
+
+impl<'a> Rank<'a> {
+    /// The same GPU with another number of requests asked and settled, all else being the same.
+    #[must_use]
+    pub fn with(&self, deployment: &'a Deployment, settings: &'a Settings) -> Self {
+        Self {
+            deployment,
+            settings,
+            layers: self.layers.clone(),
+            stores: Arc::clone(&self.stores),
+            ..*self
+        }
+    }
 }
 
 impl Rank<'_> {
@@ -231,11 +245,12 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Captured graphs.
     fn graphs(&self, rank: &Rank<'_>, ledger: &mut dyn Ledger);
 
-    /// Bytes that are left for the cache on a GPU, negative if less than nothing is.
+    /// Bytes that are left for the cache on a GPU, negative if less than nothing is. Requests change it by what is used
+    /// alone.
     fn room(&self, rank: &Rank<'_>, used: &Used) -> i128;
 
     /// Bytes that the GPU holds in all once a cache is laid out; engines that take all they may, whatever is asked, hold
-    /// more than requests need.
+    /// more than requests need. Requests change it by what is used alone.
     fn held(&self, rank: &Rank<'_>, used: &Used) -> Held;
 
     /// What an answer about this model may change with.

@@ -23,7 +23,8 @@ pub enum Answer {
     Graphs,
     /// [`reserved`](super::CachePlan::reserved) of the plan of [`cache`](super::Engine::cache), or why there is none.
     Reserved,
-    /// [`pool`](super::CachePlan::pool) of that plan.
+    /// [`pool`](super::CachePlan::pool) of that plan, for so many bytes: whether it changes with the context and the
+    /// requests. All else is of the plan.
     Pool,
 }
 
@@ -42,7 +43,7 @@ impl Answer {
 }
 
 /// A set of what deployments say. Of all answers but the settings, each stands for what was said as well as for what was
-/// settled for it.
+/// settled for it. Sequences that are settled as many as there are requests count as requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reads(u16);
 

@@ -1,7 +1,9 @@
 //! A fit in two steps: the weights of a layout, dealt out once, and then whatever is asked of it.
 
 use super::{Fit, OnStage, Parts, conclude, fullest};
+use crate::architecture::Architecture;
 use crate::architecture::config::Assumption;
+use crate::architecture::shared::Shared;
 use crate::deployment::{Deployment, FitError, Settings};
 use crate::engine::{self, Answer, CachePlan, Rank, Used};
 use crate::memory::body::Piece;
@@ -11,12 +13,21 @@ use crate::memory::stage::{self, Stage};
 use crate::memory::store::{Kept, Store};
 use crate::memory::weights::{self as dealt, OfRole};
 use crate::subject::Subject;
+use std::sync::Arc;
 
 /// The weights of a model, dealt out to the stages of a layout: what neither context, users, the GPU nor the format of
 /// the cache changes, so that a search works it out once.
 #[derive(Clone, Debug)]
 pub struct Spread {
-    stages: Vec<(Stage, Vec<OfRole>)>,
+    stages: Vec<Dealt>,
+}
+
+/// What is dealt out to one stage.
+#[derive(Clone, Debug)]
+struct Dealt {
+    stage: Stage,
+    weights: Vec<OfRole>,
+    stores: Arc<[Shared<Store>]>,
 }
 
 impl Spread {
@@ -47,7 +58,11 @@ impl Spread {
             .map(|stage| {
                 let rules = engine.weight_rules();
                 let sums = dealt::on_stage(pieces, architecture, &stage, parallel, rules);
-                (stage, sums)
+                Dealt {
+                    stores: stores(architecture, &stage, parallel.tensor),
+                    weights: sums,
+                    stage,
+                }
             })
             .collect();
         Ok(Self { stages })
@@ -55,8 +70,10 @@ impl Spread {
 
     /// Bytes of the tensors on the GPUs of each stage, without what an engine loads beside them.
     pub fn weights(&self) -> impl Iterator<Item = u64> {
-        self.stages.iter().map(|(_, sums)| {
-            sums.iter()
+        self.stages.iter().map(|dealt| {
+            dealt
+                .weights
+                .iter()
                 .fold(0, |sum: u64, one| sum.saturating_add(one.bytes))
         })
     }
@@ -147,7 +164,10 @@ impl Spread {
     ) -> Vec<Rank<'a>> {
         self.stages
             .iter()
-            .map(|(stage, _)| rank(subject, deployment, settings, stage))
+            .map(|dealt| {
+                let stores = Arc::clone(&dealt.stores);
+                rank_of(subject, deployment, settings, &dealt.stage, stores)
+            })
             .collect()
     }
 
@@ -156,10 +176,10 @@ impl Spread {
         ranks
             .iter()
             .zip(&self.stages)
-            .map(|(rank, (_, sums))| {
+            .map(|(rank, dealt)| {
                 let engine = &*rank.deployment.engine;
                 let sum: Sum = filled(|ledger| match answer {
-                    Answer::Loaded => weights(sums, rank, ledger),
+                    Answer::Loaded => weights(&dealt.weights, rank, ledger),
                     Answer::Activations => engine.activations(rank, ledger),
                     Answer::Overhead => engine.overhead(rank, ledger),
                     Answer::Context => engine.context(rank, ledger),
@@ -196,13 +216,13 @@ impl Spread {
         let reserved = plan.reserved(settings.context, settings.concurrency);
         let mut placed = Vec::with_capacity(ranks.len());
         // An engine that lays nothing out holds what is needed: a stage that it says nothing of is not left out.
-        for (at, (rank, (_, sums))) in ranks.iter().zip(&self.stages).enumerate() {
+        for (at, (rank, dealt)) in ranks.iter().zip(&self.stages).enumerate() {
             let reserved = reserved
                 .get(at)
                 .copied()
                 .unwrap_or_else(|| rank.needed(settings.context, settings.concurrency));
             let ledgers = [
-                filled(|ledger| weights(sums, rank, ledger)),
+                filled(|ledger| weights(&dealt.weights, rank, ledger)),
                 filled(|ledger| engine.activations(rank, ledger)),
                 filled(|ledger| engine.overhead(rank, ledger)),
                 filled(|ledger| engine.context(rank, ledger)),
@@ -260,14 +280,29 @@ pub(crate) fn rank<'a>(
     settings: &'a Settings,
     stage: &'a Stage,
 ) -> Rank<'a> {
-    let layers: Vec<_> = stage.decoder(&subject.architecture).collect();
-    let stores = Store::of_each(layers.iter().copied(), deployment.options.parallel.tensor);
+    let tensor = deployment.options.parallel.tensor;
+    let stores = stores(&subject.architecture, stage, tensor);
+    rank_of(subject, deployment, settings, stage, stores)
+}
+
+/// What each layer of a stage remembers on one of so many tensor-parallel ranks.
+fn stores(architecture: &Architecture, stage: &Stage, tensor: u64) -> Arc<[Shared<Store>]> {
+    Store::of_each(stage.decoder(architecture), tensor).into()
+}
+
+fn rank_of<'a>(
+    subject: &'a Subject,
+    deployment: &'a Deployment,
+    settings: &'a Settings,
+    stage: &'a Stage,
+    stores: Arc<[Shared<Store>]>,
+) -> Rank<'a> {
     Rank {
         subject,
         deployment,
         settings,
         stage,
-        layers,
+        layers: stage.decoder(&subject.architecture).collect(),
         stores,
         kept: Kept {
             format: settings.cache,

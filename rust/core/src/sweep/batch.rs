@@ -87,18 +87,16 @@ impl Batch {
         let cell = sweep.cell(memo, &at);
         if !moves.context
             && let Cell::Open(open) = &cell
-            && !open.reads_requests()
             && sweep.requests_may_be
         {
             let (context, requests) = sweep.hot(&at);
-            self.requests(
-                &sweep.source,
-                memo,
-                open,
-                context,
-                requests..requests + count,
-            );
-            return;
+            let requests = requests..requests + count;
+            if !open.reads_requests() {
+                return self.requests(&sweep.source, memo, open, context, requests);
+            }
+            if sweep.source.hot.is_rising && open.has_one_plan() {
+                return self.crowd(&sweep.source, memo, open, context, requests);
+            }
         }
         for step in 0..count {
             at[inner] = first + step as u64;
@@ -140,6 +138,89 @@ impl Batch {
                 Err(reason) => self.refused(reason, piece.len()),
             }
         }
+    }
+
+    /// Adds the rows of one context and many numbers of requests that change what lies beside the cache.
+    fn crowd(
+        &mut self,
+        source: &Source,
+        memo: &mut Memo,
+        open: &Open,
+        context: usize,
+        requests: std::ops::Range<usize>,
+    ) {
+        let place = source.hot.places[context];
+        if place == Place::Out {
+            return self.refused(Reason::Value, requests.len());
+        }
+        for stretch in memo.beside(source, open, place, requests) {
+            let beside = match stretch.beside {
+                Ok(beside) => beside,
+                Err(reason) => {
+                    self.refused(reason, stretch.requests.len());
+                    continue;
+                }
+            };
+            let tokens = source.hot.contexts[context].unwrap_or(beside.context);
+            let count = beside.stages.len();
+            let reserved = memo.reserved_of(open, &beside.laid, count, tokens);
+            if let ([stages], [list]) = (&*beside.stages, &*reserved.stages) {
+                self.on_stages(open, stages, &list[stretch.requests.clone()]);
+                if self.wants_pools() {
+                    for (at, stage) in stretch.requests.zip(stages) {
+                        let rooms = [stage.pool_bytes()];
+                        self.pool(beside.laid.pool(&rooms, tokens, open.requests[at]));
+                    }
+                }
+                continue;
+            }
+            for (row, at) in stretch.requests.enumerate() {
+                let body = Body {
+                    stages: beside.stages.iter().map(|stage| stage[row]).collect(),
+                    laid: Arc::clone(&beside.laid),
+                };
+                self.placed(open, &body, (tokens, open.requests[at]), |stage| {
+                    reserved.stages[stage][at]
+                });
+            }
+        }
+    }
+
+    /// Adds rows of one stage, each with what lies there and what is set aside.
+    fn on_stages(&mut self, open: &Open, stages: &[OnStage], list: &[u64]) {
+        let usable = open.usable();
+        let parts: [(Field, fn(&OnStage) -> u64); 5] = [
+            (Field::Weights, |stage| stage.used.weights),
+            (Field::Activations, |stage| stage.used.activations),
+            (Field::Overhead, |stage| stage.used.overhead),
+            (Field::CudaContext, |stage| stage.used.context),
+            (Field::CudaGraphs, |stage| stage.used.graphs),
+        ];
+        for (field, part) in parts {
+            if self.wanted.has(field) {
+                self.columns[field as usize].extend(stages.iter().map(part));
+            }
+        }
+        self.add(Field::Reason, 0, list.len());
+        self.same(open, list.len());
+        let rows = || stages.iter().zip(list.iter().copied());
+        if self.wanted.has(Field::Cache) {
+            self.columns[Field::Cache as usize].extend_from_slice(list);
+        }
+        if self.wanted.has(Field::Total) {
+            let totals = rows().map(|(stage, bytes)| stage.used.total().saturating_add(bytes));
+            self.columns[Field::Total as usize].extend(totals);
+        }
+        if self.wanted.has(Field::Fits) {
+            let fits = rows().map(|(stage, bytes)| u64::from(stage.headroom(usable, bytes) >= 0));
+            self.columns[Field::Fits as usize].extend(fits);
+        }
+        if self.wanted.has(Field::Headroom) {
+            let spare =
+                rows().map(|(stage, bytes)| signed(stage.headroom(usable, bytes)).cast_unsigned());
+            self.columns[Field::Headroom as usize].extend(spare);
+        }
+        self.rows += list.len();
     }
 
     /// Adds the rows of one context and requests that all run at one time.

@@ -92,25 +92,53 @@ impl Grid {
                 None => return refuse("a sweep has at most 2^64 - 1 points".to_owned()),
             }
         }
-        let mut work: Vec<usize> = (0..digits.len()).collect();
-        let speed = |digit: &usize| {
-            let axes = digits[*digit].axes.iter().map(|&place| &axes[place].what);
-            axes.map(|what| match what {
-                What::Target | What::Mind(_) => 0,
-                What::Context => 2,
-                What::Concurrency => 3,
-                _ => 1,
-            })
-            .min()
-            .unwrap_or(0)
-        };
-        // What never moves would make for runs of one point each, if it came last.
-        work.sort_by_key(|digit| (digits[*digit].radix > 1, speed(digit)));
-        Ok(Self {
+        let mut grid = Self {
+            work: (0..digits.len()).collect(),
             digits,
             points,
-            work,
-        })
+        };
+        grid.sort(axes, [0, 1, 2, 3]);
+        Ok(grid)
+    }
+
+    /// Sorts the order of work: by the speeds of the model, of other parts of a deployment, of the context and of the
+    /// requests.
+    fn sort(&mut self, axes: &[Axis], speeds: [u8; 4]) {
+        let digits = &self.digits;
+        self.work.sort_by_key(|&digit| {
+            let kinds = digits[digit].axes.iter().map(|&place| &axes[place].what);
+            let speed = kinds
+                .map(|what| match what {
+                    What::Target | What::Mind(_) => speeds[0],
+                    What::Context => speeds[2],
+                    What::Concurrency => speeds[3],
+                    _ => speeds[1],
+                })
+                .min()
+                .unwrap_or(0);
+            // What never moves would make for runs of one point each, if it came last.
+            (digits[digit].radix > 1, speed)
+        });
+    }
+
+    /// Works on all deployments of a context before the next one, if those are no more than so many and the requests still
+    /// are the fastest: what they have in common at a context need then not be remembered for other ones.
+    pub fn put_contexts_first(&mut self, axes: &[Axis], most: u64) {
+        let is_of = |digit: &usize, what: &What| {
+            let own = &self.digits[*digit].axes;
+            own.len() == 1 && axes[own[0]].what == *what
+        };
+        let fastest = self.work.last();
+        let between = self.work.iter().filter(|digit| {
+            let mut own = self.digits[**digit].axes.iter();
+            !own.any(|&place| axes[place].what.is_of_model() || axes[place].what.is_hot())
+        });
+        let cells = between
+            .map(|&digit| self.digits[digit].radix)
+            .fold(1, u64::saturating_mul);
+        if cells <= most && fastest.is_some_and(|digit| is_of(digit, &What::Concurrency)) {
+            self.sort(axes, [0, 2, 1, 3]);
+        }
     }
 
     /// Whether a digit moves nothing but the context or the requests.

@@ -13,7 +13,17 @@ pub(super) enum Place {
     Out,
 }
 
-/// Contexts that engines take, in ascending order, each once.
+impl Place {
+    /// The context, if one was said that may be.
+    pub const fn said(self) -> Option<u64> {
+        match self {
+            Self::At(context) => Some(context),
+            Self::Open | Self::Out => None,
+        }
+    }
+}
+
+/// Contexts, or numbers of requests, that engines take, in ascending order, each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Contexts {
     /// These.
@@ -68,6 +78,10 @@ pub(super) struct Hot {
     pub sorted: Contexts,
     /// Numbers of requests.
     pub concurrency: Vec<u64>,
+    /// Those that may be, in ascending order, each once.
+    pub requests: Contexts,
+    /// Whether all may be, and never become fewer in the order of the list.
+    pub is_rising: bool,
 }
 
 /// Whether every engine takes the number.
@@ -91,6 +105,11 @@ impl Hot {
         }
     }
 
+    /// Whether contexts and requests are asked for one by one, and hardly ever again.
+    pub const fn is_fleeting(&self) -> bool {
+        matches!(self.sorted, Contexts::Between(..))
+    }
+
     /// Where a context stands.
     pub const fn place(context: Option<u64>) -> Place {
         match context {
@@ -103,12 +122,17 @@ impl Hot {
     /// Of these lists.
     pub fn of(contexts: Vec<Option<u64>>, concurrency: Vec<u64>) -> Self {
         let said = contexts.iter().flatten().copied();
-        let mut sorted: Vec<u64> = said.filter(|&context| may_be(context)).collect();
-        sorted.sort_unstable();
-        sorted.dedup();
+        let sorted = |numbers: &mut dyn Iterator<Item = u64>| {
+            let mut sorted: Vec<u64> = numbers.filter(|&number| may_be(number)).collect();
+            sorted.sort_unstable();
+            sorted.dedup();
+            Contexts::List(sorted)
+        };
         Self {
             places: contexts.iter().copied().map(Self::place).collect(),
-            sorted: Contexts::List(sorted),
+            sorted: sorted(&mut said.into_iter()),
+            requests: sorted(&mut concurrency.iter().copied()),
+            is_rising: concurrency.is_sorted() && concurrency.iter().all(|&one| may_be(one)),
             concurrency,
             contexts,
         }

@@ -8,7 +8,7 @@ use crate::fit::rank;
 use crate::memory::stage::Stage;
 use crate::subject::Subject;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Bytes that are set aside for requests of one context: of each stage a number for every number of requests.
 #[derive(Debug)]
@@ -19,11 +19,14 @@ pub(super) struct Reserved {
     pub is_rising: bool,
 }
 
+/// What is set aside, by context.
+type ByContext = HashMap<u64, Arc<Reserved>, foldhash::fast::RandomState>;
+
 /// A plan with what was asked of it.
 #[derive(Debug)]
 pub(super) struct Laid {
     plan: Box<dyn CachePlan>,
-    by_context: Mutex<HashMap<u64, Arc<Reserved>, foldhash::fast::RandomState>>,
+    by_context: Mutex<ByContext>,
     plane: OnceLock<Option<Arc<Plane>>>,
 }
 
@@ -71,14 +74,21 @@ impl Laid {
         self.plan.reserved_each(context, &[requests], stages);
     }
 
+    fn known(&self) -> MutexGuard<'_, ByContext> {
+        self.by_context
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets all numbers.
+    pub fn forget(&self) {
+        self.known().clear();
+    }
+
     /// What is set aside for requests of a context: `each` has the requests of a replica for every number of the list.
     /// The second is how many numbers were worked out anew.
     pub fn reserved(&self, context: u64, each: &[u64], stages: usize) -> (Arc<Reserved>, usize) {
-        let mut known = self
-            .by_context
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(reserved) = known.get(&context) {
+        if let Some(reserved) = self.known().get(&context) {
             return (Arc::clone(reserved), 0);
         }
         let mut lists = vec![Vec::with_capacity(each.len()); stages];
@@ -87,7 +97,7 @@ impl Laid {
             is_rising: lists.iter().all(|list| list.is_sorted()),
             stages: lists,
         });
-        known.insert(context, Arc::clone(&reserved));
+        self.known().insert(context, Arc::clone(&reserved));
         (reserved, each.len().saturating_mul(stages))
     }
 

@@ -14,7 +14,7 @@ use super::names::{Asked, Names};
 use super::plane::Plane;
 use super::settled::{Outcome, Runs};
 use crate::deployment::{Deployment, FitError, Reason, Settings};
-use crate::engine::{self, Answer, Held, Pool, Reads, Used};
+use crate::engine::{self, Answer, Engine, Held, Pool, Reads, Used};
 use crate::fit::{Spread, headroom, room};
 use crate::memory::body::Piece;
 use crate::quantization::cache_format::CacheFormat;
@@ -55,6 +55,11 @@ impl OnStage {
         headroom(self.room, reserved, usable, self.held.bytes(reserved))
     }
 
+    /// Bytes that the engine makes a pool of.
+    pub fn pool_bytes(&self) -> u64 {
+        u64::try_from(self.room.max(0)).unwrap_or(u64::MAX)
+    }
+
     /// The most that can be set aside with nothing short; none where it is short already. Less can then always be.
     pub fn most(&self, usable: u64) -> Option<u64> {
         if self.held.least > usable {
@@ -85,11 +90,10 @@ pub(super) struct Body {
 impl Body {
     /// What the engine makes of its cache, asked for so many requests in a replica, as [`Fit::pool`](crate::fit::Fit::pool).
     pub fn pool(&self, context: u64, requests: u64) -> Pool {
-        let room = |stage: &OnStage| u64::try_from(stage.room.max(0)).unwrap_or(u64::MAX);
         if let [stage] = &*self.stages {
-            return self.laid.pool(&[room(stage)], context, requests);
+            return self.laid.pool(&[stage.pool_bytes()], context, requests);
         }
-        let rooms: Vec<u64> = self.stages.iter().map(room).collect();
+        let rooms: Vec<u64> = self.stages.iter().map(OnStage::pool_bytes).collect();
         self.laid.pool(&rooms, context, requests)
     }
 }
@@ -129,9 +133,12 @@ pub(super) struct Open {
     pub deployment: Deployment,
     /// GPUs in all.
     pub gpus: u64,
-    key: Key,
-    spread: Arc<Spread>,
+    /// What it is told apart by.
+    pub key: Key,
+    /// Its weights.
+    pub spread: Arc<Spread>,
     reads: [Reads; Answer::ALL.len()],
+    reads_requests: bool,
     /// Requests of a replica, for each number of the list.
     pub requests: Arc<Vec<u64>>,
     /// Whether these, in the order of the list, never become fewer.
@@ -142,7 +149,8 @@ pub(super) struct Open {
 }
 
 impl Open {
-    fn reads(&self, answer: Answer) -> Reads {
+    /// What an answer about it may change with.
+    pub fn reads(&self, answer: Answer) -> Reads {
         self.reads[answer as usize]
     }
 
@@ -157,8 +165,13 @@ impl Open {
     }
 
     /// Whether what lies beside the cache, or what is settled, changes with the requests.
-    pub fn reads_requests(&self) -> bool {
-        self.any(Reads::CONCURRENCY) || self.reads(Answer::Settings).has(Reads::CONCURRENCY)
+    pub const fn reads_requests(&self) -> bool {
+        self.reads_requests
+    }
+
+    /// Whether one plan sets the caches of all requests aside.
+    pub fn has_one_plan(&self) -> bool {
+        !self.reads(Answer::Reserved).has(Reads::CONCURRENCY)
     }
 
     /// Whether the whole cache is told otherwise for other numbers of requests.
@@ -166,9 +179,25 @@ impl Open {
         self.reads(Answer::Pool).has(Reads::CONCURRENCY)
     }
 
+    /// What the engine settles.
+    ///
+    /// # Errors
+    /// Why it cannot run so.
+    pub fn settle(&self, context: Option<u64>, concurrency: u64) -> Outcome {
+        let deployment = Deployment {
+            context,
+            concurrency,
+            ..self.deployment.clone()
+        };
+        deployment
+            .engine
+            .settle(&self.subject, &deployment, &mut Vec::new())
+            .map_err(|error| reason(&error))
+    }
+
     fn any(&self, reads: Reads) -> bool {
-        let fixed = &Answer::ALL[1..7];
-        fixed.iter().any(|&answer| self.reads(answer).has(reads))
+        let mut fixed = FIXED.iter();
+        fixed.any(|&answer| self.reads(answer).has(reads))
     }
 }
 
@@ -211,6 +240,10 @@ pub(super) struct Memo {
     alike: Map<String, Arc<Laid>>,
     formats: Vec<CacheFormat>,
     requests: Map<u64, Arc<Vec<u64>>>,
+    /// What is settled for the numbers of requests of a context.
+    pub settled: Map<Key, Arc<Runs>>,
+    /// Components for numbers of requests, from a place of the list to another.
+    pub crowds: Map<(Key, usize, usize), Arc<Vec<Vec<u64>>>>,
     cells: Map<Asked, Cell>,
     /// Cells that threads share.
     shared: Option<Arc<Shared>>,
@@ -224,13 +257,32 @@ pub(super) struct Memo {
 pub(super) type Shared = Mutex<Map<Asked, Cell>>;
 
 /// The components beside the cache, in the order of [`Memo::components`].
-const COMPONENTS: [Answer; 5] = [
+pub(super) const COMPONENTS: [Answer; 5] = [
     Answer::Loaded,
     Answer::Activations,
     Answer::Overhead,
     Answer::Context,
     Answer::Graphs,
 ];
+
+/// What follows from a deployment and what is settled for it, the pool aside.
+const FIXED: [Answer; 6] = [
+    Answer::Loaded,
+    Answer::Activations,
+    Answer::Overhead,
+    Answer::Context,
+    Answer::Graphs,
+    Answer::Reserved,
+];
+
+/// Whether what lies beside the cache, or what is settled, changes with the requests.
+pub(super) fn reads_requests(engine: &dyn Engine, subject: &Subject) -> bool {
+    let reads = |answer| engine.reads(answer, subject);
+    FIXED
+        .iter()
+        .any(|&answer| reads(answer).has(Reads::CONCURRENCY))
+        || reads(Answer::Settings).has(Reads::CONCURRENCY)
+}
 
 fn reason(error: &FitError) -> Reason {
     error.reason
@@ -254,13 +306,6 @@ impl Memo {
 
     /// Forgets what has grown too large.
     fn forget(&mut self) {
-        if self.reserved > MOST_RESERVED {
-            self.reserved = 0;
-            self.laid.clear();
-            self.alike.clear();
-            self.cells.clear();
-            self.rows = 0;
-        }
         if self.rows > MOST_ROWS || self.cells.len() > MOST_CELLS {
             self.cells.clear();
             self.rows = 0;
@@ -283,7 +328,15 @@ impl Memo {
         bound(&mut self.runs, MOST_ENTRIES);
         bound(&mut self.open, MOST_ENTRIES);
         bound(&mut self.laid, MOST_ENTRIES);
-        bound(&mut self.alike, MOST_ENTRIES / 8);
+        bound(&mut self.settled, MOST_ENTRIES);
+        if self.alike.len() > MOST_ENTRIES / 8 {
+            // Plans that are forgotten would keep what was counted of them.
+            self.alike.clear();
+            self.laid.clear();
+            self.cells.clear();
+            self.rows = 0;
+            self.last = None;
+        }
         for map in &mut self.components {
             bound(map, MOST_ENTRIES);
         }
@@ -355,6 +408,7 @@ impl Memo {
             key,
             spread,
             reads: Answer::ALL.map(|answer| engine.reads(answer, &subject)),
+            reads_requests: reads_requests(engine, &subject),
             is_rising: requests.is_sorted(),
             requests,
             rows: Mutex::default(),
@@ -399,7 +453,7 @@ impl Memo {
     }
 
     /// What an engine settles for a context and a number of requests, both of which may be.
-    fn settings(
+    pub fn settings(
         &mut self,
         source: &Source,
         open: &Open,
@@ -413,18 +467,11 @@ impl Memo {
             1
         };
         let key = open.key.at(None, asked).read(reads);
-        let settle = |context: Option<u64>| {
-            let deployment = Deployment {
-                context,
-                concurrency: asked,
-                ..open.deployment.clone()
-            };
-            deployment
-                .engine
-                .settle(&open.subject, &deployment, &mut Vec::new())
-                .map_err(|error| reason(&error))
-        };
+        let settle = |context: Option<u64>| open.settle(context, asked);
         let outcome = match place {
+            Place::At(context) if source.hot.is_fleeting() && reads.has(Reads::CONCURRENCY) => {
+                settle(Some(context))
+            }
             Place::At(context) => {
                 let like = self.like.as_deref();
                 let runs = self.runs.entry(key).or_insert_with(|| {
@@ -456,7 +503,12 @@ impl Memo {
     ) -> Result<Arc<Placed>, Reason> {
         if open.reads_requests() {
             let settings = self.settings(source, open, place, concurrency)?;
-            return Ok(self.place(open, place, concurrency, settings));
+            return Ok(self.place(
+                open,
+                place,
+                concurrency,
+                (settings, source.hot.is_fleeting()),
+            ));
         }
         let reads_context = open.any(Reads::CONTEXT);
         let known = match (place, open.runs.get()) {
@@ -484,7 +536,8 @@ impl Memo {
             }
             _ => None,
         };
-        let placed = settings.map(|settings| self.place(open, place, 1, settings));
+        let placed = settings
+            .map(|settings| self.place(open, place, 1, (settings, source.hot.is_fleeting())));
         rows(open).insert(slot(run), placed.clone());
         self.rows += 1;
         placed
@@ -509,7 +562,7 @@ impl Memo {
         open: &Open,
         place: Place,
         concurrency: u64,
-        settings: Settings,
+        (settings, is_fleeting): (Settings, bool),
     ) -> Arc<Placed> {
         let deployment = Deployment {
             context: matches!(place, Place::At(_)).then_some(settings.context),
@@ -540,6 +593,12 @@ impl Memo {
             if answer == Answer::Loaded {
                 // Tensors lie beside what is loaded with them.
                 reads = reads | Reads::WEIGHTS;
+            }
+            let asked = Reads::CONTEXT | Reads::CONCURRENCY;
+            if is_fleeting && reads.without(asked) != reads {
+                // What is asked for once is not worth to be remembered.
+                *bytes = Some(open.spread.component(answer, &ranks).into());
+                continue;
             }
             let component = table
                 .entry(key.read(reads))
@@ -575,7 +634,7 @@ impl Memo {
     }
 
     /// A number for a format of the cache.
-    fn format(&mut self, format: CacheFormat) -> u64 {
+    pub fn format(&mut self, format: CacheFormat) -> u64 {
         let known = self.formats.iter().position(|known| *known == format);
         let place = known.unwrap_or_else(|| {
             self.formats.push(format);
@@ -584,7 +643,11 @@ impl Memo {
         place as u64
     }
 
-    fn laid(
+    /// The plan of a deployment.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn laid(
         &mut self,
         open: &Open,
         key: &Key,
@@ -621,10 +684,32 @@ impl Memo {
 
     /// What is set aside at a context, for every number of requests of the list.
     pub fn reserved(&mut self, open: &Open, body: &Body, context: u64) -> Arc<Reserved> {
-        let stages = body.stages.len();
-        let (reserved, more) = body.laid.reserved(context, &open.requests, stages);
-        self.reserved += more;
+        self.reserved_of(open, &body.laid, body.stages.len(), context)
+    }
+
+    /// The same of a plan for so many stages.
+    pub fn reserved_of(
+        &mut self,
+        open: &Open,
+        laid: &Laid,
+        stages: usize,
+        context: u64,
+    ) -> Arc<Reserved> {
+        let (reserved, more) = laid.reserved(context, &open.requests, stages);
+        self.remember(more);
         reserved
+    }
+
+    /// Counts numbers that are remembered, and forgets them all where they are too many.
+    pub fn remember(&mut self, more: usize) {
+        self.reserved += more;
+        if self.reserved > MOST_RESERVED {
+            self.reserved = 0;
+            self.crowds.clear();
+            for laid in self.alike.values() {
+                laid.forget();
+            }
+        }
     }
 }
 

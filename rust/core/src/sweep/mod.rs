@@ -15,6 +15,7 @@
 mod answer;
 mod axis;
 mod batch;
+mod beside;
 mod expression;
 mod field;
 mod frontier;
@@ -110,6 +111,9 @@ struct Moves {
     context: bool,
 }
 
+/// Cells of one context that are worked on before those of the next one, where engines make that worth while.
+const MOST_CELLS: u64 = 1 << 13;
+
 /// Many deployments of one or more models.
 #[derive(Debug)]
 pub struct Sweep {
@@ -168,7 +172,7 @@ impl Sweep {
             }
             all.push(axis);
         }
-        let grid = Grid::of(&all, linked)?;
+        let mut grid = Grid::of(&all, linked)?;
         let mut digit = vec![0; all.len()];
         for (number, one) in grid.digits.iter().enumerate() {
             for &place in &one.axes {
@@ -178,6 +182,12 @@ impl Sweep {
         let mut names = Names::default();
         let looked_up = all.iter().map(|axis| names.of(axis)).collect();
         let base = Asked::of(&request, &mut names);
+        if names.engines().any(|engine| {
+            let mut subjects = targets.iter().map(|target| &target.subject);
+            subjects.any(|subject| memo::reads_requests(engine, subject))
+        }) {
+            grid.put_contexts_first(&all, MOST_CELLS);
+        }
         let find = |what: &What| all.iter().position(|axis| axis.what == *what);
         let (context, concurrency) = (find(&What::Context), find(&What::Concurrency));
         let hot = Hot::of(

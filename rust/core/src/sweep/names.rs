@@ -62,6 +62,11 @@ impl Names {
             .collect()
     }
 
+    /// The engines that are known.
+    pub fn engines(&self) -> impl Iterator<Item = &dyn Engine> {
+        self.engines.iter().flatten().map(|engine| &**engine)
+    }
+
     /// The GPU of a number.
     pub fn gpu_at(&self, number: u32) -> Option<&Arc<Gpu>> {
         self.gpus.get(number as usize)

@@ -388,7 +388,7 @@ impl Transformers {
         let classes = self.classes(rank);
         rank.layers
             .iter()
-            .zip(&rank.stores)
+            .zip(rank.stores.iter())
             .map(|(layer, stores)| Held::new(layer, stores, rank.kept, classes))
             .collect()
     }

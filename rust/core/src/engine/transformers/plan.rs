@@ -34,7 +34,7 @@ impl Plan {
                 let classes = classes(rank);
                 rank.layers
                     .iter()
-                    .zip(&rank.stores)
+                    .zip(rank.stores.iter())
                     .map(|(&layer, stores)| Holder {
                         layer: layer.clone(),
                         stores: stores.clone(),
