@@ -43,7 +43,8 @@ impl Answer {
 }
 
 /// A set of what deployments say. Of all answers but the settings, each stands for what was said as well as for what was
-/// settled for it. Sequences that are settled as many as there are requests count as requests.
+/// settled for it. Sequences that are settled as many as there are requests count as requests. No answer
+/// is about more requests than run at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reads(u16);
 

@@ -119,6 +119,7 @@ impl Memo {
         if !reads.has(Reads::CONCURRENCY) {
             return None;
         }
+        self.bound_settled();
         let context = place.said();
         let key = open.key.at(context, 0).read(reads);
         let runs = self.settled.entry(key).or_insert_with(|| {

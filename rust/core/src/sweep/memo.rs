@@ -25,6 +25,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// How many numbers of bytes set aside are remembered: 32 MiB of them.
 const MOST_RESERVED: usize = 1 << 22;
+/// What an entry of a table of numbers takes itself, in numbers.
+const ENTRY: usize = 64;
 /// How many entries the tables of components have in all.
 const MOST_ENTRIES: usize = 1 << 13;
 /// How many rows of cells are remembered.
@@ -328,7 +330,6 @@ impl Memo {
         bound(&mut self.runs, MOST_ENTRIES);
         bound(&mut self.open, MOST_ENTRIES);
         bound(&mut self.laid, MOST_ENTRIES);
-        bound(&mut self.settled, MOST_ENTRIES);
         if self.alike.len() > MOST_ENTRIES / 8 {
             // Plans that are forgotten would keep what was counted of them.
             self.alike.clear();
@@ -503,6 +504,9 @@ impl Memo {
     ) -> Result<Arc<Placed>, Reason> {
         if open.reads_requests() {
             let settings = self.settings(source, open, place, concurrency)?;
+            if !settings.runs(settings.concurrency) {
+                return Err(Reason::Value);
+            }
             return Ok(self.place(
                 open,
                 place,
@@ -700,9 +704,16 @@ impl Memo {
         reserved
     }
 
+    /// Makes room for what is settled for the requests of one more context.
+    pub fn bound_settled(&mut self) {
+        bound(&mut self.settled, MOST_ENTRIES);
+    }
+
     /// Counts numbers that are remembered, and forgets them all where they are too many.
     pub fn remember(&mut self, more: usize) {
-        self.reserved += more;
+        if more > 0 {
+            self.reserved += more + ENTRY;
+        }
         if self.reserved > MOST_RESERVED {
             self.reserved = 0;
             self.crowds.clear();

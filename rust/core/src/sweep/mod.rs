@@ -31,6 +31,8 @@ mod minds;
 mod names;
 mod pareto;
 mod plane;
+#[cfg(test)]
+mod reads_tests;
 mod series;
 mod settled;
 mod singles;

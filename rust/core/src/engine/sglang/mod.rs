@@ -507,7 +507,8 @@ impl Engine for Sglang {
             Answer::Settings => Reads::ALL.without(Reads::CONCURRENCY),
             Answer::Loaded => Reads::NONE,
             Answer::Activations => steps | Reads::CONCURRENCY,
-            Answer::Overhead => Reads::GPU | Reads::CONTEXT | Reads::SEQUENCES | Reads::CONCURRENCY,
+            // No more requests run than sequences, so that the rows of the table are those.
+            Answer::Overhead => Reads::GPU | Reads::CONTEXT | Reads::SEQUENCES,
             Answer::Context => Reads::GPU,
             Answer::Graphs => steps,
             Answer::Reserved => kept,

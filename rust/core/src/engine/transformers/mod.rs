@@ -435,6 +435,7 @@ fn widest(rank: &Rank<'_>, pass: &Pass) -> Moment {
     let architecture = rank.architecture();
     let ranks = rank.deployment.options.parallel.tensor;
     let mut widest = pass.norm();
+    let mut seen = Vec::new();
     for layer in &rank.layers {
         let masked = layer
             .mixers
@@ -442,7 +443,11 @@ fn widest(rank: &Rank<'_>, pass: &Pass) -> Moment {
             .filter_map(reach)
             .any(|reach| pass.has_mask(reach));
         for block in forward::blocks(architecture, layer, ranks) {
-            widest = widest.larger(pass.of(&block, masked));
+            // Most layers are like others.
+            if !seen.contains(&(block, masked)) {
+                widest = widest.larger(pass.of(&block, masked));
+                seen.push((block, masked));
+            }
         }
     }
     if rank.stage.is_last() {
