@@ -17,6 +17,9 @@ pub(super) struct Batch {
     rows: usize,
 }
 
+/// A part of what lies on a stage.
+type Part = fn(&OnStage) -> u64;
+
 /// A signed number within 64 bits, at the end where it would not fit: no GPU is short of as much.
 fn signed(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
@@ -189,7 +192,7 @@ impl Batch {
     /// Adds rows of one stage, each with what lies there and what is set aside.
     fn on_stages(&mut self, open: &Open, stages: &[OnStage], list: &[u64]) {
         let usable = open.usable();
-        let parts: [(Field, fn(&OnStage) -> u64); 5] = [
+        let parts: [(Field, Part); 5] = [
             (Field::Weights, |stage| stage.used.weights),
             (Field::Activations, |stage| stage.used.activations),
             (Field::Overhead, |stage| stage.used.overhead),

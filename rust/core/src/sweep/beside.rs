@@ -61,23 +61,22 @@ impl Memo {
         let mut from = requests.start;
         while from < requests.end {
             let rest = &list[from..requests.end];
-            let (outcome, count) = match &runs {
-                Some(runs) => match runs.at(list[from]) {
-                    Some((run, outcome)) => {
-                        let last = runs.contexts(run).map_or(u64::MAX, |(_, last)| last);
-                        (*outcome, rest.partition_point(|&number| number <= last))
+            let (outcome, count) = if let Some(runs) = &runs {
+                match runs.at(list[from]) {
+                    Some((at, outcome)) => {
+                        let end = runs.contexts(at).map_or(u64::MAX, |(_, end)| end);
+                        (*outcome, rest.partition_point(|&number| number <= end))
                     }
                     // No number of requests beyond those of the sweep is asked for.
                     None => (Err(Reason::Value), rest.len()),
-                },
-                None => {
-                    let outcome = self.settings(source, open, place, 1);
-                    let outcome = outcome.map(|settings| Settings {
-                        concurrency: 0,
-                        ..settings
-                    });
-                    (outcome, rest.len())
                 }
+            } else {
+                let outcome = self.settings(source, open, place, 1);
+                let outcome = outcome.map(|settings| Settings {
+                    concurrency: 0,
+                    ..settings
+                });
+                (outcome, rest.len())
             };
             let to = from + count.max(1);
             match outcome {

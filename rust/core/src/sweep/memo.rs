@@ -245,7 +245,7 @@ pub(super) struct Memo {
     /// What is settled for the numbers of requests of a context.
     pub settled: Map<Key, Arc<Runs>>,
     /// Components for numbers of requests, from a place of the list to another.
-    pub crowds: Map<(Key, usize, usize), Arc<Vec<Vec<u64>>>>,
+    pub crowds: Map<(Key, usize, usize), Arc<Lists>>,
     cells: Map<Asked, Cell>,
     /// Cells that threads share.
     shared: Option<Arc<Shared>>,
@@ -254,6 +254,9 @@ pub(super) struct Memo {
     reserved: usize,
     rows: usize,
 }
+
+/// Numbers of bytes, of each stage one for every number of requests.
+pub(super) type Lists = Vec<Vec<u64>>;
 
 /// Cells by what is asked, for several threads.
 pub(super) type Shared = Mutex<Map<Asked, Cell>>;

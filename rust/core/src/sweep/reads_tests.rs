@@ -30,9 +30,11 @@ const COMPONENTS: [Answer; 5] = [
     Answer::Graphs,
 ];
 
+type Change = Box<dyn Fn(&mut Deployment)>;
+type Answered = (Answer, Result<Vec<u64>, Reason>);
+
 /// What is read, with everything that a deployment may say of it.
-fn changes() -> Vec<(Reads, Vec<Box<dyn Fn(&mut Deployment)>>)> {
-    type Change = Box<dyn Fn(&mut Deployment)>;
+fn changes() -> Vec<(Reads, Vec<Change>)> {
     let gpu = |name: &str| -> Change {
         let gpu = Arc::new(Catalogue::built_in().find(name).unwrap().gpu);
         Box::new(move |asked| asked.gpu = Arc::clone(&gpu))
@@ -135,7 +137,7 @@ fn answers(
     subject: &Subject,
     deployment: &Deployment,
     settings: &Settings,
-) -> Option<Vec<(Answer, Result<Vec<u64>, Reason>)>> {
+) -> Option<Vec<Answered>> {
     let spread = Spread::of(subject, deployment).ok()?;
     let ranks = spread.ranks(subject, deployment, settings);
     let mut all: Vec<_> = COMPONENTS
