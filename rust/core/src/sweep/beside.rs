@@ -174,7 +174,7 @@ impl Memo {
             } else {
                 requests.start + 1
             };
-            let key = (key.read(reads), requests.start, end);
+            let key = (answer, key.read(reads), requests.start, end);
             if let Some(known) = self.crowds.get(&key) {
                 components.push(Arc::clone(known));
                 continue;

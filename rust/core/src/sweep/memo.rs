@@ -245,7 +245,7 @@ pub(super) struct Memo {
     /// What is settled for the numbers of requests of a context.
     pub settled: Map<Key, Arc<Runs>>,
     /// Components for numbers of requests, from a place of the list to another.
-    pub crowds: Map<(Key, usize, usize), Arc<Lists>>,
+    pub crowds: Map<(Answer, Key, usize, usize), Arc<Lists>>,
     cells: Map<Asked, Cell>,
     /// Cells that threads share.
     shared: Option<Arc<Shared>>,

@@ -385,6 +385,33 @@ proptest! {
     }
 }
 
+/// Requests that rise are worked out at once where they change what lies beside the cache.
+#[test]
+fn rows_of_rising_requests_are_those_of_fit() {
+    for engine in ["llama.cpp", "sglang", "tensorrt-llm", "transformers"] {
+        for subject in models() {
+            let axes = vec![
+                Axis::counts(What::PipelineParallel, [1, 2]).unwrap(),
+                Axis::new(What::MaxSequences, vec![Value::Open, Value::Count(3)]).unwrap(),
+                Axis::counts(What::Context, [64, 400]).unwrap(),
+                Axis::counts(What::Concurrency, [1, 2, 3, 4, 5, 90, 600, 3000]).unwrap(),
+            ];
+            let request = Request::new(gpu("H100-SXM-80GB"), engine);
+            let target = Target::new(Arc::clone(&subject), None);
+            let sweep = Sweep::new(vec![target], request, axes, &[]).unwrap();
+            let table = whole(&sweep, 1, None);
+            for point in 0..sweep.points() {
+                let row = usize::try_from(point).unwrap();
+                for (field, value) in expected(&sweep, point) {
+                    let found = number(&table, field.name(), row);
+                    let name = &subject.name;
+                    assert_eq!(found, value, "{} {point} {engine} {name}", field.name());
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn columns_are_found_by_name() {
     let subject = Arc::new(samples::subject("gpt2"));
