@@ -1,5 +1,5 @@
 //! How fast a sweep is: `cargo run --release --example sweep [MODEL] [ENGINE] [PART] [LAYERS]`, where a part is count, table,
-//! many or minds: models that are no two alike, of so many numbers of layers.
+//! many, minds (models that are no two alike, of so many numbers of layers) or long (10^10 points, only if asked for).
 
 use pondera::hardware::Catalogue;
 use pondera::model::Model;
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|found| Value::Gpu(Box::new(found)))
         .collect();
     let request = Request::new(Catalogue::built_in().find("H100-SXM-80GB")?, &engine);
-    let grid = |contexts: u64| -> Result<Sweep, Box<dyn Error>> {
+    let grid = |contexts: u64, requests: u64| -> Result<Sweep, Box<dyn Error>> {
         let axes = vec![
             Axis::new(What::Gpu, gpus.clone())?,
             Axis::texts(What::Weights, &["bf16", "fp8", "awq", "w4a16"])?,
@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 What::Context,
                 (1..=contexts).map(|step| step * 131_072 / contexts),
             )?,
-            Axis::counts(What::Concurrency, 1..=256)?,
+            Axis::counts(What::Concurrency, 1..=requests)?,
         ];
         Ok(Sweep::new(
             vec![target.clone()],
@@ -62,8 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             &[],
         )?)
     };
-    let sweep = grid(384)?;
-    let all = 0..sweep.points();
+    let sweep = grid(384, 256)?;
     for threads in [1, 2] {
         let run = Run {
             threads,
@@ -85,9 +84,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .into_iter()
         .filter(|_| asks("count"))
         {
-            let fresh = grid(384)?;
+            let fresh = grid(384, 256)?;
             let begun = Instant::now();
-            let answer = fresh.answer(&question, None, all.clone(), run)?;
+            let answer = fresh.answer(&question, None, 0..fresh.points(), run)?;
             rate(
                 &format!("{threads} threads, {question:?}"),
                 fresh.points(),
@@ -117,9 +116,29 @@ fn main() -> Result<(), Box<dyn Error>> {
             begun,
         );
     }
+    if part.as_deref() == Some("long") {
+        count_long(&grid(9766, 1000)?, &control)?;
+    }
     if asks("many") {
         many(&target, &request, &gpus, &control)?;
     }
+    Ok(())
+}
+
+/// Counts, and tells the most memory that was held, where the system does.
+fn count_long(sweep: &Sweep, control: &Control) -> Result<(), Box<dyn Error>> {
+    let run = Run {
+        threads: 2,
+        control,
+        chunk: None,
+    };
+    let begun = Instant::now();
+    let question = Question::Count { by: Vec::new() };
+    sweep.answer(&question, None, 0..sweep.points(), run)?;
+    rate("count of a long sweep", sweep.points(), begun);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM"));
+    println!("  {}", peak.unwrap_or_default());
     Ok(())
 }
 
