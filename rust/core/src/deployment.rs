@@ -21,8 +21,22 @@ impl Share {
     /// The share of a number, rounded up.
     #[must_use]
     pub fn of(self, whole: u64) -> u64 {
+        // Divisions in 128 bits are many times slower, and searches make many.
+        if let Some(product) = whole.checked_mul(u64::from(self.0)) {
+            return product.div_ceil(1_000_000);
+        }
         let product = u128::from(whole) * u128::from(self.0);
         u64::try_from(product.div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    }
+
+    /// The share of a number that may be negative, rounded down.
+    #[must_use]
+    pub fn of_signed(self, whole: i128) -> i128 {
+        let product = whole * i128::from(self.0);
+        match i64::try_from(product) {
+            Ok(product) => i128::from(product.div_euclid(1_000_000)),
+            Err(_) => product.div_euclid(1_000_000),
+        }
     }
 
     /// As a float, which is how data and engines write it.
@@ -219,6 +233,14 @@ mod tests {
         assert_eq!(Share(950_000).of(100), 95);
         assert_eq!(Share(950_000).of(101), 96);
         assert_eq!(Share::ONE.of(u64::MAX), u64::MAX);
+        let most = u64::MAX / 950_000;
+        for whole in [most, most + 1] {
+            let exact = (u128::from(whole) * 950_000).div_ceil(1_000_000);
+            assert_eq!(u128::from(Share(950_000).of(whole)), exact);
+        }
+        assert_eq!(Share(950_000).of_signed(101), 95);
+        assert_eq!(Share(950_000).of_signed(-101), -96);
+        assert_eq!(Share(500_000).of_signed(-3 << 64), -3 << 63);
         assert_eq!(Share(950_000).to_string(), "0.95");
         assert_eq!(Share::ONE.to_string(), "1");
     }

@@ -219,7 +219,7 @@ impl Run {
     }
 
     fn rank<'a>(&'a self, stage: &'a Stage, layers: Vec<(&'a Layer, Vec<Store>)>) -> Rank<'a> {
-        let (layers, stores) = layers
+        let (layers, stores): (_, Vec<_>) = layers
             .into_iter()
             .map(|(layer, stores)| (layer, stores.into()))
             .unzip();
@@ -229,7 +229,7 @@ impl Run {
             settings: &self.settings,
             stage,
             layers,
-            stores,
+            stores: stores.into(),
             kept: Kept {
                 format: self.settings.cache,
                 model_bytes: self.settings.model_bytes,

@@ -46,6 +46,21 @@ fn settled(settings: &Settings, requests: u64) -> Settings {
     }
 }
 
+/// What is settled, whatever it is of it that follows the requests.
+fn settle(open: &Open, context: Option<u64>, concurrency: u64) -> Outcome {
+    let settings = open.settle(context, concurrency)?;
+    let requests = open.requests_of(concurrency);
+    Ok(Settings {
+        concurrency: 0,
+        sequences: if settings.sequences == requests {
+            AS_MANY
+        } else {
+            settings.sequences
+        },
+        ..settings
+    })
+}
+
 impl Memo {
     /// What lies beside the cache of a deployment at a context, for numbers of requests one after another, which rise.
     pub fn beside(
@@ -67,8 +82,8 @@ impl Memo {
                         let end = runs.contexts(at).map_or(u64::MAX, |(_, end)| end);
                         (*outcome, rest.partition_point(|&number| number <= end))
                     }
-                    // No number of requests beyond those of the sweep is asked for.
-                    None => (Err(Reason::Value), rest.len()),
+                    // There are too many runs to tell.
+                    None => (settle(open, place.said(), list[from]), 1),
                 }
             } else {
                 let outcome = self.settings(source, open, place, 1);
@@ -122,19 +137,7 @@ impl Memo {
         let context = place.said();
         let key = open.key.at(context, 0).read(reads);
         let runs = self.settled.entry(key).or_insert_with(|| {
-            let settle = |concurrency| -> Outcome {
-                let settings = open.settle(context, concurrency)?;
-                let requests = open.requests_of(concurrency);
-                Ok(Settings {
-                    concurrency: 0,
-                    sequences: if settings.sequences == requests {
-                        AS_MANY
-                    } else {
-                        settings.sequences
-                    },
-                    ..settings
-                })
-            };
+            let settle = |concurrency| settle(open, context, concurrency);
             Arc::new(Runs::of(&source.hot.requests, None, settle))
         });
         Some(Arc::clone(runs))

@@ -252,6 +252,7 @@ pub(super) struct Memo {
     /// The last cell, and the digits of it.
     pub last: Option<(Vec<u64>, Cell)>,
     reserved: usize,
+    planes: usize,
     rows: usize,
 }
 
@@ -333,8 +334,9 @@ impl Memo {
         bound(&mut self.runs, MOST_ENTRIES);
         bound(&mut self.open, MOST_ENTRIES);
         bound(&mut self.laid, MOST_ENTRIES);
-        if self.alike.len() > MOST_ENTRIES / 8 {
-            // Plans that are forgotten would keep what was counted of them.
+        if self.alike.len() > MOST_ENTRIES / 8 || self.planes > MOST_RESERVED {
+            // Cells and plans go together: numbers of those that others forgot would not be counted.
+            self.planes = 0;
             self.alike.clear();
             self.laid.clear();
             self.cells.clear();
@@ -685,7 +687,7 @@ impl Memo {
     pub fn plane(&mut self, source: &Source, open: &Open, body: &Body) -> Option<Arc<Plane>> {
         let stages = body.stages.len();
         let (plane, more) = body.laid.plane(&source.hot.places, &open.requests, stages);
-        self.reserved += more;
+        self.planes += more;
         plane
     }
 

@@ -346,11 +346,9 @@ impl Sglang {
 }
 
 /// `avail_after_load - avail_before_load · (1 - mem_fraction_static)`: the ranks are joined before, and the table,
-/// activations and graphs come after.
+/// activations and graphs come after. What is left beside is rounded up, and so the share down.
 fn pool(before: i128, weights: u64, share: Share) -> i128 {
-    let rest = 1_000_000 - i128::from(share.0);
-    let slack = (before * rest + 999_999).div_euclid(1_000_000);
-    before - i128::from(weights) - slack
+    share.of_signed(before) - i128::from(weights)
 }
 
 impl Engine for Sglang {

@@ -274,8 +274,7 @@ impl Engine for TensorRtLlm {
     /// (`KvCacheCreator._cal_max_memory`).
     fn room(&self, rank: &Rank<'_>, used: &Used) -> i128 {
         let free = i128::from(rank.deployment.gpu.usable_bytes) - i128::from(used.total());
-        let share = i128::from(rank.settings.memory_utilization.0);
-        (free * share).div_euclid(1_000_000)
+        rank.settings.memory_utilization.of_signed(free)
     }
 
     fn reads(&self, answer: Answer, _subject: &Subject) -> Reads {
