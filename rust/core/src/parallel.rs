@@ -3,7 +3,7 @@
 //! Not a scheduler: items are taken in order from a shared counter, results come back in item order.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// How a long job is watched and stopped from outside.
 #[derive(Debug, Default)]
@@ -47,6 +47,36 @@ impl Control {
 #[must_use]
 pub fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Calls `work` for every number below a count, in no order that could be relied on; nothing is kept of it. Each thread
+/// makes one state with `start` and keeps it from number to number. False if it was cancelled.
+pub fn each<S>(
+    count: u64,
+    threads: usize,
+    control: &Control,
+    start: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, u64) + Sync,
+) -> bool {
+    let threads = threads.clamp(1, usize::try_from(count.max(1)).unwrap_or(usize::MAX));
+    let next = AtomicU64::new(0);
+    let run = || {
+        let mut state = start();
+        while !control.is_cancelled() {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
+                break;
+            }
+            work(&mut state, number);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(run);
+        }
+        run();
+    });
+    !control.is_cancelled()
 }
 
 /// Applies `work` to every item. Each thread makes one state with `start` and keeps it from item to item.
@@ -99,7 +129,8 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{Control, map};
+    use super::{Control, each, map};
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     #[test]
     fn results_come_in_item_order_for_any_number_of_threads() {
@@ -108,6 +139,25 @@ mod tests {
             let squares = map(&items, threads, &Control::default(), || (), |(), n| n * n);
             assert!(squares.iter().zip(&items).all(|(s, n)| *s == Some(n * n)));
         }
+    }
+
+    #[test]
+    fn every_number_comes_once_and_none_after_a_stop() {
+        for threads in [0, 1, 3] {
+            let (sum, control) = (AtomicU64::new(0), Control::default());
+            let add = |_: &mut (), number| drop(sum.fetch_add(number + 1, Ordering::Relaxed));
+            assert!(each(1000, threads, &control, || (), add));
+            assert_eq!(sum.into_inner(), 500_500);
+        }
+        let (begun, control) = (AtomicU64::new(0), Control::default());
+        let stop = |_: &mut (), number| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            if number == 9 {
+                control.cancel();
+            }
+        };
+        assert!(!each(u64::MAX, 1, &control, || (), stop));
+        assert_eq!(begun.into_inner(), 10);
     }
 
     #[test]

@@ -9,10 +9,10 @@ use super::expression::{Condition, Left, Rows};
 use super::field::{Field, Fields, REASONS};
 use super::memo::{Cell, Memo};
 use super::pareto::{self, Front};
-use super::table::{Column, chunks};
+use super::table::{Chunks, Column};
 use super::{Run, Sweep, SweepError, refused};
 use crate::deployment::FitError;
-use crate::parallel;
+use crate::parallel::{self, Control};
 use serde::{Deserialize, Serialize};
 use std::collections::BinaryHeap;
 use std::ops::Range;
@@ -304,25 +304,26 @@ impl Sweep {
             .into());
         }
         let count = range.end - range.start;
-        let share = count / (run.threads.max(1) as u64).saturating_mul(32);
+        let share = count / (run.threads.max(1) as u64).saturating_mul(128);
         // What a chunk of combinations costs goes with their points.
         let each = self.points() / places.max(1);
         let chunk = run.chunk.unwrap_or_else(|| share.clamp(LEAST, MOST)).max(1);
         let chunk = chunk.div_ceil(each.max(1));
-        let ranges = chunks(range, chunk);
-        run.control.expect(ranges.len());
+        let chunks = Chunks::of(range, chunk);
+        run.control
+            .expect(usize::try_from(chunks.count()).unwrap_or(usize::MAX));
         let all = Mutex::new(Ok(self.nothing(question, &plan)));
-        let done = parallel::map(
-            &ranges,
+        let is_done = parallel::each(
+            chunks.count(),
             run.threads,
             run.control,
             || (self.memo(), Batch::of(plan.fields)),
-            |(kept, batch), range| {
+            |(kept, batch), number| {
                 let partial = self.partial(
                     (question, &plan, condition),
-                    &mut kept.memo,
-                    batch,
-                    range.clone(),
+                    (&mut kept.memo, batch),
+                    chunks.get(number),
+                    run.control,
                 );
                 let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
                 let known = std::mem::replace(&mut *all, Ok(Partial::Pareto(Vec::new())));
@@ -331,19 +332,19 @@ impl Sweep {
                 run.control.finish_one();
             },
         );
-        if done.iter().any(Option::is_none) {
+        if !is_done {
             return Err(SweepError::Stopped);
         }
         Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner)?)
     }
 
-    /// The answer over a chunk.
+    /// The answer over a chunk; over some of it only, if it was stopped.
     fn partial(
         &self,
         (question, plan, condition): (&Question, &Plan, Option<&Condition>),
-        memo: &mut Memo,
-        batch: &mut Batch,
+        (memo, batch): (&mut Memo, &mut Batch),
         range: Range<u64>,
+        control: &Control,
     ) -> Partial {
         if let (Question::Frontier { .. }, Some(axis)) = (question, plan.axis) {
             let first = range.start;
@@ -381,6 +382,9 @@ impl Sweep {
             });
         }
         let mut work = |at: &[u64], count: u64| {
+            if control.is_cancelled() {
+                return false;
+            }
             let rows = usize::try_from(count).unwrap_or(usize::MAX);
             let mut view = Rows {
                 sweep: self,

@@ -12,6 +12,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// Points of a chunk, if not said: their columns stay in the caches of a processor.
 const CHUNK: u64 = 8192;
+/// Pieces that points are looked through in, at the most.
+const MOST_CHUNKS: u64 = 1 << 16;
 /// Rows of a table at the most; more are asked for in several.
 pub const MOST_ROWS: u64 = 1 << 32;
 /// The name of the column of the numbers of points.
@@ -137,7 +139,8 @@ impl Sweep {
         let wanted = wanted.and(Fields::of(&[Field::Reason]));
         let order = self.grid.natural();
         let inner = order.len() - 1;
-        let ranges = chunks(range, run.chunk.unwrap_or(CHUNK).max(1));
+        let share = (range.end - range.start) / MOST_CHUNKS;
+        let ranges = chunks(range, run.chunk.unwrap_or_else(|| share.max(CHUNK)));
         run.control.expect(ranges.len());
         let done = parallel::map(
             &ranges,
@@ -169,12 +172,15 @@ impl Sweep {
                     let rows = (0..view.count).filter(|&row| left.has(row));
                     let rows = rows.filter(|&row| !possible || reasons[row] == 0);
                     found.extend(rows.map(|row| self.number(&view, row)));
-                    true
+                    !run.control.is_cancelled()
                 });
                 run.control.finish_one();
                 found
             },
         );
+        if run.control.is_cancelled() {
+            return Err(SweepError::Stopped);
+        }
         let mut found = Vec::new();
         for some in done {
             found.append(&mut some.ok_or(SweepError::Stopped)?);
@@ -439,14 +445,39 @@ fn fields(columns: &[Column]) -> Vec<Field> {
 
 /// A range in chunks.
 pub(super) fn chunks(range: Range<u64>, chunk: u64) -> Vec<Range<u64>> {
-    let mut chunks = Vec::new();
-    let mut from = range.start;
-    while from < range.end {
-        let to = from.saturating_add(chunk).min(range.end);
-        chunks.push(from..to);
-        from = to;
+    let chunks = Chunks::of(range, chunk);
+    (0..chunks.count())
+        .map(|number| chunks.get(number))
+        .collect()
+}
+
+/// A range in chunks, of which none is written down.
+#[derive(Clone, Debug)]
+pub(super) struct Chunks {
+    range: Range<u64>,
+    chunk: u64,
+}
+
+impl Chunks {
+    /// Of so many each, but for the last.
+    pub fn of(range: Range<u64>, chunk: u64) -> Self {
+        Self {
+            range,
+            chunk: chunk.max(1),
+        }
     }
-    chunks
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        let places = self.range.end.saturating_sub(self.range.start);
+        places.div_ceil(self.chunk)
+    }
+
+    /// One of them.
+    pub fn get(&self, number: u64) -> Range<u64> {
+        let from = self.range.start + number * self.chunk;
+        from..from.saturating_add(self.chunk).min(self.range.end)
+    }
 }
 
 /// Deals a column out to chunks.
