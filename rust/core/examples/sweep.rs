@@ -1,5 +1,6 @@
-//! How fast a sweep is: `cargo run --release --example sweep [MODEL] [ENGINE] [PART] [LAYERS]`, where a part is count, table,
-//! many, minds (models that are no two alike, of so many numbers of layers) or long (10^10 points, only if asked for).
+//! How fast a sweep is: `cargo run --release --example sweep [MODEL] [ENGINE] [PART] [NUMBER]`, where a part is count, table,
+//! many, minds (models that are no two alike, of so many numbers of layers), or long-count, long-top, long-frontier or
+//! long-frontier-requests (10^10 points, or of so many contexts; only if asked for).
 
 use pondera::hardware::Catalogue;
 use pondera::model::Model;
@@ -116,8 +117,24 @@ fn main() -> Result<(), Box<dyn Error>> {
             begun,
         );
     }
-    if part.as_deref() == Some("long") {
-        count_long(&grid(9766, 1000)?, &control)?;
+    let frontier = |axis: &str| Question::Frontier {
+        axis: axis.to_owned(),
+    };
+    let long = match part.as_deref() {
+        Some("long-count") => Some(Question::Count { by: Vec::new() }),
+        Some("long-top") => Some(Question::Top {
+            most: 20,
+            by: "headroom".to_owned(),
+            descending: true,
+            per: None,
+        }),
+        Some("long-frontier") => Some(frontier("context")),
+        Some("long-frontier-requests") => Some(frontier("concurrency")),
+        _ => None,
+    };
+    if let Some(question) = long {
+        let contexts = words.next().map_or(Ok(9766), |text| text.parse())?;
+        ask_long(&grid(contexts, 1000)?, &question, &control)?;
     }
     if asks("many") {
         many(&target, &request, &gpus, &control)?;
@@ -125,20 +142,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Counts, and tells the most memory that was held, where the system does.
-fn count_long(sweep: &Sweep, control: &Control) -> Result<(), Box<dyn Error>> {
+/// Asks for all points, and tells the most memory that was held, where the system does.
+fn ask_long(sweep: &Sweep, question: &Question, control: &Control) -> Result<(), Box<dyn Error>> {
     let run = Run {
         threads: 2,
         control,
         chunk: None,
     };
     let begun = Instant::now();
-    let question = Question::Count { by: Vec::new() };
-    sweep.answer(&question, None, 0..sweep.points(), run)?;
-    rate("count of a long sweep", sweep.points(), begun);
+    let answer = sweep.answer(question, None, 0..sweep.places(question)?, run)?;
+    rate(&format!("{question:?}"), sweep.points(), begun);
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find(|line| line.starts_with("VmHWM"));
     println!("  {}", peak.unwrap_or_default());
+    match answer {
+        Partial::Count(tallies) => println!("  {:?}", tallies.first()),
+        Partial::Frontier(pieces) => {
+            let found = pieces.iter().flat_map(|(_, piece)| piece).flatten();
+            // Tells whether two runs found the same.
+            let sum = found.fold(0_u64, |sum, &point| {
+                sum.wrapping_mul(0x0100_0000_01b3).wrapping_add(point + 1)
+            });
+            println!("  {sum:x}");
+        }
+        _ => {}
+    }
     Ok(())
 }
 
