@@ -304,11 +304,14 @@ impl Sweep {
             .into());
         }
         let count = range.end - range.start;
-        let share = count / (run.threads.max(1) as u64).saturating_mul(128);
         // What a chunk of combinations costs goes with their points.
-        let each = self.points() / places.max(1);
+        let each = (self.points() / places.max(1)).max(1);
+        let share = count.saturating_mul(each) / (run.threads.max(1) as u64).saturating_mul(128);
         let chunk = run.chunk.unwrap_or_else(|| share.clamp(LEAST, MOST)).max(1);
-        let chunk = chunk.div_ceil(each.max(1));
+        let mut chunk = chunk.div_ceil(each);
+        if let (Question::Frontier { .. }, Some(axis), None) = (question, plan.axis, run.chunk) {
+            chunk = self.whole_cells(axis, chunk);
+        }
         let chunks = Chunks::of(range, chunk);
         run.control
             .expect(usize::try_from(chunks.count()).unwrap_or(usize::MAX));
@@ -317,7 +320,7 @@ impl Sweep {
             chunks.count(),
             run.threads,
             run.control,
-            || (self.memo(), Batch::of(plan.fields)),
+            || (self.memo(run.threads), Batch::of(plan.fields)),
             |(kept, batch), number| {
                 let partial = self.partial(
                     (question, &plan, condition),

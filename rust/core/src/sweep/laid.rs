@@ -69,9 +69,9 @@ impl Laid {
         self.plan.pool(bytes, context, requests)
     }
 
-    /// What is set aside for so many requests, added to the list of each stage.
-    pub fn reserve(&self, context: u64, requests: u64, stages: &mut [Vec<u64>]) {
-        self.plan.reserved_each(context, &[requests], stages);
+    /// What is set aside for each of these numbers of requests, added to the list of each stage.
+    pub fn reserve(&self, context: u64, each: &[u64], stages: &mut [Vec<u64>]) {
+        self.plan.reserved_each(context, each, stages);
     }
 
     fn known(&self) -> MutexGuard<'_, ByContext> {
@@ -101,17 +101,29 @@ impl Laid {
         (reserved, each.len().saturating_mul(stages))
     }
 
-    /// What is set aside for all contexts and requests of a sweep, if that is of a size to be kept. The second is how many
-    /// numbers were worked out anew.
+    /// Looks at what is set aside for all contexts and requests, as [`Laid::plane`] does, and remembers nothing of it.
+    pub fn look_at(
+        &self,
+        contexts: &[Place],
+        each: &[u64],
+        stages: usize,
+        most: usize,
+    ) -> Option<Plane> {
+        Plane::of(&*self.plan, contexts, each, stages, most)
+    }
+
+    /// What is set aside for all contexts and requests of a sweep, with up to so many numbers kept, if it rises with the
+    /// requests. The second is how many numbers are kept anew.
     pub fn plane(
         &self,
         contexts: &[Place],
         each: &[u64],
         stages: usize,
+        most: usize,
     ) -> (Option<Arc<Plane>>, usize) {
         let mut more = 0;
         let plane = self.plane.get_or_init(|| {
-            let plane = Plane::of(&*self.plan, contexts, each, stages).map(Arc::new);
+            let plane = self.look_at(contexts, each, stages, most).map(Arc::new);
             more = plane.as_deref().map_or(0, Plane::numbers);
             plane
         });

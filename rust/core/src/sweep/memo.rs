@@ -23,10 +23,15 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// How many numbers of bytes set aside are remembered: 32 MiB of them.
+/// How many numbers of bytes set aside all threads together remember, of single contexts and again of planes: 32 MiB of
+/// them.
 const MOST_RESERVED: usize = 1 << 22;
+/// How many a thread may remember at the least, however many threads there are: 4 MiB.
+const LEAST_RESERVED: usize = 1 << 19;
+/// How many values of frontiers a thread remembers: 2 MiB.
+pub(super) const MOST_FURTHEST: usize = 1 << 19;
 /// What an entry of a table of numbers takes itself, in numbers.
-const ENTRY: usize = 64;
+pub(super) const ENTRY: usize = 64;
 /// How many entries the tables of components have in all.
 const MOST_ENTRIES: usize = 1 << 13;
 /// How many rows of cells are remembered.
@@ -251,10 +256,18 @@ pub(super) struct Memo {
     shared: Option<Arc<Shared>>,
     /// The last cell, and the digits of it.
     pub last: Option<(Vec<u64>, Cell)>,
+    /// The contexts that reach furthest, as places of the list, for each number of requests: by the digits of a cell.
+    /// Nothing where that must be told one by one.
+    pub furthest: Map<Vec<u64>, Option<Arc<Furthest>>>,
     reserved: usize,
     planes: usize,
     rows: usize,
+    /// How many threads share what may be remembered; one, if not said.
+    threads: usize,
 }
+
+/// A place of the list of contexts for each number of requests with which anything fits: the first ones of the list.
+pub(super) type Furthest = Vec<u32>;
 
 /// Numbers of bytes, of each stage one for every number of requests.
 pub(super) type Lists = Vec<Vec<u64>>;
@@ -310,6 +323,16 @@ impl Memo {
         }
     }
 
+    /// Remembers no more than is the part of one of so many threads.
+    pub fn share(&mut self, threads: usize) {
+        self.threads = threads;
+    }
+
+    /// How many numbers of bytes set aside may be remembered.
+    fn most(&self) -> usize {
+        (MOST_RESERVED / self.threads.max(1)).max(LEAST_RESERVED)
+    }
+
     /// Forgets what has grown too large.
     fn forget(&mut self) {
         if self.rows > MOST_ROWS || self.cells.len() > MOST_CELLS {
@@ -334,7 +357,7 @@ impl Memo {
         bound(&mut self.runs, MOST_ENTRIES);
         bound(&mut self.open, MOST_ENTRIES);
         bound(&mut self.laid, MOST_ENTRIES);
-        if self.alike.len() > MOST_ENTRIES / 8 || self.planes > MOST_RESERVED {
+        if self.alike.len() > MOST_ENTRIES / 8 || self.planes > self.most() {
             // Cells and plans go together: numbers of those that others forgot would not be counted.
             self.planes = 0;
             self.alike.clear();
@@ -683,10 +706,13 @@ impl Memo {
         laid
     }
 
-    /// What is set aside at every context of the sweep, for every number of requests, if that is of a size to be kept.
+    /// What is set aside at every context of the sweep, for every number of requests, if it rises with these.
     pub fn plane(&mut self, source: &Source, open: &Open, body: &Body) -> Option<Arc<Plane>> {
         let stages = body.stages.len();
-        let (plane, more) = body.laid.plane(&source.hot.places, &open.requests, stages);
+        // Several are remembered, or none.
+        let most = self.most() / 4;
+        let (places, each) = (&source.hot.places, &open.requests);
+        let (plane, more) = body.laid.plane(places, each, stages, most);
         self.planes += more;
         plane
     }
@@ -719,7 +745,7 @@ impl Memo {
         if more > 0 {
             self.reserved += more + ENTRY;
         }
-        if self.reserved > MOST_RESERVED {
+        if self.reserved > self.most() {
             self.reserved = 0;
             self.crowds.clear();
             for laid in self.alike.values() {

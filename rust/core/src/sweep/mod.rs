@@ -54,13 +54,14 @@ use crate::fit::Fit;
 use crate::parallel::Control;
 use crate::request::Request;
 use crate::subject::Subject;
+use frontier::Ends;
 use grid::Grid;
 use hot::Hot;
 use memo::{Cell, Memo, Source};
 use minds::Mind;
 use names::{Asked, Names};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Why a sweep has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +137,8 @@ pub struct Sweep {
     context: Option<usize>,
     concurrency: Option<usize>,
     requests_may_be: bool,
+    /// How values of contexts and requests stand to each other.
+    ends: OnceLock<Ends>,
     memos: Mutex<Vec<Memo>>,
 }
 
@@ -239,6 +242,7 @@ impl Sweep {
             minds,
             context,
             concurrency,
+            ends: OnceLock::new(),
             memos: Mutex::default(),
         })
     }
@@ -428,11 +432,13 @@ impl Sweep {
         cell
     }
 
-    /// The tables of a thread, as an earlier job left them.
-    fn memo(&self) -> Kept<'_> {
+    /// The tables of one of so many threads, as an earlier job left them.
+    fn memo(&self, threads: usize) -> Kept<'_> {
         let mut memos = self.memos.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memo = memos.pop().unwrap_or_default();
+        memo.share(threads);
         Kept {
-            memo: memos.pop().unwrap_or_default(),
+            memo,
             home: &self.memos,
         }
     }

@@ -131,7 +131,7 @@ fn add(lists: &mut Vec<Vec<u64>>, open: &Open, body: &Body, rows: &[Running], ba
         list.clear();
     }
     for row in rows {
-        body.laid.reserve(row.tokens, row.requests, lists);
+        body.laid.reserve(row.tokens, &[row.requests], lists);
     }
     if let ([stage], [list]) = (&*body.stages, &**lists) {
         batch.on_one_stage(open, stage, list);

@@ -146,7 +146,7 @@ impl Sweep {
             &ranges,
             run.threads,
             run.control,
-            || (self.memo(), Batch::of(wanted)),
+            || (self.memo(run.threads), Batch::of(wanted)),
             |(kept, batch), range| {
                 let mut found = Vec::new();
                 self.grid.runs(&order, range.clone(), |at, count| {
@@ -258,7 +258,7 @@ impl Sweep {
                 &jobs,
                 run.threads,
                 run.control,
-                || (self.memo(), Batch::of(wanted)),
+                || (self.memo(run.threads), Batch::of(wanted)),
                 |(kept, batch), (range, pieces)| {
                     batch.clear();
                     let mut pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);

@@ -585,7 +585,7 @@ fn answers_are_those_of_brute_force(seed: u64) {
     }
 }
 
-fn frontier_is_the_furthest(sweep: &Sweep, table: &Table, name: &str, way: Run<'_>) {
+pub(super) fn frontier_is_the_furthest(sweep: &Sweep, table: &Table, name: &str, way: Run<'_>) {
     let axis = sweep.axis(name).unwrap();
     let combinations = sweep.combinations(name).unwrap();
     let found = sweep.frontier(name, None, 0..combinations, way).unwrap();
