@@ -151,11 +151,14 @@ def count(report: Report, rounds: int, threads: int) -> None:
         raise SystemExit(f"NumPy and pondera count differently: {found} and {ours(threads)()}")
     sums = {piece: timed(peer.count) for piece, peer in sizes.items()}
     limits = {piece: timed(peer.count_of_limits) for piece, peer in sizes.items()}
+    known = grid(names, CONTEXTS, CONCURRENCY).with_threads(threads)
+    known.count()
     times = turns(
         rounds,
         {
             "ours": ours(threads),
             "one": ours(1),
+            "known": known.count,
             "sum": sizes[min(sums, key=sums.__getitem__)].count,
             "limit": sizes[min(limits, key=limits.__getitem__)].count_of_limits,
         },
@@ -164,9 +167,15 @@ def count(report: Report, rounds: int, threads: int) -> None:
     what = f"`count()` of {points:,} points"
     report.ratio(f"{what}, faster than the broadcast sum in NumPy", "8x", times["sum"], times["ours"])
     report.ratio("the same, where NumPy only compares with limits", "", times["limit"], times["ours"])
-    for name, number in (("ours", threads), ("one", 1)):
+    report.ratio("the second question to one sweep, faster than the sum", "", times["sum"], times["known"])
+    report.ratio("the same, where NumPy only compares with limits", "", times["limit"], times["known"])
+    for name, number, asked in (
+        ("ours", threads, ""),
+        ("one", 1, ""),
+        ("known", threads, ", the second question to one sweep"),
+    ):
         report.value(
-            f"{what}, {number} thread{'s'[: number > 1]}",
+            f"{what}, {number} thread{'s'[: number > 1]}{asked}",
             rate(points, times[name]),
             "1 thousand million/s" if name == "ours" else "",
             f"NumPy sums {rate(points, times['sum'])} and compares {rate(points, times['limit'])}",
@@ -175,18 +184,22 @@ def count(report: Report, rounds: int, threads: int) -> None:
 
 def table(report: Report, rounds: int, threads: int) -> None:
     rows = 10_000_000
-    sweep = grid(gpus(), CONTEXTS, CONCURRENCY).with_threads(threads)
+    names = gpus()
+
+    def made() -> pondera.Sweep:
+        return grid(names, CONTEXTS, CONCURRENCY).with_threads(threads)
+
     columns = [*(f"{name}_bytes" for name in COMPONENTS), "cache_bytes", "total_bytes", "usable_bytes"]
     columns += ["headroom_bytes", "fits"]
-    short = sweep.table(0, 1, columns=columns)
+    short = made().table(0, 1, columns=columns)
     kinds = [short[name].dtype for name in columns]
 
     def ours() -> list[np.ndarray]:
-        made = sweep.table(0, rows, columns=columns)
-        return [made[name] for name in columns]
+        table = made().table(0, rows, columns=columns)
+        return [table[name] for name in columns]
 
     def all_of_them() -> pondera.Table:
-        return sweep.table(0, rows)
+        return made().table(0, rows)
 
     def theirs() -> list[np.ndarray]:
         return [np.full(rows, 1, kind) for kind in kinds]
@@ -201,8 +214,33 @@ def table(report: Report, rounds: int, threads: int) -> None:
     )
     once = [timed(all_of_them) for _ in range(2)]
     report.value(
-        f"the same with all {len(sweep.columns)} columns", rate(rows, [min(once)]), "", f"{min(once):.0f} ms"
+        f"the same with all {len(made().columns)} columns", rate(rows, [min(once)]), "", f"{min(once):.0f} ms"
     )
+
+
+def engines(report: Report, rounds: int, threads: int) -> None:
+    """Counts with the other engines, once each, since some take long."""
+    del rounds
+    names = gpus()[:8]
+    for one in pondera.engines():
+        if one["name"] == ENGINE.partition("==")[0]:
+            continue
+        engine = f"{one['name']}=={one['newest']}"
+        made = pondera.sweep(
+            MODEL,
+            gpu=names,
+            engine=engine,
+            context=CONTEXTS[::3],
+            concurrency=list(range(1, 1025)),
+            threads=threads,
+        )
+        took = timed(made.count)
+        report.value(
+            f"`count()` of {made.points:,} points with {engine}, {threads} threads, once",
+            rate(made.points, [took]),
+            "",
+            f"{took:,.0f} ms",
+        )
 
 
 def random_rows(number: int, names: list[str]) -> Rows:
@@ -404,7 +442,7 @@ def memory(report: Report, rounds: int, threads: int) -> None:
         )
 
 
-PARTS = {"count": count, "table": table, "many": many, "minds": minds, "memory": memory}
+PARTS = {"count": count, "engines": engines, "table": table, "many": many, "minds": minds, "memory": memory}
 
 
 def main() -> None:

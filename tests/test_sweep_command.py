@@ -149,6 +149,16 @@ def test_a_ranking_in_the_terminal_is_made_of_fits(run, expected):
     assert lines[begin + 7] == ""
 
 
+def test_a_point_that_can_be_shows_no_reason(run):
+    for more in (("--by", "reason"), ("--pareto", "min:reason")):
+        code, out, _ = run("sweep", MODEL, *OPTIONS[:2], "--gpu", "h100", "--tp", "1,2", *more)
+        assert code == 0
+        assert "reason" in out
+        assert "default" not in out
+    # What is left open is the default still.
+    assert "default" in run("sweep", MODEL, *OPTIONS, "--by", "reason")[1]
+
+
 def test_the_best_of_each_value_fronts_frontiers_and_counts(run, expected):
     goals = ("--pareto", "min:total,max:context", "--pareto", "max:concurrency")
     shown = told(
@@ -456,6 +466,61 @@ def test_without_pyarrow_it_is_said_what_to_install(run, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("ending", ["parquet", "arrow", "csv", "json"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_stays_and_leads_to_what_is_written(run, tmp_path, ending, is_there):
+    there = tmp_path / "there" / f"real.{ending}"
+    there.parent.mkdir()
+    if is_there:
+        there.write_text("what was here before")
+    link = tmp_path / f"link.{ending}"
+    link.symlink_to(there)
+    assert run("sweep", MODEL, "--gpu", "h100", "-o", link)[0] == 0
+    assert link.is_symlink()
+    assert link.read_bytes() == there.read_bytes() != b"what was here before"
+    assert os.listdir(there.parent) == [there.name]
+    assert sorted(os.listdir(tmp_path)) == [link.name, "there"]
+
+
+def test_a_link_to_what_is_no_file_is_refused(run, tmp_path):
+    link = tmp_path / "link.csv"
+    link.symlink_to(os.devnull)
+    code, out, err = run("sweep", MODEL, "--gpu", "h100", "-o", link)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "there is something that is no file" in err
+    assert not Path(os.devnull).is_file()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that takes no file of anybody")
+def test_a_folder_that_takes_no_file_is_told_before_any_work(run, monkeypatch):
+    monkeypatch.setattr("pondera.commands.sweep.answers", lambda *_: pytest.fail("that is work"))
+    code, out, err = run("sweep", MODEL, "--gpu", "h100", "-o", "/proc/points.csv")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "/proc/points.csv" in err
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--by", "nothing"),
+        ("--gpu", "h1000"),
+        ("--where", "headroom >"),
+        ("--zip", "context,concurrency", "--context", "1k,2k"),
+        ("--frontier", "gpu", "--context", "1..16k+1", "--concurrency", "1..1m+1"),
+    ],
+)
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_error_leaves_no_part_of_a_file(run, tmp_path, more, is_there):
+    path = tmp_path / "points.csv"
+    if is_there:
+        path.write_text("what was here before")
+    assert run("sweep", MODEL, *more, "-o", path)[0] == 2
+    assert os.listdir(tmp_path) == ([path.name] if is_there else [])
+    assert not is_there or path.read_text() == "what was here before"
+    assert run("sweep", tmp_path / "nosuch", tmp_path / "nosuch2", "-o", path)[0] == 2
+    assert os.listdir(tmp_path) == ([path.name] if is_there else [])
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals are those of Unix")
 def test_ctrl_c_ends_a_sweep_and_leaves_no_file(tmp_path):
     arguments = [MODEL, "--gpu", "h100", "--engine", ENGINE, "--context", "1k", "--concurrency", "1..4m+1"]
@@ -463,6 +528,9 @@ def test_ctrl_c_ends_a_sweep_and_leaves_no_file(tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
         while not os.listdir(tmp_path) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        while not any(tmp_path.rglob(".*.part")) or not next(tmp_path.iterdir()).stat().st_size:
+            assert time.monotonic() < deadline, "nothing is written"
             time.sleep(0.01)
         assert process.poll() is None, "the sweep must still be under way"
         process.send_signal(signal.SIGINT)
@@ -497,7 +565,12 @@ def test_ctrl_c_ends_a_sweep_and_leaves_no_file(tmp_path):
         (("-o", "points.txt"), r"must end in \.parquet, \.arrow, \.csv, \.json"),
         (("-o", "nowhere/points.csv"), "nowhere: there is no such folder"),
         (("--file", "nowhere.toml"), "nowhere.toml: No such file"),
-        (("--frontier", "gpu", "--concurrency", "1..8m+1"), "8,388,608 combinations"),
+        # More than there is time to count.
+        (
+            ("--frontier", "gpu", "--context", "1..16k+1", "--concurrency", "1..1m+1"),
+            "17179869184 combinations",
+        ),
+        (("-o", "/dev/null/points.csv"), "/dev/null: there is no such folder"),
         (("--nonsense",), "--nonsense; see pondera sweep --help"),
     ],
 )

@@ -1022,9 +1022,10 @@ def question(
 class Sweep:
     """Many deployments of one or more models: every combination of the values of its axes, each a point.
 
-    Points are numbered from 0. Nothing is worked out until it is asked for, and nothing is kept: any point or
-    range of points is worked out by its number alone, and answers over all points take little memory, however
-    many there are. Answers that compare points leave out those that do not fit.
+    Points are numbered from 0. Nothing is worked out until it is asked for: any point or range of points is
+    worked out by its number alone. What many points share is remembered from one answer to the next, in
+    bounded memory, and points themselves are not kept. Answers that compare points leave out those that do
+    not fit.
 
     Methods that look at all points take `progress`, which is called about every 50 ms with how many pieces of
     the work are done and how many there are.
@@ -1050,7 +1051,11 @@ class Sweep:
         """The condition that points must meet; None if there is none."""
     @property
     def threads(self) -> int:
-        """Threads that answers are worked out with."""
+        """Threads that answers are worked out with.
+
+        They are not pickled: a sweep that is restored, here or on another machine, works with as many as
+        there are processors.
+        """
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
     @overload
@@ -1060,7 +1065,10 @@ class Sweep:
     def where(self, condition: str) -> Sweep:
         """The same points with a condition that they must meet, beside the one there is."""
     def with_threads(self, threads: int | None = None) -> Sweep:
-        """The same sweep worked out with so many threads; as many as there are processors, if not given."""
+        """The same sweep worked out with so many threads.
+
+        As many as there are processors, if not given, and after pickling.
+        """
     def table(
         self,
         start: int | None = None,
@@ -1167,8 +1175,10 @@ class Sweep:
     ) -> Table:
         """For every combination of the other axes the largest value of one with which it fits, a row each.
 
-        Where nothing fits, the row is that of the first value, of which `fits` is False.
+        Where nothing fits, the row is that of the first value, of which `fits` is False. More than 2^24
+        combinations are refused before any work.
         """
+    def _combinations(self, axis: str) -> int: ...
     def run(self, executor: Executor, **options: int | None) -> SweepRun:
         """The same answers from an executor: the work is cut into pieces, which are given out and merged.
 

@@ -75,7 +75,7 @@ def sweep(
             others are crossed.
         where: A condition over columns that points must meet, such as
             `"tensor_parallel * pipeline_parallel == gpus and parameters <= 30e9"`.
-        threads: How many to work with; as many as there are processors, if not given.
+        threads: How many to work with; as many as there are processors, if not given, and after pickling.
         assume: A model type to take where that of a config is not known.
         gpu_file: A TOML file of GPUs over the built-in ones.
         asked: The keywords of `fit`. A list, or any other iterable, is an axis; numbers may be ranges too:

@@ -21,7 +21,6 @@ _ROWS = 50
 _MOST_ACROSS = 32
 _MOST_DOWN = 16
 _MOST_MAPS = 4
-_MOST_COMBINATIONS = 1 << 22
 
 
 def answers(sweep: Sweep, study: Study, directions: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -33,6 +32,9 @@ def answers(sweep: Sweep, study: Study, directions: dict[str, Any], progress: Pr
         directions: The columns of `pareto`.
         progress: As for the methods of `Sweep`.
     """
+    for axis in study.frontier:
+        # What is too much is refused before any work.
+        sweep._combinations(axis)
     told = _counted(sweep, progress)
     apart = bool(study.per or study.pareto or study.frontier or study.count_by)
     most = study.top or _ROWS
@@ -88,13 +90,6 @@ def _some(sweep: Sweep, table: Table, most: int) -> dict[str, Any]:
 
 def _frontier(sweep: Sweep, axis: str, most: int, progress: Progress) -> dict[str, Any]:
     """For each combination of other axes the point of the largest value that fits, as far as there is one."""
-    values = sweep.axes.get(axis)
-    combinations = sweep.points // len(values) if values else 0
-    if combinations > _MOST_COMBINATIONS:
-        raise PonderaError(
-            f"frontier: beside {axis} there are {combinations:,} combinations, of which each would be a row; "
-            f"{_MOST_COMBINATIONS:,} are the most"
-        )
     table = sweep.frontier(axis, columns=["point", "fits"], progress=progress)
     fitting = table["point"][table["fits"]]
     rows = [sweep[point] for point in fitting[:most].tolist()]

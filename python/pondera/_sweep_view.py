@@ -157,7 +157,8 @@ def _words(name: str) -> str:
 def _shown(name: str, value: Any) -> str:  # noqa: ANN401
     """A value of a column as people read it."""
     if value is None:
-        return DEFAULT
+        # A point that can be has no reason; of axes this is what is left open.
+        return "" if name == "reason" else DEFAULT
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):

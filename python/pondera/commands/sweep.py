@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from contextlib import nullcontext
 from typing import Any
 
 from pondera._asked import add_asked, parts
@@ -123,24 +124,24 @@ def run(options: Namespace) -> int:
     """
     asked = study(options)
     directions = asked.directions()
-    file = None if asked.output is None else PointsFile(asked.output)
-    models, lost = _models(asked)
-    if not models:
-        return 2
-    made = _sweep(models, asked)
-    with ProgressBar() as bar:
-        progress = bar.update if bar.wanted else None
-        told = answers(made, asked, directions, progress)
-    told["lost"] = lost
-    if options.json:
-        sys.stdout.write(json.dumps(told, separators=(",", ":")) + "\n")
-    else:
-        sys.stdout.writelines(f"{line}\n" for line in sweep_view(Screen.of(sys.stdout), told))
-    if file is not None:
-        sys.stdout.flush()
+    with nullcontext() if asked.output is None else PointsFile(asked.output) as file:
+        models, lost = _models(asked)
+        if not models:
+            return 2
+        made = _sweep(models, asked)
         with ProgressBar() as bar:
-            written = file.write(made, bar.update if bar.wanted else None)
-        say(f"pondera: {plural(written, 'point')} written to {asked.output}")
+            progress = bar.update if bar.wanted else None
+            told = answers(made, asked, directions, progress)
+        told["lost"] = lost
+        if options.json:
+            sys.stdout.write(json.dumps(told, separators=(",", ":")) + "\n")
+        else:
+            sys.stdout.writelines(f"{line}\n" for line in sweep_view(Screen.of(sys.stdout), told))
+        if file is not None:
+            sys.stdout.flush()
+            with ProgressBar() as bar:
+                written = file.write(made, bar.update if bar.wanted else None)
+            say(f"pondera: {plural(written, 'point')} written to {asked.output}")
     return 0 if told["fits"] and not lost else 1
 
 

@@ -74,7 +74,8 @@ pub fn grouped(by: &Bound<'_, PyAny>) -> PyResult<Vec<By>> {
         .collect()
 }
 
-fn what(name: &str) -> PyResult<What> {
+/// The keyword of a name.
+pub fn what(name: &str) -> PyResult<What> {
     What::named(name).ok_or_else(|| {
         let known: Vec<_> = What::REQUEST.iter().map(What::name).collect();
         PyTypeError::new_err(format!(

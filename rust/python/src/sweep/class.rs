@@ -22,6 +22,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PySlice, PyTuple};
 use std::sync::Arc;
 
+/// Rows of a frontier at the most: some gigabytes with all columns.
+const MOST_COMBINATIONS: u64 = 1 << 24;
+
 /// What a sweep is made of, for another process to make it again.
 type Parts = (
     Vec<Written<pondera::checkpoint::Checkpoint>>,
@@ -33,8 +36,8 @@ type Parts = (
 
 /// Many deployments of one or more models: every combination of the values of its axes, each a point with a number.
 ///
-/// Nothing is worked out until it is asked for, and nothing is kept: any point or range of points is worked out by its
-/// number alone, and answers over all points take little memory, however many there are.
+/// Nothing is worked out until it is asked for: any point or range of points is worked out by its number alone. What
+/// many points share is remembered from one answer to the next, in bounded memory, and points themselves are not kept.
 #[pyclass(frozen, module = "pondera")]
 pub struct Sweep {
     core: Arc<core::Sweep>,
@@ -232,7 +235,8 @@ impl Sweep {
         self.condition().map(Condition::text)
     }
 
-    /// Threads that answers are worked out with.
+    /// Threads that answers are worked out with. They are not pickled: a sweep that is restored, here or on another machine,
+    /// works with as many as there are processors.
     #[getter]
     const fn threads(&self) -> usize {
         self.threads
@@ -316,7 +320,7 @@ impl Sweep {
         })
     }
 
-    /// The same sweep worked out with so many threads; as many as there are processors, if not given.
+    /// The same sweep worked out with so many threads; as many as there are processors, if not given, and after pickling.
     #[pyo3(signature = (threads=None))]
     fn with_threads(&self, threads: Option<i64>) -> PyResult<Self> {
         Ok(Self {
@@ -500,7 +504,8 @@ impl Sweep {
 
     /// For every combination of the other axes the point of the largest value of one with which it fits, as a table.
     ///
-    /// Where nothing fits, the row is that of the first value, of which `fits` is False.
+    /// Where nothing fits, the row is that of the first value, of which `fits` is False. More than 2^24 combinations are
+    /// refused before any work.
     #[pyo3(signature = (axis, *, columns=None, progress=None, gather=None))]
     fn frontier(
         &self,
@@ -511,28 +516,46 @@ impl Sweep {
         gather: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Table> {
         let question = Question::Frontier { axis: axis.clone() };
+        self.combinations(&axis)?;
         let Partial::Frontier(pieces) =
             self.ask(py, &question, progress.as_ref(), gather.as_ref())?
         else {
             return Err(mixed_up());
         };
-        let found: Vec<_> = pieces.into_iter().flat_map(|(_, piece)| piece).collect();
-        let points = (0..)
-            .zip(&found)
-            .map(|(combination, point)| match point {
-                Some(point) => Ok(*point),
-                None => self.core.first_of(&axis, combination).map_err(fit_error),
-            })
-            .collect::<PyResult<Vec<_>>>()?;
         let columns = self.columns_named(columns)?;
-        let mut table = self.watched(py, None, |sweep, run| sweep.rows(&points, &columns, run))?;
-        // The first value may fit, and yet not meet the condition.
-        if let Some(table::Column::Flags(fits)) = table.column_mut(Field::Fits.name()) {
-            for (fits, point) in fits.iter_mut().zip(&found) {
-                *fits &= point.is_some();
+        self.watched(py, None, |sweep, run| {
+            let found: Vec<_> = pieces.into_iter().flat_map(|(_, piece)| piece).collect();
+            let points = (0..)
+                .zip(&found)
+                .map(|(combination, point)| match point {
+                    Some(point) => Ok(*point),
+                    None => sweep.first_of(&axis, combination),
+                })
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(SweepError::Refused)?;
+            let mut table = sweep.rows(&points, &columns, run)?;
+            // The first value may fit, and yet not meet the condition.
+            if let Some(table::Column::Flags(fits)) = table.column_mut(Field::Fits.name()) {
+                for (fits, point) in fits.iter_mut().zip(&found) {
+                    *fits &= point.is_some();
+                }
             }
+            Ok(table)
+        })
+        .map(|table| Table(Arc::new(table)))
+    }
+
+    /// How many rows the frontier of an axis has, if not too many.
+    #[pyo3(name = "_combinations")]
+    fn combinations(&self, axis: &str) -> PyResult<u64> {
+        let combinations = self.core.combinations(axis).map_err(fit_error)?;
+        if combinations <= MOST_COMBINATIONS {
+            return Ok(combinations);
         }
-        Ok(Table(Arc::new(table)))
+        Err(PonderaError::new_err(format!(
+            "frontier: beside {axis} there are {combinations} combinations, of which each would be a row, and \
+             {MOST_COMBINATIONS} are the most; give the other axes fewer values, or make a sweep for each part of them"
+        )))
     }
 
     /// The same answers from an executor: `run(executor=...)` cuts the work into pieces, gives them out, gives out anew what

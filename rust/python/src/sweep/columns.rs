@@ -8,7 +8,7 @@ use arrow_array::types::{
     Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
     UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader};
 use arrow_schema::DataType;
 use numpy::{PyArray1, PyArrayMethods};
 use pondera::sweep::{Given, Kind, What};
@@ -17,6 +17,9 @@ use pyo3::ffi::PyTypeObject;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 use std::path::PathBuf;
+
+/// Rows between two looks for Ctrl-C.
+const ROWS: usize = 1 << 16;
 
 /// What the columns of a table ask for.
 pub fn read(table: &Bound<'_, PyAny>, gpu_file: Option<&PathBuf>) -> PyResult<Vec<(What, Given)>> {
@@ -120,6 +123,7 @@ struct Numbering<'a, 'py> {
     values: Vec<pondera::sweep::Value>,
     /// The type of each: `True` and `1.0` are equal to 1, and are something else.
     types: Vec<*mut PyTypeObject>,
+    rows: usize,
 }
 
 impl<'a, 'py> Numbering<'a, 'py> {
@@ -130,10 +134,15 @@ impl<'a, 'py> Numbering<'a, 'py> {
             known: PyDict::new(py),
             values: Vec::new(),
             types: Vec::new(),
+            rows: 0,
         }
     }
 
     fn code(&mut self, value: &Bound<'py, PyAny>) -> PyResult<u32> {
+        self.rows += 1;
+        if self.rows.is_multiple_of(ROWS) {
+            value.py().check_signals()?;
+        }
         let own = value.get_type_ptr();
         // What cannot be looked up is no value of any column, and is refused below.
         if let Ok(Some(code)) = self.known.get_item(value) {
@@ -166,29 +175,41 @@ fn of_stream(table: &Bound<'_, PyAny>, gpu_file: Option<&PathBuf>) -> PyResult<V
     let pointer = capsule.pointer_checked(Some(c"arrow_array_stream"))?;
     // SAFETY: a capsule of this name holds a stream of the Arrow C interface, whose content is moved out here: what stays
     // behind is marked as released, so that the capsule frees nothing twice.
-    let reader = unsafe {
-        ArrowArrayStreamReader::from_raw(pointer.cast::<FFI_ArrowArrayStream>().as_ptr())
-    }
-    .map_err(|error| PonderaError::new_err(error.to_string()))?;
-    let schema = arrow_array::RecordBatchReader::schema(&reader);
-    let names: Vec<What> = schema
-        .fields()
-        .iter()
-        .map(|field| what(field.name()))
-        .collect::<PyResult<_>>()?;
-    let mut batches = Vec::new();
-    for batch in reader {
-        batches.push(batch.map_err(|error| PonderaError::new_err(error.to_string()))?);
-    }
+    let stream =
+        unsafe { FFI_ArrowArrayStream::from_raw(pointer.cast::<FFI_ArrowArrayStream>().as_ptr()) };
+    let py = table.py();
+    // What makes the stream may wait for Python on other threads, from its schema to its end.
+    let mut reader = py
+        .detach(|| ArrowArrayStreamReader::try_new(stream))
+        .map_err(|error| PonderaError::new_err(error.to_string()))?;
+    let read = names_and_batches(py, &mut reader);
+    py.detach(move || drop(reader));
+    let (names, batches) = read?;
     names
         .into_iter()
         .enumerate()
         .map(|(place, what)| {
             let chunks: Vec<&ArrayRef> = batches.iter().map(|batch| batch.column(place)).collect();
-            let given = of_chunks(table.py(), &what, &chunks, gpu_file)?;
+            let given = of_chunks(py, &what, &chunks, gpu_file)?;
             Ok((what, given))
         })
         .collect()
+}
+
+/// What the columns of a stream are, and all of its batches, read on this thread as some streams want it.
+fn names_and_batches(
+    py: Python<'_>,
+    reader: &mut ArrowArrayStreamReader,
+) -> PyResult<(Vec<What>, Vec<RecordBatch>)> {
+    let schema = reader.schema();
+    let names = schema.fields().iter().map(|field| what(field.name()));
+    let names = names.collect::<PyResult<_>>()?;
+    let mut batches = Vec::new();
+    while let Some(batch) = py.detach(|| reader.next()) {
+        py.check_signals()?;
+        batches.push(batch.map_err(|error| PonderaError::new_err(error.to_string()))?);
+    }
+    Ok((names, batches))
 }
 
 fn of_chunks(
@@ -260,6 +281,9 @@ fn code_chunk(
         // What no row has need not mean anything.
         let mut known: Vec<Option<u32>> = vec![None; values.len()];
         for (row, key) in dictionary.normalized_keys().into_iter().enumerate() {
+            if row % ROWS == 0 {
+                py.check_signals()?;
+            }
             if chunk.is_null(row) {
                 codes.push(numbering.code(&none)?);
             } else if let Some(code) = known[key] {

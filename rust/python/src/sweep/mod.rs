@@ -94,6 +94,15 @@ pub fn fit_many(
 ) -> PyResult<Table> {
     let threads = threads_or_default(threads)?;
     let given = columns::read(&table, gpu_file.as_ref())?;
+    for name in asked.keys() {
+        let keyword = axes::what(&name.extract::<String>()?)?;
+        if given.iter().any(|(what, _)| *what == keyword) {
+            let name = keyword.name();
+            return Err(PonderaError::new_err(format!(
+                "{name} is a column of the table and a keyword too; leave one of the two out"
+            )));
+        }
+    }
     let gpu = given.iter().find_map(|(what, given)| match given {
         core::Given::Values { values, .. } if *what == What::Gpu => {
             values.first().cloned().or_else(any_gpu)
