@@ -230,8 +230,8 @@ def engines(report: Report, rounds: int, threads: int) -> None:
             MODEL,
             gpu=names,
             engine=engine,
-            context=CONTEXTS[::3],
-            concurrency=list(range(1, 1025)),
+            context=CONTEXTS,
+            concurrency=list(range(1, 2049)),
             threads=threads,
         )
         took = timed(made.count)
