@@ -33,7 +33,6 @@ const MINDS: &[(&str, &[Values])] = &[
             ("tie_word_embeddings", &["true", "false"]),
             ("torch_dtype", &["\"bfloat16\"", "\"float32\""]),
             ("initializer_range", &["0.01", "0.02"]),
-            ("num_experts", &["0", "8"]),
         ],
     ),
     (
@@ -267,4 +266,28 @@ fn models_that_cannot_be_have_the_reason_of_the_model() {
         .unwrap();
     assert_eq!(number(&table, Field::Reason.name(), 0), 0);
     assert_eq!(number(&table, Field::Reason.name(), 1), code as i128 + 1);
+}
+
+#[test]
+fn a_field_that_nothing_reads_is_refused_with_the_one_it_may_mean() {
+    let subject = Arc::new(samples::subject("llama-3.1-8b"));
+    let sweep = |field: &str| {
+        let values = ["8", "16"].map(|text| Value::Json(text.to_owned()));
+        Sweep::new(
+            vec![Target::new(Arc::clone(&subject), None)],
+            Request::new(gpu("H100-SXM-80GB"), "vllm"),
+            vec![Axis::new(What::Mind(field.to_owned()), values.to_vec()).unwrap()],
+            &[],
+        )
+    };
+    let error = sweep("num_hidden_layer").unwrap_err();
+    assert!(
+        error.message.contains("did you mean num_hidden_layers?"),
+        "{error}"
+    );
+    assert!(sweep("foo").unwrap_err().message.contains("nothing reads"));
+    // In the config, though nothing reads it; and read, though not in the config.
+    for known in ["num_hidden_layers", "bos_token_id", "head_dim"] {
+        assert_eq!(sweep(known).unwrap().points(), 2, "{known}");
+    }
 }

@@ -1,6 +1,6 @@
 //! The models of a sweep: its targets, each as it is or with fields of its config changed.
 
-use super::axis::{Axis, Value};
+use super::axis::{Axis, Value, What};
 use super::grid::Digit;
 use crate::architecture::Architecture;
 use crate::deployment::{FitError, Reason};
@@ -8,6 +8,7 @@ use crate::memory::body;
 use crate::model::Model;
 use crate::quantization::scheme::Scheme;
 use crate::subject::Subject;
+use crate::wording::distance;
 use serde_json::Value as Json;
 use std::sync::Arc;
 
@@ -80,6 +81,71 @@ impl Target {
         }
         Ok(Arc::new(subject))
     }
+}
+
+/// The fields of configs that axes vary, each with its first value.
+pub(super) fn first_of(all: &[Axis]) -> Vec<(String, Json)> {
+    let field = |axis: &Axis| match (&axis.what, axis.values.first()) {
+        (What::Mind(name), Some(Value::Json(text))) => {
+            Some((name.clone(), serde_json::from_str(text).unwrap_or_default()))
+        }
+        _ => None,
+    };
+    all.iter().filter_map(field).collect()
+}
+
+/// Whether each field that a sweep varies is one of some target: it is in the config, or is read where it is set.
+///
+/// # Errors
+/// If one is neither, as a name with a slip of the pen is.
+pub(super) fn check_fields(targets: &[Target], fields: &[(String, Json)]) -> Result<(), FitError> {
+    let mut unknown: Vec<&String> = fields.iter().map(|(name, _)| name).collect();
+    let mut known = Vec::new();
+    for target in targets {
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let before = &target.subject;
+        let changed = before
+            .architecture
+            .changed(&before.config, fields)
+            .and_then(|config| Architecture::from_config(config, target.assume.as_deref()));
+        // What cannot be derived is told point by point.
+        let Ok(after) = changed else {
+            return Ok(());
+        };
+        let read = after.fields.into_iter().flat_map(|field| field.names);
+        let start = known.len();
+        known.extend(read);
+        let is_known = |name: &str| {
+            let last = name.rsplit('.').next().unwrap_or(name);
+            known[start..].iter().any(|known| known == last) || has_key(&before.config, last)
+        };
+        unknown.retain(|name| !is_known(name));
+    }
+    let Some(name) = unknown.first() else {
+        return Ok(());
+    };
+    let near = known.iter().find(|known| distance(known, name) <= 2);
+    let hint = near.map_or_else(String::new, |near| format!(" (did you mean {near}?)"));
+    Err(FitError::new(
+        Reason::Value,
+        format!("{name} is no field of the config, and nothing reads it{hint}"),
+    ))
+}
+
+/// Whether a config has a field of this name, in whatever object.
+fn has_key(config: &Json, name: &str) -> bool {
+    let mut objects = vec![config];
+    while let Some(object) = objects.pop() {
+        if let Some(fields) = object.as_object() {
+            if fields.contains_key(name) {
+                return true;
+            }
+            objects.extend(fields.values());
+        }
+    }
+    false
 }
 
 /// Fields of a config that change together.

@@ -148,7 +148,7 @@ impl Sweep {
     /// fastest; the first is always that of the targets.
     ///
     /// # Errors
-    /// If there is no target, an axis comes twice, or linked axes do not go together.
+    /// If there is no target, an axis comes twice, linked axes do not go together, or a field is one of no config.
     pub fn new(
         targets: Vec<Target>,
         request: Request,
@@ -177,6 +177,7 @@ impl Sweep {
             }
             all.push(axis);
         }
+        minds::check_fields(&targets, &minds::first_of(&all))?;
         let mut grid = Grid::of(&all, linked)?;
         let mut digit = vec![0; all.len()];
         for (number, one) in grid.digits.iter().enumerate() {
