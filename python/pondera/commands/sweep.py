@@ -202,7 +202,7 @@ Try every combination of models, GPUs, engines, contexts, ... and of fields of t
   pondera sweep qwen3-8b --gpu h100,l40s --weights default,fp8 --tp 1,2,4      lists are crossed
   pondera sweep llama-3.1-70b --tp 1,2,4,8 --count-by tensor_parallel          how many fit by it
   pondera sweep llama-3.1-8b --gpu l4 --context 1k..128k:64 --frontier context the longest that fits
-  pondera sweep qwen3-8b --set num_key_value_heads=2,4,8 --pareto min:total,max:context
+  pondera sweep qwen3-8b --set num_key_value_heads=2,4,8 --pareto min:total,max:max_concurrency
   pondera sweep llama-3.1-8b --concurrency 1..64+1 -o points.parquet           all points in a file
   pondera sweep --file study.toml                                              as a file says
 
