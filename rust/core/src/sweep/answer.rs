@@ -351,7 +351,7 @@ impl Sweep {
     ) -> Partial {
         if let (Question::Frontier { .. }, Some(axis)) = (question, plan.axis) {
             let first = range.start;
-            let found = self.furthest_each(axis, condition, memo, batch, range);
+            let found = self.furthest_each(axis, condition, (memo, batch), range, control);
             return Partial::Frontier(vec![(first, found)]);
         }
         let mut partial = self.nothing(question, plan);

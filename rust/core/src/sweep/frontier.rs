@@ -8,6 +8,7 @@ use super::memo::{ENTRY, Furthest, MOST_FURTHEST, Memo};
 use super::plane::Walk;
 use super::{Run, Sweep, SweepError};
 use crate::deployment::FitError;
+use crate::parallel::Control;
 use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
@@ -110,14 +111,14 @@ impl Sweep {
         order
     }
 
-    /// The furthest point of each of these combinations.
+    /// The furthest point of each of these combinations; of some of them only, if it was stopped.
     pub(super) fn furthest_each(
         &self,
         axis: usize,
         condition: Option<&Condition>,
-        memo: &mut Memo,
-        batch: &mut Batch,
+        (memo, batch): (&mut Memo, &mut Batch),
         combinations: Range<u64>,
+        control: &Control,
     ) -> Vec<Option<u64>> {
         let inner = self.digit[axis];
         let radix = self.grid.digits[inner].radix;
@@ -125,6 +126,9 @@ impl Sweep {
         let mut along = None;
         let places = combinations.start * radix..combinations.end * radix;
         self.grid.runs(&self.order_of(inner), places, |at, count| {
+            if control.is_cancelled() {
+                return false;
+            }
             let known = self.told_at_once(axis, at, condition, memo, &mut along);
             found.push(known.unwrap_or_else(|| {
                 batch.clear();
