@@ -45,8 +45,8 @@ pub enum Question {
         /// Columns of which more is better.
         maximise: Vec<String>,
     },
-    /// For every other combination of axes the largest value of one with which it fits. Values that are no numbers count
-    /// by their places. Nothing is taken for granted of what is between.
+    /// For every other combination of axes the largest value of one with which it fits. Names count by their
+    /// places; numbers go with numbers alone. Nothing is taken for granted of what is between.
     Frontier {
         /// The axis.
         axis: String,
@@ -220,6 +220,19 @@ impl Sweep {
         }
     }
 
+    /// A column of numbers, which points may be ranked by.
+    fn ranking(&self, name: &str) -> Result<Column, FitError> {
+        let column = self.column(name)?;
+        let why = match column {
+            Column::Axis(axis) => self.axes[axis].why_no_numbers(),
+            Column::Point | Column::Field(Field::Reason) => Some(format!(
+                "{name} says nothing of how good a point is; rank by another column"
+            )),
+            Column::Field(_) => None,
+        };
+        why.map_or(Ok(column), |why| Err(refused(why)))
+    }
+
     fn plan(&self, question: &Question, condition: Option<&Condition>) -> Result<Plan, FitError> {
         let axis = |name: &Option<String>| match name {
             Some(name) => self.axis(name).map(Some),
@@ -238,11 +251,17 @@ impl Sweep {
                 }
                 (minimise.iter().chain(maximise).collect(), None)
             }
-            Question::Frontier { axis: name } => (Vec::new(), self.axis(name).map(Some)?),
+            Question::Frontier { axis: name } => {
+                let axis = self.axis(name)?;
+                if let Some(why) = self.axes[axis].why_no_largest() {
+                    return Err(refused(why));
+                }
+                (Vec::new(), Some(axis))
+            }
         };
         let columns = names
             .into_iter()
-            .map(|name| self.column(name))
+            .map(|name| self.ranking(name))
             .collect::<Result<Vec<_>, _>>()?;
         let fields = columns.iter().filter_map(|column| match column {
             Column::Field(field) => Some(*field),

@@ -5,7 +5,7 @@ use crate::engine;
 use crate::hardware::Found;
 use crate::request::{self, Request};
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Number, Value as Json};
 use std::fmt;
 
 /// What an axis varies.
@@ -238,7 +238,7 @@ impl fmt::Display for Value {
 
 impl Value {
     /// The whole number that it is.
-    const fn count(&self) -> Option<u64> {
+    pub(super) const fn count(&self) -> Option<u64> {
         match self {
             Self::Count(count) => Some(*count),
             _ => None,
@@ -269,21 +269,56 @@ impl Value {
         }
     }
 
-    /// As a number for expressions and columns: counts, flags as 0 and 1, ratios in millionths, whole numbers of a config.
+    /// As a number for conditions, answers and columns: counts, flags as 0 and 1, ratios in millionths, whole numbers of a
+    /// config, however they are written.
     #[must_use]
-    pub fn number(&self) -> Option<u64> {
-        match self {
-            Self::Count(count) => Some(*count),
-            Self::Flag(flag) => Some(u64::from(*flag)),
-            Self::Share(share) => Some(u64::from(share.0)),
-            Self::Json(text) => match serde_json::from_str::<Json>(text).ok()? {
-                Json::Number(number) => number.as_u64(),
-                Json::Bool(flag) => Some(u64::from(flag)),
-                _ => None,
-            },
-            Self::Open | Self::Gpu(_) | Self::Text(_) => None,
+    pub fn number(&self) -> Option<i128> {
+        match self.size() {
+            Size::Whole(number) => Some(number),
+            Size::Open | Size::Name | Size::Other => None,
         }
     }
+
+    fn size(&self) -> Size {
+        match self {
+            Self::Open => Size::Open,
+            Self::Count(count) => Size::Whole((*count).into()),
+            Self::Flag(flag) => Size::Whole((*flag).into()),
+            Self::Share(share) => Size::Whole(share.0.into()),
+            Self::Json(text) => match serde_json::from_str(text) {
+                Ok(Json::Null) => Size::Open,
+                Ok(Json::Bool(flag)) => Size::Whole(flag.into()),
+                Ok(Json::Number(number)) => whole(&number).map_or(Size::Other, Size::Whole),
+                _ => Size::Name,
+            },
+            Self::Gpu(_) | Self::Text(_) => Size::Name,
+        }
+    }
+}
+
+/// How a value compares with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    /// It does not: nothing is said.
+    Open,
+    /// By its name alone.
+    Name,
+    /// As a whole number.
+    Whole(i128),
+    /// It is a number, but no whole one, or a float beyond 2^53.
+    Other,
+}
+
+/// The whole number that a number of a config is: `1e6` and `1000000.0` are whole. Floats beyond 2^53 are not, since one
+/// stands for several whole numbers there.
+fn whole(number: &Number) -> Option<i128> {
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    number.as_i128().or_else(|| {
+        let float = number.as_f64()?;
+        let is_whole = float.fract() == 0.0 && float.abs() <= MOST;
+        // The digits of a whole float are exact.
+        is_whole.then(|| format!("{float:.0}").parse().ok())?
+    })
 }
 
 /// What varies, and the values it takes.
@@ -334,9 +369,72 @@ impl Axis {
     }
 
     /// Its values as numbers; nothing for what is left open.
-    pub(super) fn numbers(&self) -> Vec<Option<u64>> {
+    pub(super) fn numbers(&self) -> Vec<Option<i128>> {
         self.values.iter().map(Value::number).collect()
     }
+
+    /// Its values as counts; nothing for what is left open.
+    pub(super) fn all_counts(&self) -> Vec<Option<u64>> {
+        self.values.iter().map(Value::count).collect()
+    }
+
+    /// Whether nothing is said by any of its values.
+    pub(super) fn is_open(&self) -> bool {
+        self.values.iter().all(|value| value.size() == Size::Open)
+    }
+
+    /// Whether some values are names, and no value is a number.
+    fn is_of_names(&self) -> bool {
+        let is_name = |value: &Value| value.size() == Size::Name;
+        let is_name_or_open = |value: &Value| matches!(value.size(), Size::Name | Size::Open);
+        self.values.iter().any(is_name) && self.values.iter().all(is_name_or_open)
+    }
+
+    /// Why its values do not compare as numbers, if they do not. Where some of them do and others are left open, they do.
+    pub(super) fn why_no_numbers(&self) -> Option<String> {
+        if self.is_of_names() {
+            return Some(no_order(&self.what));
+        }
+        if self.is_open() {
+            return Some(left_open(&self.what));
+        }
+        let mut values = self.values.iter();
+        let bad = values.find(|value| matches!(value.size(), Size::Name | Size::Other))?;
+        Some(format!(
+            "{} has the value {bad}, and whole numbers alone are compared and ranked; give such numbers alone",
+            self.what.name()
+        ))
+    }
+
+    /// Why none of its values is the largest, if that is so. Names count by their places.
+    pub(super) fn why_no_largest(&self) -> Option<String> {
+        if self.is_of_names() || self.is_open() {
+            return None;
+        }
+        if self.values.iter().any(|value| value.size() == Size::Open) {
+            return Some(format!(
+                "{} is left open (None) beside numbers, so that which value is the largest is not said; give numbers alone",
+                self.what.name()
+            ));
+        }
+        self.why_no_numbers()
+    }
+}
+
+/// That names do not compare as numbers.
+pub(super) fn no_order(what: &What) -> String {
+    format!(
+        "{} is a name and no number; compare it with a text by == or !=, and rank by numbers",
+        what.name()
+    )
+}
+
+/// That nothing compares with what is left open.
+pub(super) fn left_open(what: &What) -> String {
+    format!(
+        "{} is left open for all points, so that nothing compares with it; give it",
+        what.name()
+    )
 }
 
 fn allows(what: &What, value: &Value) -> bool {

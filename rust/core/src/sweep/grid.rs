@@ -66,10 +66,15 @@ impl Grid {
                     ));
                 }
                 if first.what.is_of_model() != axis.what.is_of_model() {
+                    let (model, other) = if first.what.is_of_model() {
+                        (first, axis)
+                    } else {
+                        (axis, first)
+                    };
                     return refuse(format!(
                         "{} is of the model and {} is not, so that they cannot be linked",
-                        first.what.name(),
-                        axis.what.name()
+                        model.what.name(),
+                        other.what.name()
                     ));
                 }
                 digits[digit].axes.push(place);

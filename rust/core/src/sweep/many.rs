@@ -145,7 +145,7 @@ fn said(
     match source {
         None => otherwise,
         Some(Source::Counts(counts)) => Some(counts[row]),
-        Some(Source::Codes(codes, place)) => sweep.numbers[*place][codes[row] as usize],
+        Some(Source::Codes(codes, place)) => sweep.axes[*place].values[codes[row] as usize].count(),
     }
 }
 
@@ -172,7 +172,7 @@ pub fn fit_many(
             None => Hot::between(request.context.into_iter()),
             Some(Source::Counts(counts)) => Hot::between(counts.iter().copied()),
             Some(Source::Codes(_, place)) => {
-                Hot::between(sweep.numbers[*place].iter().copied().flatten())
+                Hot::between(sweep.axes[*place].all_counts().into_iter().flatten())
             }
         },
         ..sweep.source.clone()

@@ -29,6 +29,8 @@ mod memo;
 mod mind_tests;
 mod minds;
 mod names;
+#[cfg(test)]
+mod order_tests;
 mod pareto;
 mod plane;
 #[cfg(test)]
@@ -46,7 +48,7 @@ pub use expression::Condition;
 pub use field::{Field, REASONS, code};
 pub use many::{Given, fit_many};
 pub use minds::Target;
-pub use series::{Steps, is_range, range, series};
+pub use series::{Steps, has_numbers_for_ends, is_range, range, series};
 pub use table::{Column, MOST_ROWS};
 
 use crate::deployment::{FitError, Reason};
@@ -128,7 +130,7 @@ pub struct Sweep {
     /// By axis, the numbers of what its values name.
     named: Vec<Vec<u32>>,
     /// By axis, its values as numbers.
-    numbers: Vec<Vec<Option<u64>>>,
+    numbers: Vec<Vec<Option<i128>>>,
     /// By axis, its digit.
     digit: Vec<usize>,
     moves: Vec<Moves>,
@@ -197,10 +199,10 @@ impl Sweep {
         let find = |what: &What| all.iter().position(|axis| axis.what == *what);
         let (context, concurrency) = (find(&What::Context), find(&What::Concurrency));
         let hot = Hot::of(
-            context.map_or_else(|| vec![request.context], |place| all[place].numbers()),
+            context.map_or_else(|| vec![request.context], |place| all[place].all_counts()),
             concurrency.map_or_else(
                 || vec![request.concurrency],
-                |place| all[place].numbers().into_iter().flatten().collect(),
+                |place| all[place].all_counts().into_iter().flatten().collect(),
             ),
         );
         let moves = grid

@@ -24,6 +24,16 @@ pub fn is_range(text: &str) -> bool {
     text.contains("..")
 }
 
+/// Whether a text is a range of which both ends read as numbers, where other texts may have two dots, too.
+#[must_use]
+pub fn has_numbers_for_ends(text: &str) -> bool {
+    let Some((first, rest)) = text.split_once("..") else {
+        return false;
+    };
+    let last = rest.split([':', '+']).next().unwrap_or(rest);
+    size::parse_count(first).is_ok() && size::parse_count(last).is_ok()
+}
+
 /// The numbers of a range that was written down: `A..B` doubles from A up to B, `A..B:64` has 64 numbers at even ratios,
 /// and `A..B+8` goes by steps of 8.
 ///
@@ -119,7 +129,7 @@ fn even(first: u64, last: u64, count: u64) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Steps, range, series};
+    use super::{Steps, has_numbers_for_ends, range, series};
 
     #[test]
     fn ranges_begin_and_end_where_they_say() {
@@ -149,6 +159,16 @@ mod tests {
             *series("c", 1, end, Steps::Even(9)).unwrap().last().unwrap(),
             end
         );
+    }
+
+    #[test]
+    fn texts_with_two_dots_are_ranges_if_their_ends_are_numbers() {
+        for text in ["4k..1m", "4..8:3", "4..8+2", "8..4", "4..8:x"] {
+            assert!(has_numbers_for_ends(text), "{text}");
+        }
+        for text in ["../x", "a..b", "1..", "..8", "4", "1..8..9", "v1..v2+3", ""] {
+            assert!(!has_numbers_for_ends(text), "{text}");
+        }
     }
 
     #[test]

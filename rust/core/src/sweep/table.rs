@@ -329,7 +329,12 @@ impl Sweep {
         let column = Column::Axis(axis);
         if self.is_counted(axis) {
             let numbers = &self.numbers[axis];
-            let number = |place: usize| numbers.get(place).copied().flatten().unwrap_or(0);
+            let number = |place: usize| {
+                let found = numbers.get(place).copied().flatten();
+                found
+                    .and_then(|number| u64::try_from(number).ok())
+                    .unwrap_or(0)
+            };
             return table::Column::Unsigned(places.map(number).collect());
         }
         self.finished(column, Filling::Codes(codes(&mut places)))
@@ -380,7 +385,12 @@ impl Sweep {
         let digit = self.digit[axis];
         let first = usize::try_from(at[digit]).unwrap_or(usize::MAX);
         let values = &self.axes[axis].values;
-        let number = |place: usize| values.get(place).and_then(Value::number).unwrap_or(0);
+        let number = |place: usize| {
+            let found = values.get(place).and_then(Value::number);
+            found
+                .and_then(|number| u64::try_from(number).ok())
+                .unwrap_or(0)
+        };
         match piece {
             Piece::Numbers(out) => {
                 let out = &mut out[rows];

@@ -4,10 +4,10 @@ use crate::architecture::to_value;
 use crate::errors::PonderaError;
 use crate::given::{self, Given, fit_error};
 use pondera::request::Request;
-use pondera::sweep::{Axis, By, Kind, Value, What, is_range, range, set};
+use pondera::sweep::{Axis, By, Kind, Value, What, has_numbers_for_ends, is_range, range, set};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFloat, PyString};
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyList, PyString, PyTuple};
 use std::path::PathBuf;
 
 /// What keywords ask of every point, and the axes that they span, in their order.
@@ -104,7 +104,7 @@ enum Values {
 
 fn values(what: &What, given: &Bound<'_, PyAny>, gpu_file: Option<&PathBuf>) -> PyResult<Values> {
     let several = match given.cast::<PyString>() {
-        Ok(text) => counted(what) && is_range(text.to_str()?),
+        Ok(text) => is_written_range(what, text.to_str()?),
         Err(_) => {
             !given.is_instance_of::<PyBytes>()
                 && !given.is_instance_of::<PyDict>()
@@ -125,8 +125,13 @@ fn values(what: &What, given: &Bound<'_, PyAny>, gpu_file: Option<&PathBuf>) -> 
     Ok(Values::Several(all))
 }
 
-fn counted(what: &What) -> bool {
-    matches!(what.kind(), Kind::Count | Kind::OptionalCount | Kind::Json)
+/// Whether a text is a range of values. Of a field of a config other texts may have two dots, too.
+fn is_written_range(what: &What, text: &str) -> bool {
+    match what.kind() {
+        Kind::Count | Kind::OptionalCount => is_range(text),
+        Kind::Json => has_numbers_for_ends(text),
+        _ => false,
+    }
 }
 
 /// Adds a value, or all of a range that is written as a text.
@@ -137,7 +142,7 @@ fn add(
     gpu_file: Option<&PathBuf>,
 ) -> PyResult<()> {
     let text: Option<String> = given.extract().ok();
-    if let Some(text) = text.filter(|text| counted(what) && is_range(text)) {
+    if let Some(text) = text.filter(|text| is_written_range(what, text)) {
         let numbers = range(what.name(), &text).map_err(fit_error)?;
         all.extend(numbers.into_iter().map(|number| match what.kind() {
             Kind::Json => Value::Json(number.to_string()),
@@ -192,15 +197,10 @@ fn json(name: &str, given: &Bound<'_, PyAny>) -> PyResult<Value> {
     } else {
         given
     };
-    if given
-        .cast::<PyFloat>()
-        .is_ok_and(|float| !float.value().is_finite())
-    {
-        return Err(PonderaError::new_err(format!(
-            "{name}: {given} is no value that a config has"
-        )));
-    }
     match to_value(given) {
+        Ok(_) if has_no_number(given)? => Err(PonderaError::new_err(format!(
+            "{name}: {given} is no value that a config has; its numbers are finite"
+        ))),
         Ok(value) => Ok(Value::Json(value.to_string())),
         Err(error) if error.is_instance_of::<PyTypeError>(given.py()) => {
             let why = error.value(given.py()).str()?;
@@ -210,4 +210,24 @@ fn json(name: &str, given: &Bound<'_, PyAny>) -> PyResult<Value> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whether a float that is no number, or is without end, is in a value that JSON can write.
+fn has_no_number(given: &Bound<'_, PyAny>) -> PyResult<bool> {
+    if let Ok(float) = given.cast::<PyFloat>() {
+        return Ok(!float.value().is_finite());
+    }
+    let within = if let Ok(fields) = given.cast::<PyDict>() {
+        fields.values().into_any()
+    } else if given.is_instance_of::<PyList>() || given.is_instance_of::<PyTuple>() {
+        given.clone()
+    } else {
+        return Ok(false);
+    };
+    for each in within.try_iter()? {
+        if has_no_number(&each?)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

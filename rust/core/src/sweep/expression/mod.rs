@@ -5,9 +5,13 @@
 //! ```
 //!
 //! Numbers are whole: `4096`, `4k` (tokens), `80GiB` (bytes), `30e9`; a ratio such as `0.9` goes with
-//! `gpu_memory_utilization` alone. Division rounds down. What is missing (an axis left open, a field of a deployment that
-//! cannot be, a sum beyond 128 bits, a division by 0) compares with nothing: every comparison with it is false. What no
-//! axis varies may be named, too, and is as the request says.
+//! `gpu_memory_utilization` alone. Division rounds down. Names compare with texts alone, by `==`, `!=` and `in`. What no axis
+//! varies may be named, too, and is as the request says.
+//!
+//! What is left open is the value `default` where it compares with a text: it differs from `'fp8'`. Where it compares with a
+//! number it is missing, as are a field of a deployment that cannot be, a sum beyond 128 bits and a division by 0: every
+//! comparison with what is missing is false. What is left open for all points is refused there, but for `gpus`, which is then
+//! what the deployment takes.
 
 mod parse;
 mod rows;

@@ -1,10 +1,10 @@
 //! Reading a condition.
 
 use super::token::{Token, tokens, wrong};
-use super::{MISSING, Node, Operator};
+use super::{Node, Operator};
 use crate::deployment::{FitError, Share};
 use crate::hardware::Catalogue;
-use crate::sweep::axis::{Value, What};
+use crate::sweep::axis::{Value, What, left_open, no_order};
 use crate::sweep::field::{Field, REASONS, code};
 use crate::sweep::table::Column;
 use crate::sweep::{Sweep, refused};
@@ -30,7 +30,7 @@ enum Read {
     Node(Node),
     Text(String),
     Ratio(Share),
-    /// What the request names.
+    /// What the request names, or leaves open.
     Name(What, Value),
 }
 
@@ -110,17 +110,27 @@ impl<'a> Parser<'a> {
 
     fn node(&self, read: Read) -> Result<Node, FitError> {
         match read {
+            Read::Node(Node::Axis(axis)) => {
+                let varied = &self.sweep.axes[axis];
+                if varied.what == What::Gpus && varied.is_open() {
+                    return Ok(Node::Field(Field::Gpus));
+                }
+                match varied.why_no_numbers() {
+                    None => Ok(Node::Axis(axis)),
+                    Some(why) => Err(self.error(&why)),
+                }
+            }
             Read::Node(node) => Ok(node),
+            // As many as the deployment takes.
+            Read::Name(What::Gpus, Value::Open) => Ok(Node::Field(Field::Gpus)),
+            Read::Name(what, Value::Open) => Err(self.error(&left_open(&what))),
+            Read::Name(what, _) => Err(self.error(&no_order(&what))),
             Read::Text(text) => Err(self.error(&format!(
                 "{text:?} is a text, which == and != compare with an axis of names"
             ))),
             Read::Ratio(_) => Err(self.error(
                 "a number that is not whole, which compares with gpu_memory_utilization alone",
             )),
-            Read::Name(what, _) => Err(self.error(&format!(
-                "{} is a name, which == and != compare with a text",
-                what.name()
-            ))),
         }
     }
 
@@ -201,13 +211,6 @@ impl<'a> Parser<'a> {
     }
 
     fn compared(&self, operator: Operator, left: Read, right: Read) -> Result<Node, FitError> {
-        let turned = match operator {
-            Operator::Less => Operator::Greater,
-            Operator::Greater => Operator::Less,
-            Operator::AtMost => Operator::AtLeast,
-            Operator::AtLeast => Operator::AtMost,
-            same => same,
-        };
         match (left, right) {
             (Read::Text(text), Read::Node(Node::Axis(axis)))
             | (Read::Node(Node::Axis(axis)), Read::Text(text)) => {
@@ -237,6 +240,28 @@ impl<'a> Parser<'a> {
                 )),
                 _ => Err(self.error("names are compared with == and != alone")),
             },
+            (left, right) => self.compared_numbers(operator, left, right),
+        }
+    }
+
+    fn compared_numbers(
+        &self,
+        operator: Operator,
+        left: Read,
+        right: Read,
+    ) -> Result<Node, FitError> {
+        let turned = match operator {
+            Operator::Less => Operator::Greater,
+            Operator::Greater => Operator::Less,
+            Operator::AtMost => Operator::AtLeast,
+            Operator::AtLeast => Operator::AtMost,
+            same => same,
+        };
+        let checked = |read: Read| match read {
+            Read::Node(_) | Read::Name(..) => self.node(read).map(Read::Node),
+            Read::Text(_) | Read::Ratio(_) => Ok(read),
+        };
+        match (checked(left)?, checked(right)?) {
             (Read::Node(axis), Read::Ratio(share)) if self.is_ratio(&axis) => {
                 Ok(both(operator, axis, share.0.into()))
             }
@@ -384,11 +409,11 @@ impl<'a> Parser<'a> {
             let (what, value) = self.sweep.said_name(name)?;
             return Some(Read::Name(what, value));
         };
-        let number = number.map_or(MISSING, i128::from);
-        Some(Read::Node(match What::named(name) {
-            Some(What::GpuMemoryUtilization) => Node::Ratio(number),
-            _ => Node::Number(number),
-        }))
+        Some(match (What::named(name)?, number) {
+            (what, None) => Read::Name(what, Value::Open),
+            (What::GpuMemoryUtilization, Some(number)) => Read::Node(Node::Ratio(number.into())),
+            (_, Some(number)) => Read::Node(Node::Number(number.into())),
+        })
     }
 
     fn number(&self, text: &str) -> Result<Read, FitError> {

@@ -124,11 +124,7 @@ impl Rows<'_> {
             Column::Axis(axis) => {
                 let numbers = &self.sweep.numbers[axis];
                 self.axis(axis, |place| {
-                    numbers
-                        .get(place)
-                        .copied()
-                        .flatten()
-                        .map_or(MISSING, i128::from)
+                    numbers.get(place).copied().flatten().unwrap_or(MISSING)
                 })
             }
             Column::Point => Values::One(MISSING),
