@@ -553,9 +553,6 @@ def test_a_field_that_makes_no_model_is_a_reason():
         ("gpu_memory_utilization < 1", True),
         ("gpu_memory_utilization >= 1", False),
         ("gpu_memory_utilization in (0.25, 0.5)", True),
-        ("max_sequences == 5", False),
-        ("max_sequences != 5", False),
-        ("block_size > 0 or block_size <= 0", False),
         ("cache_memory == 1GiB", True),
         ("max_batched_tokens == 512", True),
         ("data_parallel + expert_parallel + pipeline_parallel + context_parallel == 4", True),
@@ -577,8 +574,6 @@ def test_what_is_said_once_may_be_named_in_conditions(condition, holds):
     # An axis of one value says the same.
     axes = {
         **{name: [value] for name, value in said.items()},
-        "max_sequences": [None],
-        "block_size": [None],
         "eager": [False],
     }
     assert len(pondera.sweep("gpt2", gpu="h100", where=condition, **axes).table()) == int(holds)
@@ -609,6 +604,83 @@ def test_names_that_are_said_once_may_be_named_in_conditions(listed):
         if not listed or ("3" not in condition and condition != "gpu"):
             with pytest.raises(pondera.PonderaError, match=what):
                 one.where(condition)
+
+
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("condition", ["context <= 1m", "block_size != 5", "gpu_memory_utilization < 0.5"])
+def test_what_is_left_open_for_all_points_compares_with_no_number(condition, listed):
+    names = ("context", "block_size", "gpu_memory_utilization")
+    axes = {name: [None] for name in names} if listed else {}
+    with pytest.raises(pondera.PonderaError, match=r"where: .*is left open for all points"):
+        pondera.sweep("gpt2", gpu="h100", where=condition, **axes)
+
+
+def test_gpus_left_open_are_those_that_the_deployment_takes():
+    one = pondera.sweep("llama-3.1-8b", gpu="h100", tensor_parallel=[1, 2], pipeline_parallel=[1, 2])
+    same = one.where("tensor_parallel * pipeline_parallel == gpus")
+    assert same.count() == one.count() > 0
+    assert list(one.where("gpus == 4").table()["gpus_in_all"]) == [4]
+
+
+def test_names_left_open_are_the_value_default():
+    one = pondera.sweep("llama-3.1-8b", gpu="h100", weights=[None, "fp8", "bf16"], context=[None, 4096])
+    for condition, points in [
+        ("weights != 'fp8'", [0, 1, 4, 5]),
+        ("weights == 'default'", [0, 1]),
+        ("context != 4096", []),
+        ("not context == 4096", [0, 2, 4]),
+    ]:
+        assert list(one.where(condition).table()["point"]) == points, condition
+
+
+def test_floats_and_negative_numbers_of_a_config_compare_and_rank():
+    one = pondera.sweep("llama-3.1-8b", gpu="h100", mind={"rope_theta": [1e6, 1e4, 500000, -1]})
+    assert list(one.where("rope_theta > 100000").table()["point"]) == [0, 2]
+    assert list(one.where("rope_theta < 0").table()["point"]) == [3]
+    assert list(one.top(9, by="rope_theta", columns=["point"])["point"])[:3] == [0, 2, 1]
+    falling = pondera.sweep("llama-3.1-8b", gpu="h100", mind={"rope_theta": [1e6, 1e4]})
+    assert list(falling.frontier("rope_theta", columns=["point"])["point"]) == [0]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda one: one.top(by="gpu"),
+        lambda one: one.top(by="point"),
+        lambda one: one.top(by="attention_dropout"),
+        lambda one: one.pareto(minimise=["gpu"]),
+        lambda one: one.best_per("context", by="gpu"),
+        lambda one: one.where("gpu"),
+        lambda one: one.where("gpu < 5"),
+        lambda one: one.where("weights == cache"),
+        lambda one: one.where("attention_dropout > 0"),
+        lambda one: one.frontier("attention_dropout"),
+        lambda one: one.frontier("context"),
+    ],
+)
+def test_what_is_no_number_is_refused_where_numbers_are_asked(ask):
+    one = pondera.sweep(
+        "llama-3.1-8b", gpu=["h100", "l4"], context=[None, 4096], mind={"attention_dropout": [0.0, 0.5]}
+    )
+    with pytest.raises(pondera.PonderaError, match=r"no number|says nothing|whole numbers alone|left open"):
+        ask(one)
+
+
+def test_texts_of_a_config_are_ranges_if_their_ends_are_numbers():
+    def shape(given):
+        return pondera.sweep("gpt2", gpu="h100", mind={"_name_or_path": given}).shape
+
+    assert shape("../x") == shape(["../x"]) == shape("a..b") == (1, 1)
+    assert shape("1..4") == shape(["1..4"]) == (1, 3)
+    with pytest.raises(pondera.PonderaError, match="context: "):
+        pondera.sweep("gpt2", gpu="h100", context="a..b")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_no_number_of_a_config_is_without_end(number):
+    for value in (number, [number], {"factor": (1, [number])}, np.array([number])):
+        with pytest.raises(pondera.PonderaError, match=r"rope_scaling: .*no value that a config has"):
+            pondera.sweep("gpt2", gpu="h100", mind={"rope_scaling": [value]})
 
 
 def test_conditions_add_up(wide):
