@@ -385,9 +385,16 @@ impl Axis {
 
     /// Whether some values are names, and no value is a number.
     fn is_of_names(&self) -> bool {
-        let is_name = |value: &Value| value.size() == Size::Name;
-        let is_name_or_open = |value: &Value| matches!(value.size(), Size::Name | Size::Open);
-        self.values.iter().any(is_name) && self.values.iter().all(is_name_or_open)
+        match self.what.kind() {
+            Kind::Gpu | Kind::Name => true,
+            Kind::OptionalName => !self.is_open(),
+            Kind::Json => {
+                let sizes = || self.values.iter().map(Value::size);
+                sizes().all(|size| matches!(size, Size::Name | Size::Open))
+                    && sizes().any(|size| size == Size::Name)
+            }
+            _ => false,
+        }
     }
 
     /// Why its values do not compare as numbers, if they do not. Where some of them do and others are left open, they do.
@@ -397,6 +404,9 @@ impl Axis {
         }
         if self.is_open() {
             return Some(left_open(&self.what));
+        }
+        if self.what.kind() != Kind::Json {
+            return None;
         }
         let mut values = self.values.iter();
         let bad = values.find(|value| matches!(value.size(), Size::Name | Size::Other))?;
