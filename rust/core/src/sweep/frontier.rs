@@ -24,11 +24,11 @@ pub(super) struct Ends {
 
 /// What tells which value of an axis is the furthest: the largest, then the one of the lowest place. Of values that are no
 /// numbers it is the last.
-fn furthest_first(numbers: &[Option<u64>]) -> impl Fn(usize) -> (u64, Reverse<usize>) {
+fn furthest_first(numbers: &[Option<i128>]) -> impl Fn(usize) -> (i128, Reverse<usize>) {
     let are_names = numbers.iter().all(Option::is_none);
     move |row| {
         if are_names {
-            (row as u64, Reverse(row))
+            (row as i128, Reverse(row))
         } else {
             (numbers[row].unwrap_or(0), Reverse(row))
         }
@@ -36,7 +36,7 @@ fn furthest_first(numbers: &[Option<u64>]) -> impl Fn(usize) -> (u64, Reverse<us
 }
 
 impl Ends {
-    fn of(contexts: &[Option<u64>], requests: &[Option<u64>]) -> Self {
+    fn of(contexts: &[Option<i128>], requests: &[Option<i128>]) -> Self {
         let mut falling: Vec<usize> = (0..contexts.len()).collect();
         let value = furthest_first(contexts);
         falling.sort_by_key(|&row| Reverse(value(row)));
