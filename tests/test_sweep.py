@@ -647,20 +647,20 @@ def test_floats_and_negative_numbers_of_a_config_compare_and_rank():
     [
         lambda one: one.top(by="gpu"),
         lambda one: one.top(by="point"),
-        lambda one: one.top(by="attention_dropout"),
+        lambda one: one.top(by="rope_theta"),
         lambda one: one.pareto(minimise=["gpu"]),
         lambda one: one.best_per("context", by="gpu"),
         lambda one: one.where("gpu"),
         lambda one: one.where("gpu < 5"),
         lambda one: one.where("weights == cache"),
-        lambda one: one.where("attention_dropout > 0"),
-        lambda one: one.frontier("attention_dropout"),
+        lambda one: one.where("rope_theta > 0"),
+        lambda one: one.frontier("rope_theta"),
         lambda one: one.frontier("context"),
     ],
 )
 def test_what_is_no_number_is_refused_where_numbers_are_asked(ask):
     one = pondera.sweep(
-        "llama-3.1-8b", gpu=["h100", "l4"], context=[None, 4096], mind={"attention_dropout": [0.0, 0.5]}
+        "llama-3.1-8b", gpu=["h100", "l4"], context=[None, 4096], mind={"rope_theta": [1.0, 0.5]}
     )
     with pytest.raises(pondera.PonderaError, match=r"no number|says nothing|whole numbers alone|left open"):
         ask(one)
@@ -668,7 +668,7 @@ def test_what_is_no_number_is_refused_where_numbers_are_asked(ask):
 
 def test_texts_of_a_config_are_ranges_if_their_ends_are_numbers():
     def shape(given):
-        return pondera.sweep("gpt2", gpu="h100", mind={"_name_or_path": given}).shape
+        return pondera.sweep("gpt2", gpu="h100", mind={"torch_dtype": given}).shape
 
     assert shape("../x") == shape(["../x"]) == shape("a..b") == (1, 1)
     assert shape("1..4") == shape(["1..4"]) == (1, 3)

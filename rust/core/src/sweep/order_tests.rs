@@ -131,18 +131,15 @@ fn floats_and_negative_numbers_of_a_config_rank() {
 
 #[test]
 fn numbers_that_are_not_whole_are_refused() {
-    let one = sweep(vec![mind("attention_dropout", &["0.0", "0.5"])]);
-    let what = "attention_dropout has the value 0.5, and whole numbers alone";
-    assert!(why_not(&one, "attention_dropout > 0").contains(what));
-    assert!(why_not(&one, "attention_dropout").contains(what));
-    for question in [
-        top("attention_dropout", None),
-        frontier("attention_dropout"),
-    ] {
+    let one = sweep(vec![mind("rope_theta", &["1.0", "0.5"])]);
+    let what = "rope_theta has the value 0.5, and whole numbers alone";
+    assert!(why_not(&one, "rope_theta > 0").contains(what));
+    assert!(why_not(&one, "rope_theta").contains(what));
+    for question in [top("rope_theta", None), frontier("rope_theta")] {
         assert!(refusal(&one, &question).starts_with(what));
     }
     // As texts they compare.
-    assert_eq!(left(&one, "attention_dropout == '0.5'"), [1]);
+    assert_eq!(left(&one, "rope_theta == '0.5'"), [1]);
 }
 
 #[test]
@@ -166,13 +163,13 @@ fn what_is_no_number_ranks_nothing() {
     let one = sweep(vec![
         Axis::new(What::Gpu, vec![card("H100-SXM-80GB"), card("L40S")]).unwrap(),
         counts_or_open(What::Gpus, &[None]),
-        mind("hidden_act", &["\"silu\"", "\"gelu\""]),
+        mind("torch_dtype", &["\"bfloat16\"", "\"float16\""]),
         counts_or_open(What::Context, &[None, Some(4096)]),
     ]);
     for (by, what) in [
         ("gpu", "gpu is a name"),
         ("target", "target is a name"),
-        ("hidden_act", "hidden_act is a name"),
+        ("torch_dtype", "torch_dtype is a name"),
         ("point", "point says nothing"),
         ("reason", "reason says nothing"),
         ("gpus", "gpus is left open for all points"),
@@ -195,7 +192,7 @@ fn what_is_no_number_ranks_nothing() {
         "gpu == target",
         "weights == cache",
         "engine == 3",
-        "hidden_act > 0",
+        "torch_dtype > 0",
         "gpu in (1, 2)",
         "gpu == 0.5",
     ] {
