@@ -1222,16 +1222,14 @@ def test_targets_that_cannot_be_are_refused(tmp_path):
         pondera.sweep("gpt2")
 
 
-def test_a_field_that_no_config_has_is_refused_or_a_reason():
-    """As `Architecture.what_if` says of it."""
-    architecture = pondera.Architecture.from_config("gpt2")
-    one = pondera.sweep("gpt2", gpu="h100", mind={"no_such_field": [1]})
-    try:
-        architecture.what_if(no_such_field=1)
-    except pondera.PonderaError:
-        assert one[0]["reason"] == "model"
-    else:
-        assert not one[0]["reason"]
+def test_a_field_of_no_config_that_nothing_reads_is_refused():
+    with pytest.raises(pondera.PonderaError, match="no_such_field is no field of the config"):
+        pondera.sweep("gpt2", gpu="h100", mind={"no_such_field": [1]})
+    with pytest.raises(pondera.PonderaError, match=r"did you mean n_layer\?"):
+        pondera.sweep("gpt2", gpu="h100", mind={"n_layers": [4, 8]})
+    # Of several models one that knows the field is enough.
+    both = pondera.sweep(["gpt2", "qwen3-30b-a3b"], gpu="h100", mind={"num_experts": [64, 128]})
+    assert len(both) == 4
 
 
 @pytest.mark.parametrize(
