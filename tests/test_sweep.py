@@ -1222,14 +1222,15 @@ def test_targets_that_cannot_be_are_refused(tmp_path):
         pondera.sweep("gpt2")
 
 
-def test_a_field_of_no_config_that_nothing_reads_is_refused():
-    with pytest.raises(pondera.PonderaError, match="no_such_field is no field of the config"):
-        pondera.sweep("gpt2", gpu="h100", mind={"no_such_field": [1]})
+def test_a_field_whose_name_has_a_slip_is_refused():
     with pytest.raises(pondera.PonderaError, match=r"did you mean n_layer\?"):
         pondera.sweep("gpt2", gpu="h100", mind={"n_layers": [4, 8]})
-    # Of several models one that knows the field is enough.
+    # Of several models one that knows the field is enough, and one that nothing reads is inert, as for a what-if.
     both = pondera.sweep(["gpt2", "qwen3-30b-a3b"], gpu="h100", mind={"num_experts": [64, 128]})
     assert len(both) == 4
+    inert = pondera.sweep("gpt2", gpu="h100", mind={"no_such_field": [1, 2]})
+    totals = inert.table()["total_bytes"]
+    assert totals[0] == totals[1] == pondera.fit("gpt2", gpu="h100").total
 
 
 @pytest.mark.parametrize(

@@ -94,10 +94,11 @@ pub(super) fn first_of(all: &[Axis]) -> Vec<(String, Json)> {
     all.iter().filter_map(field).collect()
 }
 
-/// Whether each field that a sweep varies is one of some target: it is in the config, or is read where it is set.
+/// Whether no field that a sweep varies has a slip of the pen in its name: it is in the config of some target, or is read
+/// where it is set, or is like no other.
 ///
 /// # Errors
-/// If one is neither, as a name with a slip of the pen is.
+/// If one has.
 pub(super) fn check_fields(targets: &[Target], fields: &[(String, Json)]) -> Result<(), FitError> {
     let mut unknown: Vec<&String> = fields.iter().map(|(name, _)| name).collect();
     let mut known = Vec::new();
@@ -123,15 +124,20 @@ pub(super) fn check_fields(targets: &[Target], fields: &[(String, Json)]) -> Res
         };
         unknown.retain(|name| !is_known(name));
     }
-    let Some(name) = unknown.first() else {
-        return Ok(());
-    };
-    let near = known.iter().find(|known| distance(known, name) <= 2);
-    let hint = near.map_or_else(String::new, |near| format!(" (did you mean {near}?)"));
-    Err(FitError::new(
-        Reason::Value,
-        format!("{name} is no field of the config, and nothing reads it{hint}"),
-    ))
+    // A field that nothing reads is inert, as it is for a what-if; one that is nearly another is a slip.
+    let slip = unknown.into_iter().find_map(|name| {
+        let near = known.iter().find(|known| distance(known, name) <= 2)?;
+        Some((name, near))
+    });
+    match slip {
+        None => Ok(()),
+        Some((name, near)) => Err(FitError::new(
+            Reason::Value,
+            format!(
+                "{name} is no field of the config, and nothing reads it (did you mean {near}?)"
+            ),
+        )),
+    }
 }
 
 /// Whether a config has a field of this name, in whatever object.

@@ -150,7 +150,7 @@ impl Sweep {
     /// fastest; the first is always that of the targets.
     ///
     /// # Errors
-    /// If there is no target, an axis comes twice, linked axes do not go together, or a field is one of no config.
+    /// If there is no target, an axis comes twice, linked axes do not go together, or a field's name has a slip.
     pub fn new(
         targets: Vec<Target>,
         request: Request,
