@@ -149,14 +149,12 @@ def test_a_ranking_in_the_terminal_is_made_of_fits(run, expected):
     assert lines[begin + 7] == ""
 
 
-def test_a_point_that_can_be_shows_no_reason(run):
+def test_reasons_do_not_rank(run):
     for more in (("--by", "reason"), ("--pareto", "min:reason")):
-        code, out, _ = run("sweep", MODEL, *OPTIONS[:2], "--gpu", "h100", "--tp", "1,2", *more)
-        assert code == 0
-        assert "reason" in out
-        assert "default" not in out
-    # What is left open is the default still.
-    assert "default" in run("sweep", MODEL, *OPTIONS, "--by", "reason")[1]
+        code, out, error = run("sweep", MODEL, *OPTIONS[:2], "--gpu", "h100", "--tp", "1,2", *more)
+        assert (code, out) == (2, "")
+        assert "reason" in error
+        assert error.count("\n") == 1
 
 
 def test_the_best_of_each_value_fronts_frontiers_and_counts(run, expected):

@@ -157,8 +157,7 @@ def _words(name: str) -> str:
 def _shown(name: str, value: Any) -> str:  # noqa: ANN401
     """A value of a column as people read it."""
     if value is None:
-        # A point that can be has no reason; of axes this is what is left open.
-        return "" if name == "reason" else DEFAULT
+        return DEFAULT
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
