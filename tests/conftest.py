@@ -1,8 +1,10 @@
 """Fixtures that several test files share: small model folders, a slow one, and the program in a process."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,3 +108,24 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
         return code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture
+def interrupted() -> Callable[[str, int], tuple[int, str]]:
+    """Runs a script, sends it what Ctrl-C does after its first line, and gives its exit code and what it says.
+
+    One that has not ended after so many seconds is killed.
+    """
+
+    def interrupted(script: str, seconds: int) -> tuple[int, str]:
+        command = [sys.executable, "-c", script]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            watch = threading.Timer(seconds, process.kill)
+            watch.start()
+            process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            _, talk = process.communicate()
+            watch.cancel()
+        return process.returncode, talk
+
+    return interrupted

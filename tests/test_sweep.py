@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
@@ -1482,7 +1481,7 @@ except pondera.PonderaError:
         ".where('headroom_bytes % 2 == 1').frontier('context')",
     ],
 )
-def test_interrupting_an_answer_ends_it(ask):
+def test_interrupting_an_answer_ends_it(ask, interrupted):
     script = f"""
 import pondera
 one = pondera.sweep("llama-3.1-8b", gpu="h100", context="1..100000+1", concurrency="1..100000+1", gpus=[1] * 10_000)
@@ -1490,16 +1489,9 @@ assert one.points == 10**14
 print("begun", flush=True)
 {ask}
 """
-    command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        watch = threading.Timer(60, process.kill)
-        watch.start()
-        process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        _, talk = process.communicate()
-        watch.cancel()
+    code, talk = interrupted(script, 60)
     assert talk.rstrip().endswith("KeyboardInterrupt"), talk
-    assert process.returncode in (-signal.SIGINT, 130)
+    assert code in (-signal.SIGINT, 130)
 
 
 def test_progress_may_stop_an_answer():

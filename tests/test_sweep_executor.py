@@ -2,9 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
-import threading
 import time
 import uuid
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -311,7 +308,7 @@ def test_tables_that_nobody_wants_are_not_worked_out(few):
     assert executor.given <= 4
 
 
-def test_interrupting_a_run_ends_it():
+def test_interrupting_a_run_ends_it(interrupted):
     script = """
 from concurrent.futures import ThreadPoolExecutor
 import pondera
@@ -320,16 +317,9 @@ assert one.points == 10**13
 with ThreadPoolExecutor(2) as executor:
     one.run(executor, pieces=10_000_000).count(progress=lambda done, pieces: print(done, flush=True))
 """
-    command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        watch = threading.Timer(120, process.kill)
-        watch.start()
-        process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        _, talk = process.communicate()
-        watch.cancel()
+    code, talk = interrupted(script, 120)
     assert talk.rstrip().endswith("KeyboardInterrupt")
-    assert process.returncode in (-signal.SIGINT, 130)
+    assert code in (-signal.SIGINT, 130)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], object]
 
 _LEAST = 1 << 22
-"""Points of a piece at the least: about a hundredth of a second, of which sending it takes a small part."""
+"""Points of a piece at the least, so that sending it takes a small part of its time with any engine."""
 _MOST_PIECES = 4096
 _PIECES_OF_A_WORKER = 8
 _AHEAD = 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
+import functools
 import io
 import json
 import os
@@ -117,18 +118,21 @@ def _parquet(file: BinaryIO, pieces: Pieces) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    first = pyarrow.table(next(pieces))
-    with pyarrow.parquet.ParquetWriter(file, first.schema) as writer:
-        writer.write_table(first)
-        for piece in pieces:
-            writer.write_table(pyarrow.table(piece))
+    _by_pyarrow(functools.partial(pyarrow.parquet.ParquetWriter, file), pieces)
 
 
 def _arrow(file: BinaryIO, pieces: Pieces) -> None:
     import pyarrow
 
+    _by_pyarrow(functools.partial(pyarrow.ipc.new_file, file), pieces)
+
+
+def _by_pyarrow(opened: Callable[[Any], Any], pieces: Pieces) -> None:
+    """Write the pieces by what opens a writer for their schema."""
+    import pyarrow
+
     first = pyarrow.table(next(pieces))
-    with pyarrow.ipc.new_file(file, first.schema) as writer:
+    with opened(first.schema) as writer:
         writer.write_table(first)
         for piece in pieces:
             writer.write_table(pyarrow.table(piece))

@@ -129,9 +129,7 @@ impl Partial {
                 if one.len() == other.len() =>
             {
                 for (one, other) in one.iter_mut().zip(other) {
-                    one.points += other.points;
-                    one.possible += other.possible;
-                    one.fits += other.fits;
+                    add(one, other);
                 }
                 Ok(Self::Count(one))
             }
