@@ -34,6 +34,7 @@ every model below a folder. The command `pondera` does the same in a terminal.
 import warnings
 
 from pondera._explain import explain
+from pondera._map import Map, draw
 from pondera._native import (
     DEBUG_BUILD,
     Answer,
@@ -77,6 +78,7 @@ __all__ = [
     "Disagreement",
     "Fit",
     "Gpu",
+    "Map",
     "Model",
     "NoCheckpoint",
     "PonderaError",
@@ -93,6 +95,7 @@ __all__ = [
     "best_quantization",
     "built_in_models",
     "cheapest_gpu",
+    "draw",
     "engines",
     "explain",
     "fit",

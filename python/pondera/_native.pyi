@@ -19,6 +19,7 @@ __all__ = [
     "FITS_SCHEMA",
     "FIT_SCHEMA",
     "GPUS_SCHEMA",
+    "MAP_SCHEMA",
     "OFFERS_SCHEMA",
     "SCAN_SCHEMA",
     "SHOW_SCHEMA",
@@ -56,6 +57,7 @@ __all__ = [
     "gpu_vendors",
     "gpus",
     "grid",
+    "map_facts",
     "max_concurrency",
     "max_context",
     "min_gpus",
@@ -90,6 +92,9 @@ FIT_SCHEMA: Final[str]
 
 GPUS_SCHEMA: Final[str]
 """Name and version of the JSON schema of the catalogue of GPUs, as `pondera.gpus/1`."""
+
+MAP_SCHEMA: Final[str]
+"""Name and version of the JSON schema of what a map is drawn from, as `pondera.map/1`."""
 
 SCAN_SCHEMA: Final[str]
 """Name and version of the JSON schema of a scan, as `pondera.scan/1`."""
@@ -623,6 +628,12 @@ def built_in_models() -> list[dict[str, Any]]:
     Keys: `name`, `aliases`, `source`, `model_type`, `published_total`, `published_active`,
     `published_source`.
     """
+
+def map_facts(
+    target: str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model,
+    assume: str | None = None,
+) -> str:
+    """What a map of a model is drawn from, as JSON text of schema `pondera.map/1`."""
 
 def model_types() -> list[tuple[str, str]]:
     """Every model type that is known, with the family that lowers it."""

@@ -1,6 +1,6 @@
 """The commands of the program `pondera`, one module each, in one table."""
 
-from pondera.commands import check, demo, explain, fit, gpus, models, scan, show, sweep
+from pondera.commands import check, demo, explain, fit, gpus, map, models, scan, show, sweep
 from pondera.commands.command import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -9,6 +9,7 @@ COMMANDS: tuple[Command, ...] = (
     explain.COMMAND,
     fit.COMMAND,
     gpus.COMMAND,
+    map.COMMAND,
     models.COMMAND,
     scan.COMMAND,
     show.COMMAND,

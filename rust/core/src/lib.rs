@@ -17,6 +17,7 @@ pub mod explain;
 pub mod fit;
 pub mod hardware;
 mod json_file;
+pub mod map;
 mod members;
 pub mod memory;
 pub mod model;

@@ -791,3 +791,15 @@ pub fn explain_number<'py>(py: Python<'py>, text: &str) -> PyResult<Option<Bound
         .map_err(|error| PonderaError::new_err(error.to_string()))?;
     loads(py, &answer).map(Some)
 }
+
+/// What a picture of a model tells, as JSON text of the schema `pondera.map/1`.
+#[pyfunction]
+#[pyo3(signature = (target, assume=None))]
+pub fn map_facts(
+    py: Python<'_>,
+    target: Bound<'_, PyAny>,
+    assume: Option<String>,
+) -> PyResult<String> {
+    let (model, _) = crate::given::model(&target, assume)?;
+    Ok(py.detach(|| model.map_json()))
+}

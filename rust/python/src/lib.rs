@@ -36,7 +36,7 @@ mod _native {
     #[pymodule_export]
     use super::architecture::{
         Architecture, Disagreement, Model, RoleCount, WhatIf, built_in_models, explain_field,
-        explain_number, model_types,
+        explain_number, map_facts, model_types,
     };
     #[pymodule_export]
     use super::checkpoint::{
@@ -69,6 +69,7 @@ mod _native {
         module.add("GPUS_SCHEMA", pondera::hardware::SCHEMA)?;
         module.add("OFFERS_SCHEMA", pondera::solve::OFFERS_SCHEMA)?;
         module.add("FITS_SCHEMA", pondera::fit::SEVERAL_SCHEMA)?;
+        module.add("MAP_SCHEMA", pondera::map::SCHEMA)?;
         module.add("SCAN_SCHEMA", pondera::checkpoint::SCHEMA)?;
         module.add("SHOW_SCHEMA", pondera::model::SCHEMA)
     }

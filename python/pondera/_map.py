@@ -1,0 +1,148 @@
+"""The map of one mind, or of two that face each other."""
+
+import json
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+from pondera._map_facts import By, Facts
+from pondera._map_pair import draw_pair
+from pondera._map_sheet import WIDTH
+from pondera._map_single import draw_single
+from pondera._map_text import map_view
+from pondera._native import Architecture, Checkpoint, Model, PonderaError, map_facts
+from pondera._svg import Theme
+from pondera._text import Screen
+
+Target = str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model
+
+
+class Map:
+    """A map: as SVG, as text for a terminal, and as the facts it is drawn from.
+
+    A notebook shows it as it is.
+    """
+
+    def __init__(self, facts: list[dict[str, Any]], by: By) -> None:
+        """A map of one model or two.
+
+        Args:
+            facts: Each in schema `pondera.map/1`.
+            by: `parameters` or `bytes`.
+        """
+        self._shown = facts
+        self._facts = [Facts(one) for one in facts]
+        self._by = by
+        for one in self._facts:
+            if by == "bytes" and one.shown["bytes_unknown"]:
+                raise PonderaError(f"{one.name}: bytes are not known: {one.shown['bytes_unknown']}")
+
+    @property
+    def svg(self) -> str:
+        """The map as SVG, for light and dark pages alike."""
+        return self.drawn()
+
+    def drawn(self, theme: Theme = "auto") -> str:
+        """The map as SVG for pages of one kind.
+
+        Args:
+            theme: `light`, `dark`, or `auto` for what the reader prefers.
+        """
+        if len(self._facts) == 1:
+            return draw_single(self._facts[0], self._by, theme)
+        return draw_pair(self._facts[0], self._facts[1], self._by, theme)
+
+    def png(self, width: int = 2 * WIDTH, theme: Literal["light", "dark"] = "light") -> bytes:
+        """The map as a PNG image; needs `pip install 'pondera[png]'`.
+
+        Args:
+            width: Its width in pixels.
+            theme: For which pages.
+
+        Raises:
+            PonderaError: The library that draws it is not installed.
+        """
+        try:
+            import resvg_py  # type: ignore[import-not-found]
+        except ImportError as error:
+            raise PonderaError(
+                "a PNG needs resvg-py, which is not installed; pip install 'pondera[png]', or write .svg instead"
+            ) from error
+        return bytes(resvg_py.svg_to_bytes(svg_string=self.drawn(theme), width=width))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The facts in schema `pondera.map/1`; of two models, `a` and `b` with theirs."""
+        if len(self._shown) == 1:
+            return self._shown[0]
+        return {"schema": self._shown[0]["schema"], "a": self._shown[0], "b": self._shown[1]}
+
+    def save(self, path: str | PathLike[str], *, theme: Theme | None = None) -> None:
+        """Writes the map to a file: what it is, its ending says.
+
+        Args:
+            path: A path that ends with `.svg`, `.png`, `.txt` or `.json`.
+            theme: For which pages a picture is; SVG serves both and PNG light ones, if not given.
+
+        Raises:
+            PonderaError: The ending is another one.
+            OSError: The file cannot be written.
+        """
+        path = Path(path)
+        match path.suffix.lower():
+            case ".svg":
+                path.write_text(self.drawn(theme or "auto"), encoding="utf-8")
+            case ".png":
+                path.write_bytes(self.png(theme="dark" if theme == "dark" else "light"))
+            case ".txt":
+                path.write_text(self.text + "\n", encoding="utf-8")
+            case ".json":
+                path.write_text(json.dumps(self.to_dict()) + "\n", encoding="utf-8")
+            case _:
+                raise PonderaError(f"{path}: a map is written to .svg, .png, .txt or .json; name such a file")
+
+    @property
+    def text(self) -> str:
+        """The map as text, 80 columns wide."""
+        return "\n".join(self.lines(Screen(width=80)))
+
+    def lines(self, screen: Screen) -> list[str]:
+        """The lines of the map as text for a screen."""
+        return map_view(screen, self._facts, self._by)
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether weights and config of a model disagree in more than a note."""
+        all_ = [one for shown in self._shown for one in shown["disagreements"]]
+        return any(one["severity"] != "info" for one in all_)
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def __repr__(self) -> str:
+        return f"Map({' | '.join(one.title for one in self._facts)})"
+
+
+def draw(
+    target: Target,
+    other: Target | None = None,
+    *,
+    by: Literal["parameters", "bytes"] = "parameters",
+    assume: str | None = None,
+) -> Map:
+    """Draws the map of a model, or of two that face each other on one scale.
+
+    Args:
+        target: A folder, a config.json, a config as a mapping, a built-in name, or what was read from one of them.
+        other: The one that faces it.
+        by: What areas are in proportion to: `parameters` or `bytes`.
+        assume: A model type to take where that of a config is not known.
+
+    Raises:
+        PonderaError: A target cannot be opened, or bytes are asked for that are not known.
+        FileNotFoundError: There is no such path and no built-in model of that name.
+    """
+    if by not in ("parameters", "bytes"):
+        raise PonderaError(f"by must be parameters or bytes, not {by!r}")
+    targets = [target] if other is None else [target, other]
+    return Map([json.loads(map_facts(one, assume)) for one in targets], by)

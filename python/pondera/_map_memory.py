@@ -1,0 +1,159 @@
+"""What models of a map remember: the bytes of their caches over the context, both axes logarithmic."""
+
+import math
+from collections.abc import Sequence
+
+from pondera._map_facts import Facts
+from pondera._map_inks import MIXERS
+from pondera._map_reach import Axis
+from pondera._map_reach import tokens_text as short
+from pondera._numbers import decimal_bytes, exact_count
+from pondera._svg import Sheet, text_width, track
+
+_LINES = ("ink", "vermilion")
+"""Inks of the lines, where there are two models."""
+
+_DASHES = ("", "6 3")
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+_LEFT = 46
+_MARKS = (4096, 32_768, 131_072)
+
+
+def draw_memory(
+    sheet: Sheet, facts: Sequence[Facts], left: float, top: float, width: float, height: float
+) -> None:
+    """Draws the curves.
+
+    Args:
+        sheet: Where.
+        facts: One model, or two.
+        left: The left end, labels of the axis with it.
+        top: The upper end.
+        width: How wide it is.
+        height: How high it is, with the axis below it.
+    """
+    curves = [one.memory["curve"] if one.memory else [] for one in facts]
+    if not any(curves):
+        words = "It reads its whole input at once and keeps nothing between tokens."
+        if facts[0].unknown:
+            words = "Without a config nobody knows what it remembers."
+        sheet.rect(left, top, width, 44, "panel", radius=4)
+        sheet.text(left + 12, top + 26, words, 11, ink="soft", room=width - 20)
+        return
+    points = [point for curve in curves for point in curve]
+    first = min(point["tokens"] for point in points)
+    last = max(point["tokens"] for point in points)
+    axis = Axis(first, last, left + _LEFT, width - _LEFT - 8)
+    low, high = _range(facts, points)
+    bottom = top + height - 18
+
+    def y(count: float) -> float:
+        share = (math.log10(max(count, 10**low)) - low) / (high - low)
+        return bottom - (bottom - top) * share
+
+    _grid(sheet, axis, low, high, top, bottom)
+    for at, (one, curve) in enumerate(zip(facts, curves, strict=True)):
+        if not curve:
+            continue
+        ink = _LINES[at] if len(facts) > 1 else "ink"
+        track_ = [(axis.at(point["tokens"]), y(point["bytes"])) for point in curve]
+        if len(facts) == 1:
+            area = [*track_, (track_[-1][0], bottom), (track_[0][0], bottom)]
+            sheet.path(track(area, closed=True), fill="panel")
+            _kinds(sheet, curve, axis, y, low)
+        with sheet.group(f"{one.title}: bytes it remembers after so many tokens"):
+            sheet.path(track(track_), stroke=ink, width=2.2, dash=_DASHES[at])
+        _weights(sheet, one, axis, y, (low, high), ink, named=len(facts) == 1)
+        _marks(sheet, one, axis, y, ink, above=at == 0)
+
+
+def _range(facts: Sequence[Facts], points: Sequence[dict[str, int]]) -> tuple[int, int]:
+    """The powers of ten that the axis of bytes goes from and to."""
+    counts = [point["bytes"] for point in points if point["bytes"]] or [1]
+    least, most = min(counts), max(counts)
+    weights = [one.total["bytes"] for one in facts if not one.shown["bytes_unknown"]]
+    most = max([most, *(count for count in weights if count <= 100 * most)])
+    high = math.ceil(math.log10(most) + 0.02)
+    return max(min(math.floor(math.log10(least)), high - 1), high - 6), high
+
+
+def _grid(sheet: Sheet, axis: Axis, low: int, high: int, top: float, bottom: float) -> None:
+    for power in range(low, high + 1):
+        y = bottom - (bottom - top) * (power - low) / (high - low)
+        sheet.line([(axis.left, y), (axis.left + axis.width, y)], "rule", width=0.8)
+        thousands, rest = divmod(power, 3)
+        words = f"{10**rest} {_UNITS[thousands]}" if thousands < len(_UNITS) else f"1e{power}"
+        sheet.text(axis.left - 6, y + 3.5, words, 10, ink="soft", anchor="end")
+    for tick in axis.ticks(38):
+        sheet.line([(axis.at(tick), bottom), (axis.at(tick), bottom + 3)], "rule")
+        sheet.text(axis.at(tick), bottom + 14, short(tick), 10, ink="soft", anchor="middle")
+
+
+def _kinds(sheet: Sheet, curve: Sequence[dict[str, object]], axis: Axis, y: object, low: int) -> None:
+    """A thin line for each kind, where there are several."""
+    names = list(dict.fromkeys(name for point in curve for name in point["kinds"]))  # type: ignore[attr-defined]
+    if len(names) < 2:
+        return
+    taken: list[float] = []
+    for name in names:
+        look = MIXERS.get(name, MIXERS["none"])
+        points = [
+            (axis.at(point["tokens"]), y(point["kinds"].get(name, 0)))  # type: ignore[arg-type,attr-defined,operator]
+            for point in curve
+            if point["kinds"].get(name, 0) >= 10**low  # type: ignore[attr-defined]
+        ]
+        if not points:
+            continue
+        last = curve[-1]["kinds"].get(name, 0)  # type: ignore[attr-defined]
+        with sheet.group(f"{name} layers: {exact_count(last)} bytes at the end"):
+            sheet.path(track(points), stroke=look.ink, width=1.6)
+            at = points[len(points) // 3 + len(taken) % 2]
+            taken.append(at[1])
+            sheet.rect(at[0] - 6, at[1] - 6, 12, 12, "paper", radius=2.5, opacity=0.9)
+            letter = look.letter if name in MIXERS else name[0]
+            sheet.text(at[0], at[1] + 3.7, letter, 10, bold=True, anchor="middle")
+
+
+def _weights(
+    sheet: Sheet, one: Facts, axis: Axis, y: object, span: tuple[int, int], ink: str, *, named: bool
+) -> None:
+    """A line where the weights are, for the eye to compare with."""
+    weights = one.total["bytes"]
+    if one.shown["bytes_unknown"] or not 10 ** span[0] <= weights <= 10 ** span[1]:
+        return
+    at = y(weights)  # type: ignore[operator]
+    with sheet.group(f"{one.title}: the weights take {exact_count(weights)} bytes"):
+        sheet.line([(axis.left, at), (axis.left + axis.width, at)], "soft" if named else ink, dash="2 3")
+        words = f"weights {decimal_bytes(weights)}"
+        wide = text_width(words, 10) + 6
+        sheet.rect(axis.left + 5, at - 6.5, wide, 13, "paper", radius=2)
+        sheet.text(axis.left + 8, at + 3.5, words, 10, ink="soft" if named else ink)
+
+
+def _marks(sheet: Sheet, one: Facts, axis: Axis, y: object, ink: str, *, above: bool) -> None:
+    curve = one.memory["curve"] if one.memory else []
+    wanted = {mark for mark in _MARKS if mark <= (one.context or mark)} | {one.context}
+    wanted -= {_MARKS[-1]} if one.context and one.context > _MARKS[-1] else set()
+    edge = -math.inf
+    for point in curve:
+        if point["tokens"] not in wanted:
+            continue
+        x, at = axis.at(point["tokens"]), y(point["bytes"])  # type: ignore[operator]
+        words = decimal_bytes(point["bytes"])
+        hover = f"{one.title}, {exact_count(point['tokens'])} tokens: {exact_count(point['bytes'])} bytes"
+        with sheet.group(hover):
+            sheet.path(
+                f"M{x - 3:.1f} {at:.1f}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0", fill=ink, stroke="paper", width=1
+            )
+            wide = text_width(words, 10.5)
+            if x - wide > edge:
+                edge = x + 4
+                sheet.text(
+                    x - 1 if above else x + 2,
+                    at - 7 if above else at + 15,
+                    words,
+                    10.5,
+                    bold=True,
+                    ink=ink,
+                    anchor="end" if above or x + wide > axis.left + axis.width else "start",
+                )

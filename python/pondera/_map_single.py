@@ -1,0 +1,94 @@
+"""The map of one mind."""
+
+from pondera._map_facts import By, Facts
+from pondera._map_inks import INKS, PATTERNS
+from pondera._map_layer import draw_cards
+from pondera._map_memory import draw_memory
+from pondera._map_reach import Axis, axis_of, draw_key, draw_reach, draw_rope, row_height
+from pondera._map_sheet import (
+    EDGE,
+    INSIDE,
+    WIDTH,
+    draw_disagreements,
+    draw_foot,
+    draw_head,
+    draw_scale_square,
+    draw_title,
+)
+from pondera._map_tower import best_scale, draw_parts, draw_towers, draw_zoom, towers_width
+from pondera._numbers import decimal_bytes, exact_count, share, short_count
+from pondera._svg import Sheet, Theme
+
+_TALL = 344
+"""How high the towers may be."""
+
+_BODY = 226.0
+"""How wide all towers may be together."""
+
+_REACH = 312.0
+_SPAN = 196.0
+_RIGHT = 552.0
+"""Where the columns begin."""
+
+
+def draw_single(facts: Facts, by: By, theme: Theme) -> str:
+    sheet = Sheet(f"Map of {facts.title}", facts.describe(), INKS, PATTERNS)
+    y = draw_head(sheet, facts, EDGE, 44, INSIDE)
+    y = _draw_stats(sheet, facts, y + 34)
+    top = y + 34
+    ground = top + 18 + _TALL
+    scale, aspect = best_scale(facts, by, _BODY, _TALL - 14)
+    width = towers_width(facts, by, scale, aspect)
+    draw_title(sheet, EDGE, top, "The body", f"area = {by}")
+    left = EDGE + _BODY - width
+    stand = draw_towers(sheet, facts, by, left, ground, scale, aspect)
+    if facts.main.name == "decoder":
+        sheet.text(stand.left, ground + 15, "↑ tokens in", 10.5, ink="soft")
+        sheet.text(stand.left, stand.roof - 5, "↑ next token out", 10.5, ink="soft")
+    draw_scale_square(sheet, by, scale, EDGE, ground + 30)
+    if facts.main.layers:
+        axis = Axis(*axis_of([facts]), _REACH, _SPAN)
+        rows = ground - row_height(facts, _TALL - 8) * facts.main.layers
+        draw_zoom(sheet, stand, _REACH - 26, rows, ground)
+        draw_title(sheet, _REACH - 24, top, "What each layer sees", "")
+        draw_reach(sheet, facts, axis, ground, _TALL - 8)
+        sheet.text(_REACH + _SPAN / 2, ground + 27, "how many tokens back", 10, ink="soft", anchor="middle")
+        draw_rope(sheet, facts, axis, ground + 36)
+    wide = WIDTH - EDGE - _RIGHT
+    draw_title(sheet, _RIGHT, top, "What it remembers", "in 16 bits")
+    draw_memory(sheet, [facts], _RIGHT, top + 18, wide, 178)
+    draw_title(sheet, _RIGHT, top + 224, "What it is made of", "")
+    y = draw_parts(sheet, facts, by, _RIGHT, top + 244, wide)
+    if facts.kinds and facts.main.layers:
+        y = draw_key(sheet, [facts], _RIGHT, y + 10, wide)
+    y = max(y, ground + 68) + 18
+    if facts.main.layers and facts.shown["hidden_size"]:
+        words = f"{facts.main.pattern}; bars on one scale" if facts.main.pattern else "bars on one scale"
+        draw_title(sheet, EDGE, y, "Inside a layer", words)
+        y = draw_cards(sheet, facts, EDGE, y + 12, INSIDE) + 4
+    y = draw_disagreements(sheet, facts, EDGE, y + 6, INSIDE)
+    y = draw_foot(sheet, [facts], y + 8)
+    sheet.lay_under(WIDTH, y + 16, "paper", "rule", 10)
+    return sheet.svg(WIDTH, y + 16, theme)
+
+
+def _draw_stats(sheet: Sheet, facts: Facts, top: float) -> float:
+    total = facts.total
+    stats = [(short_count(total["parameters"]), "parameters")]
+    if facts.unknown is None and total["parameters"]:
+        active = share(total["active"], total["parameters"])
+        if total["active"] != total["parameters"]:
+            stats.append((short_count(total["active"]), f"used per token, {active}"))
+        else:
+            stats.append(("all of them", "used per token"))
+    if not facts.shown["bytes_unknown"]:
+        stats.append((decimal_bytes(total["bytes"]), f"of weights, {facts.shown['storage'] or 'as stored'}"))
+    if facts.context:
+        stats.append((exact_count(facts.context), "tokens of context"))
+    if facts.memory and facts.memory["bytes_per_token"] is not None:
+        stats.append((decimal_bytes(facts.memory["bytes_per_token"]), "of memory per token"))
+    each = INSIDE / 5
+    for at, (count, words) in enumerate(stats):
+        sheet.text(EDGE + at * each, top, count, 19, bold=True, room=each - 6)
+        sheet.text(EDGE + at * each, top + 16, words, 11, ink="soft", room=each - 6)
+    return top + 16
