@@ -64,10 +64,10 @@ class Map:
             PonderaError: The library that draws it is not installed.
         """
         try:
-            import resvg_py  # type: ignore[import-not-found]
+            import resvg_py
         except ImportError as error:
             raise PonderaError(
-                "a PNG needs resvg-py, which is not installed; pip install 'pondera[png]', or write .svg instead"
+                "a PNG needs resvg-py, which is not there; pip install 'pondera[png]', or write .svg instead"
             ) from error
         return bytes(resvg_py.svg_to_bytes(svg_string=self.drawn(theme), width=width))
 
@@ -133,7 +133,7 @@ def draw(
     """Draws the map of a model, or of two that face each other on one scale.
 
     Args:
-        target: A folder, a config.json, a config as a mapping, a built-in name, or what was read from one of them.
+        target: A folder, a config.json, a mapping, a built-in name, or what was read from one of them.
         other: The one that faces it.
         by: What areas are in proportion to: `parameters` or `bytes`.
         assume: A model type to take where that of a config is not known.

@@ -1,4 +1,4 @@
-"""What a map draws, read from the JSON of schema `pondera.map/1`: layers in runs, parts, and words for them."""
+"""What a map draws, read from JSON of schema `pondera.map/1`: layers in runs, parts, and words for them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,6 @@ _STACK_WORDS = {
     "prediction": "further tokens",
     "other": "other layers",
 }
-_TOWER_ROLES = {"vision": "vision", "audio": "audio", "projector": "other"}
 _MIXED = ("attention", "state")
 
 
@@ -34,6 +33,13 @@ class Run:
     first: int
     count: int
     kind: Mapping[str, Any]
+
+    @property
+    def lack(self) -> str:
+        """What is wrong with them as a whole, if anything is."""
+        if not self.kind["in_config"]:
+            return "not in the config"
+        return "" if self.kind["tensors"] else "not stored"
 
     @property
     def span(self) -> str:
@@ -123,10 +129,38 @@ class Facts:
         return max([self.context or 0, *(point["tokens"] for point in curve[-1:])]) or 512
 
     @property
+    def endless(self) -> bool:
+        """Whether nothing says how long its input may be, and nothing grows with it."""
+        return not self.context and not self.memory
+
+    @property
     def windows(self) -> list[int]:
         """The reaches of layers that do not see everything."""
         all_mixers = [mixer for run in self.main.runs for mixer in run.kind["mixers"]]
         return sorted({mixer["window"] for mixer in all_mixers if mixer.get("window")})
+
+    def disagreements(self) -> list[str]:
+        """Where body and mind disagree in more than a note: a sentence for each cause."""
+        causes: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        for one in self.shown["disagreements"]:
+            if one["severity"] != "info":
+                causes.setdefault((one["kind"], one["cause"]), []).append(one)
+        sentences = []
+        for (kind, cause), ones in causes.items():
+            count = sum(one["count"] for one in ones)
+            others = f" and {plural(len(ones) - 1, 'other name')}" if len(ones) > 1 else ""
+            shapes = ""
+            if kind == "shape":
+                shapes = f" {_shape(ones[0]['found'])} for {_shape(ones[0]['expected'])}"
+            pattern = ones[0]["pattern"][:200]
+            sentences.append(f"{kind}: {plural(count, 'tensor')} {pattern}{shapes}{others}: {cause}")
+        return sentences
+
+    def assumed(self) -> list[str]:
+        """What was taken to hold of how weights are stored: a sentence each."""
+        return [
+            f"assumed: {one['field']} = {one['value']} ({one['reason']})" for one in self.shown["assumptions"]
+        ]
 
     def describe(self) -> str:
         """The map in words, for who cannot see it."""
@@ -145,10 +179,13 @@ class Facts:
             parts.append(
                 f"it remembers {exact_count(last['bytes'])} bytes after {exact_count(last['tokens'])} tokens"
             )
-        serious = [one for one in self.shown["disagreements"] if one["severity"] != "info"]
-        if serious:
-            parts.append(f"weights and config disagree in {plural(len(serious), 'way')}")
+        if ways := self.disagreements():
+            parts.append(f"weights and config disagree in {plural(len(ways), 'way')}")
         return "; ".join(parts)
+
+
+def _shape(sides: Sequence[int] | None) -> str:
+    return " x ".join(map(str, sides or [])) or "scalar"
 
 
 def mixer_kinds(kind: Mapping[str, Any]) -> list[str]:
@@ -164,7 +201,8 @@ def mixer_kind(kind: Mapping[str, Any]) -> str:
 
 def parts_of(kind: Mapping[str, Any], by: By) -> Iterator[tuple[str, int]]:
     """The parts of a layer with their parameters or bytes; of experts, those that a token visits apart."""
-    for role, sum_ in kind["roles"].items():
+    # What mixes tokens comes first, so that it stands below itself from layer to layer.
+    for role, sum_ in sorted(kind["roles"].items(), key=lambda one: not is_mixing(one[0])):
         whole = sum_[by]
         if role == "expert" and sum_["parameters"]:
             lit = whole * sum_["active"] // sum_["parameters"]
@@ -199,12 +237,7 @@ def _towers(shown: Mapping[str, Any]) -> tuple[Tower, list[Tower], Tower | None]
         main = max(stacks, key=lambda name: stacks[name]["parameters"])
     outside: dict[str, dict[str, dict[str, int]]] = {}
     for one in shown["outside"]:
-        stack = one["stack"] or _TOWER_ROLES.get(one["role"], "")
-        owner = stack if stack in stacks and stack != main else ""
-        if one["role"] in _TOWER_ROLES and one["role"] != "projector":
-            owner = owner or one["role"]
-        elif one["role"] == "projector":
-            owner = next((name for name in ("vision", "audio") if name in stacks and name != main), owner)
+        owner = _owner(one, stacks, main)
         roles = outside.setdefault(owner, {})
         known = roles.get(one["role"])
         numbers = {key: one[key] for key in ("tensors", "parameters", "active", "bytes")}
@@ -224,6 +257,15 @@ def _towers(shown: Mapping[str, Any]) -> tuple[Tower, list[Tower], Tower | None]
     sides = [tower(name, outside.get(name, {})) for name in names if name != "prediction"]
     prediction = tower("prediction", outside.get("prediction", {})) if "prediction" in names else None
     return first, [side for side in sides if side.size("parameters") or side.layers], prediction
+
+
+def _owner(one: Mapping[str, Any], stacks: Mapping[str, Any], main: str | None) -> str:
+    """The stack that something outside layers is drawn with; nothing for the main one."""
+    if one["role"] == "projector":
+        owner = next((name for name in ("vision", "audio") if name in stacks), "")
+    else:
+        owner = one["stack"] or (one["role"] if one["role"] in ("vision", "audio") else "")
+    return "" if owner == main else owner
 
 
 def _runs(stack: Mapping[str, Any]) -> list[Run]:

@@ -1,7 +1,7 @@
-"""The inks of maps, and what stands for what: every kind of mixer and part has an ink, a pattern and a letter or word.
+"""The inks of maps, and what stands for what: kinds of mixers and parts have an ink, a pattern and a letter.
 
-The colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color), which colour-blind eyes tell apart; on
-dark pages the blue and the purple are lighter.
+The colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color), which colour-blind eyes tell
+apart; on dark pages the blue and the purple are lighter.
 """
 
 from dataclasses import dataclass

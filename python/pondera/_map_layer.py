@@ -1,10 +1,10 @@
 """The inside of a layer: its widths as bars on one scale, its heads and experts as cells."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pondera._map_cells import EXPERTS_ROOM, MOST_CELLS, draw_grid, draw_groups, scattered
 from pondera._map_facts import Facts, anatomies, mixer_kind
 from pondera._map_inks import MIXERS
 from pondera._numbers import exact_count, plural, short_count
@@ -12,11 +12,6 @@ from pondera._svg import Sheet, text_width
 
 MOST_CARDS = 3
 _BAR = 9.0
-_LARGEST_CELL = 11.0
-_SMALLEST_CELL = 2.2
-_HEADS_ROOM = 40.0
-_EXPERTS_ROOM = 58.0
-_MOST_CELLS = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +50,11 @@ def draw_card(
         sheet.rect(place.left + 2.5, at - 9.5, 11, 11, "paper", radius=2.5, opacity=0.9)
         sheet.text(place.left + 8, at - 0.5, look.letter, 10, bold=True, anchor="middle")
         each = f"{short_count(kind['parameters'])} each"
-        sheet.text(place.left + place.width, at, each, 10.5, ink="soft", anchor="end")
         title = f"{count} x {kind['words'] or 'layer'}"
+        if text_width(title + each, 12.5) + 40 < place.width:
+            sheet.text(place.left + place.width, at, each, 10.5, ink="soft", anchor="end")
+        else:
+            each = ""
         sheet.text(place.left + 22, at, title, 12, bold=True, room=place.width - 30 - text_width(each, 10.5))
     at += 10
     hidden = facts.shown["hidden_size"]
@@ -95,7 +93,7 @@ def _draw_mixer(sheet: Sheet, place: Place, top: float, mixer: Mapping[str, Any]
     with sheet.group(mixer_words(mixer)):
         # A latent and a state serve all heads together.
         groups = mixer.get("kv_heads") or 1
-        bottom = _draw_groups(sheet, place, top, heads, max(min(groups, heads), 1), kind)
+        bottom = draw_groups(sheet, place.left, top, place.width, heads, max(min(groups, heads), 1), kind)
         if kind == "latent":
             width = (mixer["rank"] + mixer["rope_dim"]) * place.scale
             sheet.rect(place.left, bottom, max(width, 2), 5, "green", pattern="dots", radius=1)
@@ -109,80 +107,6 @@ def _draw_mixer(sheet: Sheet, place: Place, top: float, mixer: Mapping[str, Any]
 
 def _state_box(sheet: Sheet, place: Place, top: float) -> None:
     sheet.rect(place.left, top, min(place.width, 120), 5, "orange", pattern="waves", radius=1)
-
-
-def _draw_groups(sheet: Sheet, place: Place, top: float, heads: int, groups: int, kind: str) -> float:
-    """Query heads as cells in the groups that share keys and values, which are the bars below them."""
-    look = MIXERS[kind]
-    if heads > _MOST_CELLS:
-        return top
-    if groups == 1 or heads % groups:
-        bottom, wide = _draw_grid(sheet, place, top, heads, look.ink)
-        if kind not in ("latent", "state"):
-            sheet.rect(place.left, bottom, wide, 3, "deep")
-            bottom += 5
-        return bottom
-    per = heads // groups
-    cell, per_row, gap = _group_size(place.width, per, groups)
-    pitch = _pitch(cell)
-    for group in range(groups):
-        row, column = divmod(group, per_row)
-        x, y = place.left + column * (per * pitch + gap), top + row * (pitch + 5)
-        for head in range(per):
-            sheet.rect(x + head * pitch, y, cell, cell, look.ink, radius=1 if cell > 5 else 0)
-        sheet.rect(x, y + pitch, per * pitch - (pitch - cell), 3, "deep")
-    return top + math.ceil(groups / per_row) * (pitch + 5) + 3
-
-
-def _pitch(cell: float) -> float:
-    return cell + 1 if cell > 4 else cell + 0.6
-
-
-def _group_size(width: float, per: int, groups: int) -> tuple[float, int, float]:
-    """The largest cells with which all groups have room, how many groups are in a row, and the gap between them."""
-    cell = _LARGEST_CELL
-    while True:
-        pitch, gap = _pitch(cell), 3 if cell > 4 else 2
-        per_row = int((width + gap) // (per * pitch + gap))
-        if per_row and math.ceil(groups / per_row) * (pitch + 5) <= _HEADS_ROOM:
-            return cell, _even(groups, per_row), gap
-        if cell <= _SMALLEST_CELL:
-            return cell, max(per_row, 1), gap
-        cell = max(cell - 0.4, _SMALLEST_CELL)
-
-
-def _even(count: int, per_row: int) -> int:
-    """How many of so many are in a row, at most `per_row`, so that rows are of one length if they can be."""
-    rows = math.ceil(count / per_row)
-    even = next((rows_ for rows_ in range(rows, 2 * rows) if count % rows_ == 0), rows)
-    return math.ceil(count / even)
-
-
-def _draw_grid(
-    sheet: Sheet,
-    place: Place,
-    top: float,
-    count: int,
-    ink: str,
-    lit: frozenset[int] = frozenset(),
-    room: float = 40,
-) -> tuple[float, float]:
-    """So many cells in rows, some of them lit; gives the line below them and how wide they are."""
-    cell = _LARGEST_CELL
-    while True:
-        pitch = _pitch(cell)
-        per_row = _even(count, max(int((place.width + 1) // pitch), 1))
-        if math.ceil(count / per_row) * pitch <= room or cell <= _SMALLEST_CELL:
-            break
-        cell = max(cell - 0.3, _SMALLEST_CELL)
-    for at in range(count):
-        row, column = divmod(at, per_row)
-        x, y = place.left + column * pitch, top + row * pitch
-        if at in lit:
-            sheet.rect(x, y, cell, cell, "yellow", stroke="lit" if cell > 3 else None)
-        else:
-            sheet.rect(x, y, cell, cell, ink, radius=1 if cell > 5 else 0)
-    return top + math.ceil(count / per_row) * pitch + 2, min(count, per_row) * pitch - (pitch - cell)
 
 
 def mixer_words(mixer: Mapping[str, Any]) -> str:
@@ -229,9 +153,9 @@ def _draw_feed_forward(sheet: Sheet, place: Place, top: float, part: Mapping[str
     experts, chosen = part["experts"], part["chosen"]
     words = f"{chosen} of {exact_count(experts)} experts lit for each token"
     with sheet.group(words):
-        shown = min(experts, _MOST_CELLS)
+        shown = min(experts, MOST_CELLS)
         lit = scattered(min(chosen, shown), shown)
-        bottom, _ = _draw_grid(sheet, place, top, shown, "pale", lit, _EXPERTS_ROOM)
+        bottom, _ = draw_grid(sheet, (place.left, top), place.width, shown, "pale", lit, EXPERTS_ROOM)
         sheet.text(place.left, bottom + 11, words, 11, ink="soft", room=place.width)
     top = _bar(
         sheet,
@@ -246,20 +170,6 @@ def _draw_feed_forward(sheet: Sheet, place: Place, top: float, part: Mapping[str
         words = f"shared by all tokens, {exact_count(part['shared_width'])} wide"
         top = _bar(sheet, place, top, part["shared_width"], "slate", None, words)
     return top
-
-
-def scattered(count: int, of: int) -> frozenset[int]:
-    """So many of so many places, spread as if by chance: which experts a token visits, nobody knows before."""
-    found: set[int] = set()
-    at = of // 5
-    # Steps by the golden section do not fall into rows.
-    step = max(round(of * 0.382), 1)
-    while len(found) < count:
-        while at % of in found:
-            at += 1
-        found.add(at % of)
-        at += step
-    return frozenset(found)
 
 
 def draw_cards(

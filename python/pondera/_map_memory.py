@@ -1,14 +1,15 @@
 """What models of a map remember: the bytes of their caches over the context, both axes logarithmic."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from pondera._map_axis import Axis
+from pondera._map_axis import tokens_text as short
 from pondera._map_facts import Facts
 from pondera._map_inks import MIXERS
-from pondera._map_reach import Axis
-from pondera._map_reach import tokens_text as short
 from pondera._numbers import decimal_bytes, exact_count
-from pondera._svg import Sheet, text_width, track
+from pondera._svg import Anchor, Sheet, number, text_width, track, wrapped
 
 _LINES = ("ink", "vermilion")
 """Inks of the lines, where there are two models."""
@@ -37,8 +38,9 @@ def draw_memory(
         words = "It reads its whole input at once and keeps nothing between tokens."
         if facts[0].unknown:
             words = "Without a config nobody knows what it remembers."
-        sheet.rect(left, top, width, 44, "panel", radius=4)
-        sheet.text(left + 12, top + 26, words, 11, ink="soft", room=width - 20)
+        sheet.rect(left, top, width, 52, "panel", radius=4)
+        for at, row in enumerate(wrapped(words, 11, width - 24, 2)):
+            sheet.text(left + 12, top + 22 + 16 * at, row, 11, ink="soft")
         return
     points = [point for curve in curves for point in curve]
     first = min(point["tokens"] for point in points)
@@ -67,7 +69,7 @@ def draw_memory(
         _marks(sheet, one, axis, y, ink, above=at == 0)
 
 
-def _range(facts: Sequence[Facts], points: Sequence[dict[str, int]]) -> tuple[int, int]:
+def _range(facts: Sequence[Facts], points: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
     """The powers of ten that the axis of bytes goes from and to."""
     counts = [point["bytes"] for point in points if point["bytes"]] or [1]
     least, most = min(counts), max(counts)
@@ -89,39 +91,48 @@ def _grid(sheet: Sheet, axis: Axis, low: int, high: int, top: float, bottom: flo
         sheet.text(axis.at(tick), bottom + 14, short(tick), 10, ink="soft", anchor="middle")
 
 
-def _kinds(sheet: Sheet, curve: Sequence[dict[str, object]], axis: Axis, y: object, low: int) -> None:
+def _kinds(
+    sheet: Sheet, curve: Sequence[Mapping[str, Any]], axis: Axis, y: Callable[[float], float], low: int
+) -> None:
     """A thin line for each kind, where there are several."""
-    names = list(dict.fromkeys(name for point in curve for name in point["kinds"]))  # type: ignore[attr-defined]
+    names = list(dict.fromkeys(name for point in curve for name in point["kinds"]))
     if len(names) < 2:
         return
-    taken: list[float] = []
     for name in names:
         look = MIXERS.get(name, MIXERS["none"])
         points = [
-            (axis.at(point["tokens"]), y(point["kinds"].get(name, 0)))  # type: ignore[arg-type,attr-defined,operator]
+            (axis.at(point["tokens"]), y(point["kinds"].get(name, 0)))
             for point in curve
-            if point["kinds"].get(name, 0) >= 10**low  # type: ignore[attr-defined]
+            if point["kinds"].get(name, 0) >= 10**low
         ]
         if not points:
             continue
-        last = curve[-1]["kinds"].get(name, 0)  # type: ignore[attr-defined]
+        last = curve[-1]["kinds"].get(name, 0)
         with sheet.group(f"{name} layers: {exact_count(last)} bytes at the end"):
             sheet.path(track(points), stroke=look.ink, width=1.6)
-            at = points[len(points) // 3 + len(taken) % 2]
-            taken.append(at[1])
+            # What grows is named where it begins, what does not at the other end, clear of where they cross.
+            flat = points[0][1] - points[-1][1] < 4
+            at = points[len(points) * 5 // 6 if flat else len(points) // 6]
             sheet.rect(at[0] - 6, at[1] - 6, 12, 12, "paper", radius=2.5, opacity=0.9)
             letter = look.letter if name in MIXERS else name[0]
             sheet.text(at[0], at[1] + 3.7, letter, 10, bold=True, anchor="middle")
 
 
 def _weights(
-    sheet: Sheet, one: Facts, axis: Axis, y: object, span: tuple[int, int], ink: str, *, named: bool
+    sheet: Sheet,
+    one: Facts,
+    axis: Axis,
+    y: Callable[[float], float],
+    span: tuple[int, int],
+    ink: str,
+    *,
+    named: bool,
 ) -> None:
     """A line where the weights are, for the eye to compare with."""
     weights = one.total["bytes"]
     if one.shown["bytes_unknown"] or not 10 ** span[0] <= weights <= 10 ** span[1]:
         return
-    at = y(weights)  # type: ignore[operator]
+    at = y(weights)
     with sheet.group(f"{one.title}: the weights take {exact_count(weights)} bytes"):
         sheet.line([(axis.left, at), (axis.left + axis.width, at)], "soft" if named else ink, dash="2 3")
         words = f"weights {decimal_bytes(weights)}"
@@ -130,30 +141,35 @@ def _weights(
         sheet.text(axis.left + 8, at + 3.5, words, 10, ink="soft" if named else ink)
 
 
-def _marks(sheet: Sheet, one: Facts, axis: Axis, y: object, ink: str, *, above: bool) -> None:
+def _marks(
+    sheet: Sheet, one: Facts, axis: Axis, y: Callable[[float], float], ink: str, *, above: bool
+) -> None:
     curve = one.memory["curve"] if one.memory else []
     wanted = {mark for mark in _MARKS if mark <= (one.context or mark)} | {one.context}
     wanted -= {_MARKS[-1]} if one.context and one.context > _MARKS[-1] else set()
-    edge = -math.inf
+    edge, said = -math.inf, -1
     for point in curve:
         if point["tokens"] not in wanted:
             continue
-        x, at = axis.at(point["tokens"]), y(point["bytes"])  # type: ignore[operator]
+        x, at = axis.at(point["tokens"]), y(point["bytes"])
         words = decimal_bytes(point["bytes"])
         hover = f"{one.title}, {exact_count(point['tokens'])} tokens: {exact_count(point['bytes'])} bytes"
         with sheet.group(hover):
-            sheet.path(
-                f"M{x - 3:.1f} {at:.1f}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0", fill=ink, stroke="paper", width=1
-            )
+            dot = f"M{number(x - 3)} {number(at)}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0"
+            sheet.path(dot, fill=ink, stroke="paper", width=1)
             wide = text_width(words, 10.5)
-            if x - wide > edge:
-                edge = x + 4
-                sheet.text(
-                    x - 1 if above else x + 2,
-                    at - 7 if above else at + 15,
-                    words,
-                    10.5,
-                    bold=True,
-                    ink=ink,
-                    anchor="end" if above or x + wide > axis.left + axis.width else "start",
-                )
+            end = "end" if x - wide > axis.left and (above or x + wide > axis.left + axis.width) else "start"
+            begin = x - wide if end == "end" else x
+            if begin <= edge or point["bytes"] == said:
+                continue
+            edge, said = begin + wide + 4, point["bytes"]
+            anchor: Anchor = "end" if end == "end" else "start"
+            sheet.text(
+                x - 1 if above else x + 2,
+                at - 7 if above else at + 15,
+                words,
+                10.5,
+                bold=True,
+                ink=ink,
+                anchor=anchor,
+            )

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+from pondera._map_axis import Axis, axis_of, draw_rope
 from pondera._map_facts import By, Facts
 from pondera._map_inks import INKS, PARTS, PATTERNS, ROLE_WORDS
 from pondera._map_layer import draw_cards, widths_of
 from pondera._map_memory import draw_memory
-from pondera._map_reach import Axis, axis_of, draw_key, draw_reach, draw_rope, row_height
+from pondera._map_parts import look_of
+from pondera._map_reach import draw_key, draw_reach, row_height
 from pondera._map_sheet import (
     EDGE,
     INSIDE,
@@ -17,7 +19,7 @@ from pondera._map_sheet import (
     draw_scale_square,
     draw_title,
 )
-from pondera._map_tower import best_scale, draw_towers, draw_zoom, look_of, towers_width
+from pondera._map_tower import best_scale, draw_towers, draw_zoom, towers_width
 from pondera._numbers import decimal_bytes, exact_count, short_count
 from pondera._svg import Sheet, Theme
 
@@ -79,15 +81,13 @@ def _draw_bodies(sheet: Sheet, one: Facts, other: Facts, by: By, top: float) -> 
         width = towers_width(facts, by, scale, aspect)
         left = _MIDDLE - 7 - width if mirrored else _MIDDLE + 7
         stand = draw_towers(sheet, facts, by, left, ground, scale, aspect, mirrored=mirrored)
-        if not facts.main.layers:
+        if not facts.main.layers or facts.unknown is not None:
             continue
         axis = span[mirrored]
         inner = axis.left + axis.width + 24 if mirrored else axis.left - 24
         rows = ground - row_height(facts, _TALL - 8) * facts.main.layers
         draw_zoom(sheet, stand, inner, rows, ground, mirrored=mirrored)
         draw_reach(sheet, facts, axis, ground, _TALL - 8)
-        middle = axis.left + axis.width / 2
-        sheet.text(middle, ground + 27, "how many tokens back", 10, ink="soft", anchor="middle")
         draw_rope(sheet, facts, axis, ground + 36)
     sheet.line([(_MIDDLE - 176, ground + 0.5), (_MIDDLE + 176, ground + 0.5)], "rule")
     draw_scale_square(sheet, by, scale, _MIDDLE - 78, ground + 18)
@@ -150,7 +150,7 @@ def _draw_roles(sheet: Sheet, one: Facts, other: Facts, by: By, left: float, top
         words = [
             facts.say(size, by) if size else "none" for size, facts in zip(sizes, (one, other), strict=True)
         ]
-        longest = 86.0 * max(sizes) / most
+        longest = 76.0 * max(sizes) / most
         label = ROLE_WORDS.get(role, role)
         _facing(sheet, at, left + _HALF / 2, label, sizes, words, (longest, 50.0), inks)
         at += 18

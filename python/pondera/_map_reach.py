@@ -1,10 +1,9 @@
 """What each layer of a map can look back at: a row for each layer, over the context on a logarithmic axis."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from pondera._map_axis import Axis, tokens_text
 from pondera._map_facts import Facts, Run, mixer_kinds, parts_of
 from pondera._map_inks import LIT, MIXERS
 from pondera._numbers import exact_count
@@ -26,56 +25,6 @@ _CROSS = 13
 """Width of the column for cross attention, and the gap before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """A logarithmic axis of tokens.
-
-    Attributes:
-        low: The tokens where it begins.
-        high: And where it ends.
-        left: Where `low` is.
-        width: How long it is.
-        mirrored: Whether it grows to the left.
-    """
-
-    low: int
-    high: int
-    left: float
-    width: float
-    mirrored: bool = False
-
-    def at(self, tokens: int) -> float:
-        """Where so many tokens are."""
-        low, high = math.log2(self.low), math.log2(self.high)
-        share = (math.log2(min(max(tokens, self.low), self.high)) - low) / (high - low)
-        return self.left + self.width * (1 - share if self.mirrored else share)
-
-    def ticks(self, room: float) -> list[int]:
-        """Round numbers of tokens with so much room between them."""
-        each = self.width / math.log2(self.high / self.low)
-        step = max(1, math.ceil(room / each))
-        first = math.ceil(math.log2(self.low))
-        last = math.floor(math.log2(self.high))
-        return [2**power for power in range(first, last + 1) if (power - 10) % step == 0]
-
-
-def tokens_text(tokens: int) -> str:
-    """A number of tokens in short: `128k`, `1M`, or all digits if it is not round."""
-    if tokens >= 1 << 20 and tokens % (1 << 20) == 0:
-        return f"{tokens >> 20}M"
-    if tokens >= 1 << 10 and tokens % (1 << 10) == 0:
-        return f"{tokens >> 10}k"
-    return exact_count(tokens)
-
-
-def axis_of(facts: list[Facts]) -> tuple[int, int]:
-    """The tokens where the axis of these models begins and ends."""
-    high = max(one.longest for one in facts)
-    windows = [window for one in facts for window in one.windows]
-    low = min([256, *(window // 4 for window in windows)])
-    return max(1 << max(low, 1).bit_length() - 1, 1), max(high, 1024)
-
-
 def row_height(facts: Facts, height: float) -> float:
     """How high the row of a layer is."""
     return min(height / max(facts.main.layers, 1), _TALLEST)
@@ -95,7 +44,8 @@ def draw_reach(sheet: Sheet, facts: Facts, axis: Axis, ground: float, height: fl
     layers = facts.main.layers
     top = ground - row * layers
     sheet.rect(axis.left, top, axis.width, row * layers, "panel")
-    for tick in axis.ticks(42):
+    ticks = [] if facts.endless else axis.ticks(42)
+    for tick in ticks:
         sheet.line([(axis.at(tick), top), (axis.at(tick), ground + 3)], "rule", width=0.8)
     at = ground
     named: set[str] = set()
@@ -104,8 +54,12 @@ def draw_reach(sheet: Sheet, facts: Facts, axis: Axis, ground: float, height: fl
         _draw_run(sheet, facts, run, axis, at, row)
         _name(sheet, facts, run, axis, at, row * run.count, named)
     _draw_numbers(sheet, facts, axis, ground, row)
-    for tick in axis.ticks(42):
+    for tick in ticks:
         sheet.text(axis.at(tick), ground + 14, tokens_text(tick), 10, ink="soft", anchor="middle")
+    words = "how many tokens back" if facts.memory else "how many tokens away"
+    middle, below = axis.left + axis.width / 2, 14 if facts.endless else 27
+    words = "its whole input" if facts.endless else words
+    sheet.text(middle, ground + below, words, 10, ink="soft", anchor="middle")
     return top
 
 
@@ -114,7 +68,7 @@ def _draw_run(sheet: Sheet, facts: Facts, run: Run, axis: Axis, top: float, row:
     own = [mixer for mixer in mixers if mixer["kind"] != "cross"]
     cross = [mixer for mixer in mixers if mixer["kind"] == "cross"]
     height = row * run.count
-    with sheet.group(f"{run.span}: {_words(run.kind)}"):
+    with sheet.group(": ".join(filter(None, [run.span, run.lack, _words(run.kind)]))):
         each = height / max(len(own), 1)
         if not own and not cross:
             _bar(sheet, axis, "none", axis.low, top + height * 0.3, height * 0.4, whole=False)
@@ -131,8 +85,17 @@ def _draw_run(sheet: Sheet, facts: Facts, run: Run, axis: Axis, top: float, row:
             d = "".join(f"M{number(left)} {number(line)}H{number(right)}" for line in lines)
             sheet.path(d, stroke="paper", width=1 if row >= 5 else 0.6)
         kinds = [kind for kind in mixer_kinds(run.kind) if kind != "none"]
-        if height >= 9 and kinds:
+        if height >= 7.5 and kinds:
             _letters(sheet, axis, kinds, top, height)
+        if run.lack:
+            sheet.rect(axis.left, top, axis.width, height, "paper", opacity=0.7)
+            sheet.rect(axis.left, top, axis.width, height, None, stroke="vermilion", dash="3 2")
+            if height >= 11:
+                middle = axis.left + axis.width / 2
+                words = f"✗ {run.lack}"
+                sheet.text(
+                    middle, top + height / 2 + 4, words, 11, ink="vermilion", bold=True, anchor="middle"
+                )
 
 
 def _name(
@@ -140,7 +103,7 @@ def _name(
 ) -> None:
     """Says how far the layers see, on the first of each kind that has room."""
     mixers = [mixer for mixer in run.kind["mixers"] if mixer["kind"] != "cross"]
-    if len(mixers) != 1 or height < 11:
+    if len(mixers) != 1 or height < 11 or run.lack:
         return
     mixer = mixers[0]
     window = mixer.get("window")
@@ -173,7 +136,7 @@ def _name(
 
 
 def _letters(sheet: Sheet, axis: Axis, kinds: list[str], top: float, height: float) -> None:
-    size = min(10.5, height - 1)
+    size = min(10.5, height - 0.6)
     middle = top + height / 2
     inner = axis.left + axis.width - 9 if axis.mirrored else axis.left + 9
     outer = axis.left - 3 - _CROSS / 2 if axis.mirrored else axis.left + axis.width + 3 + _CROSS / 2
@@ -267,43 +230,6 @@ def _mixer_words(mixer: Mapping[str, Any]) -> str:
     if mixer.get("tokens"):
         words += f", {exact_count(mixer['tokens'])} of them"
     return words
-
-
-def draw_rope(sheet: Sheet, facts: Facts, axis: Axis, top: float) -> None:
-    """Draws how far rotary positions were learnt and how far they are stretched, and says it below."""
-    rope = facts.shown["rope"]
-    room = axis.width + 28
-    x, anchor = (axis.left + axis.width, "end") if axis.mirrored else (axis.left, "start")
-    if not rope:
-        learnt = "position" in facts.shown["roles"]
-        words = "positions: a table of them" if learnt else "positions: no rotary ones are stated"
-        sheet.text(
-            x, top + 11, words, 10.5, ink="soft", anchor="end" if anchor == "end" else "start", room=room
-        )
-        return
-    context = facts.context
-    origin = rope["original_context"]
-    if context and origin and rope["factor"] and origin < context:
-        stops = [(axis.low, origin, None), (origin, context, "hatch")]
-        words = [f"rope: learnt to {tokens_text(origin)}, stretched to {tokens_text(context)}"]
-        tail = f"{rope['kind']} x {number(rope['factor'])}"
-    else:
-        stops = [(axis.low, context or axis.high, None)]
-        words = [f"rope: spans {tokens_text(context)}" if context else "rope: no end is stated"]
-        tail = "" if rope["kind"] == "default" else rope["kind"]
-    if rope["base"]:
-        tail = ", ".join(filter(None, [tail, f"base {exact_count(round(rope['base']))}"]))
-    words += [tail] if tail else []
-    with sheet.group("; ".join(words)):
-        for begin, end, pattern in stops:
-            left, right = sorted((axis.at(begin), axis.at(end)))
-            if right - left > 0.5:
-                sheet.rect(left, top, right - left, 4, "deep", pattern=pattern)
-        at = top + 16
-        for words_ in words:
-            end = "end" if anchor == "end" else "start"
-            sheet.text(x, at, words_, 10.5, ink="soft", anchor="end" if end == "end" else "start", room=room)
-            at += 13
 
 
 def draw_key(sheet: Sheet, facts: list[Facts], left: float, top: float, width: float) -> float:

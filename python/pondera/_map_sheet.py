@@ -1,4 +1,4 @@
-"""What maps of one mind and of two have in common: the size of the sheet, headings, the scale of areas, the foot."""
+"""What maps of one mind and of two have in common: their size, headings, the scale of areas, the foot."""
 
 from pondera._map_facts import By, Facts
 from pondera._numbers import decimal_bytes, exact_count, plural, short_count
@@ -7,6 +7,8 @@ from pondera._svg import Anchor, Sheet, text_width, wrapped
 WIDTH = 840
 EDGE = 28
 INSIDE = WIDTH - 2 * EDGE
+_MOST_WAYS = 4
+"""How many ways in which body and mind disagree are told."""
 
 
 def draw_title(sheet: Sheet, left: float, top: float, words: str, more: str = "") -> None:
@@ -65,26 +67,32 @@ def _round_count(size: int, by: By) -> str:
 
 def draw_disagreements(sheet: Sheet, facts: Facts, left: float, top: float, width: float) -> float:
     """Says where body and mind disagree, if they do; gives the line below."""
-    serious = [one for one in facts.shown["disagreements"] if one["severity"] != "info"]
-    if not serious:
+    ways = facts.disagreements()
+    if not ways:
         return top
-    count = min(len(serious), 4)
-    sheet.rect(left, top, width, 26 + 16 * count, None, stroke="vermilion", radius=5)
-    words = f"✗ weights and config disagree in {plural(len(serious), 'way')}"
-    sheet.text(left + 12, top + 17, words, 12, ink="vermilion", bold=True, room=width - 24)
-    for at, one in enumerate(serious[:count]):
-        words = f"{one['kind']}: {plural(one['count'], 'tensor')} {one['pattern']}: {one['cause']}"
-        sheet.text(left + 12, top + 33 + 16 * at, words, 11, room=width - 24, hover=words)
-    return top + 32 + 16 * count
+    rows = []
+    for words in ways[:_MOST_WAYS]:
+        rows += [(words, row) for row in wrapped(words, 11, width - 24, 2)]
+    more = len(ways) - _MOST_WAYS
+    rows += [("", f"and {more} more")] if more > 0 else []
+    sheet.rect(left, top, width, 28 + 15 * len(rows), None, stroke="vermilion", radius=5)
+    title = f"✗ {facts.title}: weights and config disagree"
+    sheet.text(left + 12, top + 17, title, 12, ink="vermilion", bold=True, room=width - 24)
+    for at, (words, row) in enumerate(rows):
+        sheet.text(left + 12, top + 34 + 15 * at, row, 11, hover=words)
+    return top + 34 + 15 * len(rows)
 
 
 def draw_foot(sheet: Sheet, facts: list[Facts], top: float) -> float:
     """What is not known, and who drew it; gives the last line."""
     for one in facts:
-        if not one.unknown:
-            continue
-        for row in wrapped(f"{one.title}: the config says no more: {one.unknown}", 11, INSIDE, 2):
+        unknown = f"{one.title}: the config says no more: {one.unknown}" if one.unknown else ""
+        for row in wrapped(unknown, 11, INSIDE, 2):
             sheet.text(EDGE, top, row, 11, ink="vermilion")
             top += 15
+        for words in one.assumed()[:2]:
+            for row in wrapped(words, 10.5, INSIDE - 80, 2):
+                sheet.text(EDGE, top, row, 10.5, ink="soft")
+                top += 14
     sheet.text(WIDTH - EDGE, top, "pondera map", 10.5, ink="soft", anchor="end")
     return top

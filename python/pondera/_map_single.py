@@ -1,10 +1,12 @@
 """The map of one mind."""
 
+from pondera._map_axis import Axis, axis_of, draw_rope
 from pondera._map_facts import By, Facts
 from pondera._map_inks import INKS, PATTERNS
 from pondera._map_layer import draw_cards
 from pondera._map_memory import draw_memory
-from pondera._map_reach import Axis, axis_of, draw_key, draw_reach, draw_rope, row_height
+from pondera._map_parts import draw_parts
+from pondera._map_reach import draw_key, draw_reach, row_height
 from pondera._map_sheet import (
     EDGE,
     INSIDE,
@@ -15,7 +17,7 @@ from pondera._map_sheet import (
     draw_scale_square,
     draw_title,
 )
-from pondera._map_tower import best_scale, draw_parts, draw_towers, draw_zoom, towers_width
+from pondera._map_tower import best_scale, draw_towers, draw_zoom, towers_width
 from pondera._numbers import decimal_bytes, exact_count, share, short_count
 from pondera._svg import Sheet, Theme
 
@@ -46,20 +48,19 @@ def draw_single(facts: Facts, by: By, theme: Theme) -> str:
         sheet.text(stand.left, ground + 15, "↑ tokens in", 10.5, ink="soft")
         sheet.text(stand.left, stand.roof - 5, "↑ next token out", 10.5, ink="soft")
     draw_scale_square(sheet, by, scale, EDGE, ground + 30)
-    if facts.main.layers:
+    if facts.main.layers and facts.unknown is None:
         axis = Axis(*axis_of([facts]), _REACH, _SPAN)
         rows = ground - row_height(facts, _TALL - 8) * facts.main.layers
         draw_zoom(sheet, stand, _REACH - 26, rows, ground)
         draw_title(sheet, _REACH - 24, top, "What each layer sees", "")
         draw_reach(sheet, facts, axis, ground, _TALL - 8)
-        sheet.text(_REACH + _SPAN / 2, ground + 27, "how many tokens back", 10, ink="soft", anchor="middle")
         draw_rope(sheet, facts, axis, ground + 36)
     wide = WIDTH - EDGE - _RIGHT
     draw_title(sheet, _RIGHT, top, "What it remembers", "in 16 bits")
     draw_memory(sheet, [facts], _RIGHT, top + 18, wide, 178)
     draw_title(sheet, _RIGHT, top + 224, "What it is made of", "")
     y = draw_parts(sheet, facts, by, _RIGHT, top + 244, wide)
-    if facts.kinds and facts.main.layers:
+    if facts.main.layers and facts.unknown is None:
         y = draw_key(sheet, [facts], _RIGHT, y + 10, wide)
     y = max(y, ground + 68) + 18
     if facts.main.layers and facts.shown["hidden_size"]:
@@ -85,8 +86,11 @@ def _draw_stats(sheet: Sheet, facts: Facts, top: float) -> float:
         stats.append((decimal_bytes(total["bytes"]), f"of weights, {facts.shown['storage'] or 'as stored'}"))
     if facts.context:
         stats.append((exact_count(facts.context), "tokens of context"))
-    if facts.memory and facts.memory["bytes_per_token"] is not None:
-        stats.append((decimal_bytes(facts.memory["bytes_per_token"]), "of memory per token"))
+    memory = facts.memory
+    if memory and memory["bytes_per_token"]:
+        stats.append((decimal_bytes(memory["bytes_per_token"]), "of memory per token"))
+    elif memory and memory["curve"]:
+        stats.append((decimal_bytes(memory["curve"][-1]["bytes"]), "of memory, however long"))
     each = INSIDE / 5
     for at, (count, words) in enumerate(stats):
         sheet.text(EDGE + at * each, top, count, 19, bold=True, room=each - 6)

@@ -1,15 +1,17 @@
-"""A map as text for a terminal: what each layer sees, what is inside it, what the model is made of and remembers."""
+"""A map as text: what each layer sees, what is inside it, what the model is made of and remembers."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pondera._map_axis import Axis, axis_of, tokens_text
+from pondera._map_cells import scattered
 from pondera._map_facts import By, Facts, Run, anatomies, mixer_kind, mixer_kinds
 from pondera._map_inks import MIXERS, ROLE_WORDS
-from pondera._map_layer import mixer_words, scattered
-from pondera._map_reach import Axis, axis_of, tokens_text
+from pondera._map_layer import mixer_words
 from pondera._numbers import decimal_bytes, exact_count, plural, share, short_count
-from pondera._text import Column, Row, Screen, table
+from pondera._text import Column, Row, Screen, display_width, printable, table
 
 _MOST_ROWS = 18
 _MOST_CELLS = 256
@@ -65,21 +67,15 @@ def _heading(screen: Screen, facts: Facts) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    from pondera._text import printable
-
     return printable(text[:1000])
 
 
 def _wrap(screen: Screen, text: str) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(
-        _plain(text),
-        min(screen.width, 100),
-        initial_indent="  ",
-        subsequent_indent="  ",
-        break_on_hyphens=False,
-    )
+    text = _plain(text)
+    width = min(screen.width, 100)
+    # Characters that take two columns are counted as one where lines are broken.
+    width //= 2 if display_width(text) > len(text) else 1
+    return textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _layers(screen: Screen, facts: Facts, ends: tuple[int, int]) -> list[str]:
@@ -107,7 +103,7 @@ def _layers(screen: Screen, facts: Facts, ends: tuple[int, int]) -> list[str]:
             Row(
                 [
                     numbers,
-                    run.kind["words"] or "not in the config",
+                    " ".join(filter(None, [run.kind["words"], f"({run.lack})" if run.lack else ""])),
                     _seen(screen, facts, run, axis),
                     short_count(each),
                     share(run.count * each, facts.total["parameters"]),
@@ -116,14 +112,14 @@ def _layers(screen: Screen, facts: Facts, ends: tuple[int, int]) -> list[str]:
             )
         )
     lines = table(screen, columns, rows)
-    if facts.main.name == "decoder":
+    if facts.main.name == "decoder" and not apart:
         lines.insert(2, screen.paint("  next token out", "dim"))
         lines.append(screen.paint("  tokens in", "dim"))
     return lines + note
 
 
 def _folded(runs: Sequence[Run]) -> tuple[Sequence[Run], list[str]]:
-    """The runs; if they are many, those before their pattern repeats, or each kind once with the order in letters."""
+    """The runs; if they are many, those before they repeat, or each kind once with the order in letters."""
     if len(runs) <= _MOST_ROWS:
         return runs, []
     keys = [(run.count, id(run.kind)) for run in runs]
@@ -171,7 +167,8 @@ def _inside(screen: Screen, facts: Facts, count: int, kind: Mapping[str, Any]) -
         if part["kind"] == "dense":
             lines.append(f"  feed-forward, {exact_count(part['width'])} wide")
             continue
-        words = f"{part['chosen']} of {exact_count(part['experts'])} experts, each {exact_count(part['width'])} wide"
+        many, wide = exact_count(part["experts"]), exact_count(part["width"])
+        words = f"{part['chosen']} of {many} experts, each {wide} wide"
         if part["shared_width"]:
             words += f", and one for all, {exact_count(part['shared_width'])} wide"
         lines += [f"  {words}", *_experts(screen, part["experts"], part["chosen"])]
@@ -254,8 +251,7 @@ def _serious(screen: Screen, facts: Facts) -> list[str]:
             screen.paint(line, "yellow")
             for line in _wrap(screen, f"the config says no more: {facts.unknown}")
         ]
-    for one in facts.shown["disagreements"]:
-        if one["severity"] != "info":
-            words = f"{one['severity']}: {one['kind']}: {plural(one['count'], 'tensor')} {one['pattern']}: {one['cause']}"
-            lines += [screen.paint(line, "red") for line in _wrap(screen, words[:600])]
+    lines += [screen.paint(line, "dim") for words in facts.assumed() for line in _wrap(screen, words)]
+    for words in facts.disagreements():
+        lines += [screen.paint(line, "red") for line in _wrap(screen, words)]
     return lines

@@ -1,12 +1,13 @@
-"""The body of a map: towers of layers whose areas are in proportion to what they hold, and the list of parts."""
+"""The body of a map: towers of layers, their areas in proportion to what they hold, and the list of parts."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pondera._map_facts import By, Facts, Run, Tower, is_mixing, mixer_kind, parts_of
-from pondera._map_inks import LIT, MIXERS, PARTS, ROLE_WORDS, Look
-from pondera._numbers import decimal_bytes, exact_count, plural, share, short_count
+from pondera._map_facts import By, Facts, Run, Tower, parts_of
+from pondera._map_inks import Look
+from pondera._map_parts import exactly, look_of
+from pondera._numbers import exact_count, plural, share
 from pondera._svg import Sheet, number, text_width, track
 
 GAP = 14
@@ -52,17 +53,6 @@ class Box:
     height: float
 
 
-def look_of(role: str, kind: Mapping[str, object] | None) -> Look:
-    """How a part of a layer looks: attention as its mixer does."""
-    if role == "lit":
-        return LIT
-    if is_mixing(role) and kind is not None:
-        name = mixer_kind(kind)
-        if name != "none":
-            return MIXERS[name]
-    return PARTS[role]
-
-
 def best_scale(facts: Facts, by: By, width: float, height: float) -> tuple[float, float]:
     """The largest area of a parameter with which all towers have room, and their width by their height."""
     main = _main_size(facts, by)
@@ -71,8 +61,8 @@ def best_scale(facts: Facts, by: By, width: float, height: float) -> tuple[float
         return 0, _WIDEST
     room = width - GAP * len(sides)
     roots = math.sqrt(main) + sum(map(math.sqrt, sides))
-    aspect = min(max(room * math.sqrt(main) / (height * roots), _SLIMMEST), _WIDEST)
-    scale = min(height * height * aspect / main, room * room / (aspect * roots * roots))
+    aspect = min(max(room * math.sqrt(max([main, *sides])) / (height * roots), _SLIMMEST), _WIDEST)
+    scale = min(height * height * aspect / max([main, *sides]), room * room / (aspect * roots * roots))
     return scale, aspect
 
 
@@ -127,7 +117,7 @@ def _draw_side(
     sheet: Sheet, facts: Facts, side: Tower, by: By, left: float, ground: float, width: float, scale: float
 ) -> None:
     size = side.size(by)
-    hover = f"{side.words}: {_exactly(size, by)}, {plural(side.layers, 'layer')}"
+    hover = f"{side.words}: {exactly(size, by)}, {plural(side.layers, 'layer')}"
     with sheet.group(hover, side.words):
         boxes, _ = _draw_column(sheet, facts, side, by, left, ground, width, scale)
         height = scale * size / width if width else 0
@@ -159,7 +149,7 @@ def _draw_main(
 def _draw_column(
     sheet: Sheet, facts: Facts, tower: Tower, by: By, left: float, ground: float, width: float, scale: float
 ) -> tuple[list[Box], tuple[float, float]]:
-    """Draws what is below the layers, the layers, and what is above them; gives the top and bottom of the layers."""
+    """Draws what is below the layers, them, and what is above; gives the top and bottom of the layers."""
     boxes: list[Box] = []
     at = ground
 
@@ -189,7 +179,7 @@ def _draw_column(
 
 
 def _draw_box(sheet: Sheet, facts: Facts, by: By, box: Box, one: Mapping[str, int]) -> Box:
-    hover = f"{box.look.words}: {_exactly(one[by], by)}, {share(one[by], facts.size(by))} of the model"
+    hover = f"{box.look.words}: {exactly(one[by], by)}, {share(one[by], facts.size(by))} of the model"
     sheet.rect(
         box.left,
         box.top,
@@ -207,12 +197,13 @@ def _draw_run(
 ) -> list[Box]:
     boxes = []
     each = run.kind[by]
-    hover = f"{run.span}: {run.kind['words'] or 'not in the config'}; each {_exactly(each, by)}"
+    hover = f"{run.span}: {run.kind['words'] or 'a layer'}; each {exactly(each, by)}"
     hover += "".join(
         f"\n{look_of(role, run.kind).words if role == 'lit' else role}: {exact_count(size)}"
         for role, size in parts_of(run.kind, by)
     )
-    if not run.kind["in_config"]:
+    foreign = facts.unknown is None and not run.kind["in_config"]
+    if foreign:
         hover += "\nthe config has no such layer"
     with sheet.group(hover):
         at = left
@@ -227,13 +218,13 @@ def _draw_run(
         lines = [top] if floor < 2.4 else [top + floor * step for step in range(run.count)]
         d = "".join(f"M{number(left)} {number(line)}H{number(left + width)}" for line in lines)
         sheet.path(d, stroke="paper", width=0.8 if floor >= 1.2 else 0.4)
-        if not run.kind["in_config"]:
+        if foreign:
             sheet.rect(left, top, width, height, None, stroke="vermilion", dash="3 2")
     return boxes
 
 
 def _label_boxes(sheet: Sheet, boxes: list[Box]) -> None:
-    """Writes on the parts what they are: on the largest box of each, or across the boxes where all are low."""
+    """Writes on the parts what they are: on the largest box of each, or across them where all are low."""
     whole: dict[str, list[Box]] = {}
     for box in boxes:
         whole.setdefault(box.role, []).append(box)
@@ -281,72 +272,6 @@ def _write(sheet: Sheet, box: Box, label: str, *, backed: bool = False) -> None:
         sheet.text(x + 4, y, label, 11, ink=ink, anchor="middle", turned=True)
     else:
         sheet.text(x, y + 4, label, 11, ink=ink, anchor="middle")
-
-
-def _exactly(count: int, by: By) -> str:
-    if by == "bytes":
-        return f"{exact_count(count)} bytes ({decimal_bytes(count)})"
-    return f"{exact_count(count)} parameters ({short_count(count)})"
-
-
-def draw_parts(sheet: Sheet, facts: Facts, by: By, left: float, top: float, width: float) -> float:
-    """Lists the parts with their sizes; gives the line below the last.
-
-    Args:
-        sheet: Where.
-        facts: The model.
-        by: What is listed first.
-        left: The left end.
-        top: The first line.
-        width: How wide it is.
-    """
-    roles = sorted(facts.shown["roles"].items(), key=lambda one: -one[1][by])
-    roles = [(role, one) for role, one in roles if one["tensors"]]
-    shown, rest = roles[:9], roles[9:]
-    at = top
-    for role, one in shown:
-        kind = next((run.kind for run in facts.main.runs if role in run.kind["roles"]), None)
-        look = look_of(role, kind)
-        hover = f"{role}: {exact_count(one['tensors'])} tensors, {exact_count(one['parameters'])} parameters"
-        hover += f", {exact_count(one['active'])} for each token"
-        known = not facts.shown["bytes_unknown"]
-        if known:
-            hover += f", {exact_count(one['bytes'])} bytes"
-        with sheet.group(hover):
-            sheet.rect(left, at - 9, 13, 10, look.ink, pattern=look.pattern, radius=1.5)
-            if role == "expert" and one["active"] < one["parameters"]:
-                lit = max(13 * one["active"] / one["parameters"], 1.5)
-                sheet.rect(left, at - 9, lit, 10, "yellow")
-            sheet.text(left + 20, at, ROLE_WORDS.get(role, role), 11.5, room=94)
-            sheet.text(left + width * 0.60, at, facts.say(one[by], by), 11.5, anchor="end")
-            sheet.text(
-                left + width * 0.78, at, share(one[by], facts.size(by)), 11.5, ink="soft", anchor="end"
-            )
-            sheet.text(
-                left + width,
-                at,
-                _stored(facts, role, one) if known else "",
-                11,
-                ink="soft",
-                anchor="end",
-                room=62,
-            )
-        at += 16
-    if rest:
-        sheet.text(left + 20, at, f"and {plural(len(rest), 'smaller part')}", 11, ink="soft")
-        at += 16
-    return at
-
-
-def _stored(facts: Facts, role: str, one: Mapping[str, int]) -> str:
-    """How a role is stored: its one dtype, or bits for each weight."""
-    dtypes = (facts.shown["dtypes"] or {}).get(role, {})
-    if len(dtypes) == 1 and one["parameters"]:
-        return str(next(iter(dtypes)))
-    if not one["parameters"]:
-        return ""
-    hundredths = (one["bytes"] * 1600 + one["parameters"]) // (2 * one["parameters"])
-    return f"{number(hundredths / 100)} bits"
 
 
 def draw_zoom(

@@ -1,8 +1,8 @@
 """A small module to draw with: shapes, words and patterns on a sheet that is written out as SVG.
 
-Colours are names of inks, each with a value for light pages and one for dark ones. They are set by classes, and a
-media query turns them over, so one file serves both; a sheet for one kind of page alone has no query, for programs
-that know none. Nothing here knows about models.
+Colours are names of inks, each with a value for light pages and one for dark ones. They are set by classes,
+and a media query turns them over, so one file serves both; a sheet for one kind of page alone has no query,
+for programs that know none. Nothing here knows about models.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -157,6 +157,21 @@ class Sheet:
             place += f' rx="{number(radius)}"'
         self._shape("rect", place, fill, pattern, stroke, 1, dash, opacity, hover)
 
+    def cells(
+        self,
+        places: Sequence[tuple[float, float]],
+        width: float,
+        height: float,
+        fill: str,
+        *,
+        stroke: str = "",
+    ) -> None:
+        """Rectangles of one size, each from its top left corner."""
+        side = f"h{number(width)}v{number(height)}h{number(-width)}z"
+        d = "".join(f"M{number(x)} {number(y)}{side}" for x, y in places)
+        if d:
+            self.path(d, fill=fill, stroke=stroke or None)
+
     def path(
         self,
         d: str,
@@ -211,9 +226,12 @@ class Sheet:
         extra += ' font-weight="600"' if bold else ""
         extra += f' transform="rotate(-90 {number(x)} {number(y)})"' if turned else ""
         self._used[ink] = None
-        inside = (f"<title>{safe(hover, 2000)}</title>" if hover else "") + safe(shown)
+        if not shown:
+            return
+        inside = safe(shown) + (f"<title>{safe(hover, 2000)}</title>" if hover else "")
         self._items.append(
-            f'<text class="f-{ink}" x="{number(x)}" y="{number(y)}" font-size="{number(size)}"{extra}>{inside}</text>'
+            f'<text class="f-{ink}" x="{number(x)}" y="{number(y)}" font-size="{number(size)}"{extra}>'
+            f"{inside}</text>"
         )
 
     @contextmanager
@@ -272,7 +290,8 @@ class Sheet:
             height: Its height.
             theme: For which pages: both kinds, or one alone.
         """
-        size = f'width="{number(width)}" height="{number(height)}" viewBox="0 0 {number(width)} {number(height)}"'
+        wide, high = number(width), number(height)
+        size = f'width="{wide}" height="{high}" viewBox="0 0 {wide} {high}"'
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="pm" {size} role="img" font-family="{FONT}">',
             f"<title>{safe(self._title)}</title>",
@@ -301,8 +320,9 @@ class Sheet:
         one = self._patterns[name]
         side = f'width="{one.size}" height="{one.size}"'
         return (
-            f'<pattern id="pm-{fill}-{name}" {side} patternUnits="userSpaceOnUse"><rect class="f-{fill}" {side}/>'
-            f'<path class="s-{one.ink}" d="{one.path}" stroke-width="{number(one.width)}" fill="none"/></pattern>'
+            f'<pattern id="pm-{fill}-{name}" {side} patternUnits="userSpaceOnUse">'
+            f'<rect class="f-{fill}" {side}/><path class="s-{one.ink}" d="{one.path}" fill="none" '
+            f'stroke-width="{number(one.width)}"/></pattern>'
         )
 
 

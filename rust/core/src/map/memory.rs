@@ -7,10 +7,13 @@ use crate::dtype::Dtype;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where the curve begins.
+/// Where the curve begins at the latest.
 const FIRST: u64 = 256;
 
-/// How far it goes where the config states no context, or a shorter one.
+/// How many times longer its end is than its beginning, at least.
+const SPAN: u64 = 64;
+
+/// How far it goes where the config states no context.
 const USUAL: u64 = 131_072;
 
 /// The curve of the cache and its marks; null where nothing is remembered.
@@ -20,7 +23,7 @@ pub fn memory(mind: &Architecture) -> Value {
     if caches.is_empty() {
         return Value::Null;
     }
-    let last = mind.context.unwrap_or(USUAL).max(USUAL);
+    let last = mind.context.unwrap_or(USUAL).max(2);
     let curve: Vec<Value> = lengths(mind, last)
         .into_iter()
         .filter_map(|tokens| {
@@ -60,13 +63,17 @@ pub fn memory(mind: &Architecture) -> Value {
 
 /// Powers of two, and where the curve bends or the config ends.
 fn lengths(mind: &Architecture, last: u64) -> BTreeSet<u64> {
-    let doubled = std::iter::successors(Some(FIRST), |tokens| tokens.checked_mul(2));
+    let first = (last / SPAN)
+        .checked_ilog2()
+        .map_or(1, |power| 1_u64 << power)
+        .min(FIRST);
+    let doubled = std::iter::successors(Some(first), |tokens| tokens.checked_mul(2));
     doubled
         .take_while(|tokens| *tokens < last)
         .chain(mind.saturations())
         .chain(mind.context)
         .chain([last])
-        .filter(|tokens| (FIRST..=last).contains(tokens))
+        .filter(|tokens| (first..=last).contains(tokens))
         .collect()
 }
 

@@ -9,6 +9,7 @@ mod parts;
 mod words;
 
 use crate::architecture::Architecture;
+use crate::architecture::config::Assumption;
 use crate::architecture::layer::{Layer, Stack};
 use crate::architecture::rope::{Rope, Turn};
 use crate::checkpoint::Checkpoint;
@@ -40,6 +41,8 @@ struct Map<'a> {
     storage: Option<String>,
     /// Why bytes are not known.
     bytes_unknown: Option<String>,
+    /// What was taken to hold of how weights are stored.
+    assumptions: Vec<Assumption>,
     total: Sum,
     hidden_size: Option<u64>,
     vocab_size: Option<u64>,
@@ -94,15 +97,15 @@ impl Model {
     #[must_use]
     pub fn map_json(&self) -> String {
         let mind = self.architecture.as_deref().ok();
-        let mut bytes_unknown = None;
+        let (mut bytes_unknown, mut notes) = (None, Vec::new());
         let (sums, storage) = match (&self.checkpoint, mind) {
             (Some(body), Some(mind)) => {
-                let pieces = stored::stored(body, mind, &mut Vec::new());
+                let pieces = stored::stored(body, mind, &mut notes);
                 (Sums::of_pieces(&pieces), self.stored_as(body, mind))
             }
             (Some(body), None) => (Sums::of_body(body), body.quantization.clone()),
             (None, Some(mind)) => {
-                let (pieces, storage, unknown) = self.planned(mind);
+                let (pieces, storage, unknown) = self.planned(mind, &mut notes);
                 bytes_unknown = unknown;
                 (Sums::of_pieces(&pieces), storage)
             }
@@ -121,6 +124,7 @@ impl Model {
             },
             storage,
             bytes_unknown,
+            assumptions: notes,
             total: sums.total(),
             hidden_size: mind.and_then(|mind| mind.hidden_size),
             vocab_size: mind.and_then(|mind| mind.vocab_size),
@@ -146,9 +150,13 @@ impl Model {
     }
 
     /// The pieces that the config's scheme makes, its name, and why bytes are not known where it is not.
-    fn planned(&self, mind: &Architecture) -> (Vec<Piece>, Option<String>, Option<String>) {
+    fn planned(
+        &self,
+        mind: &Architecture,
+        notes: &mut Vec<Assumption>,
+    ) -> (Vec<Piece>, Option<String>, Option<String>) {
         let config = self.config.as_deref().unwrap_or(&Value::Null);
-        match Scheme::of_config(config, mind, &mut Vec::new()) {
+        match Scheme::of_config(config, mind, notes) {
             Ok(scheme) => (body::planned(mind, &scheme), Some(scheme.name), None),
             Err(error) => {
                 let pieces = Scheme::named(Dtype::Bf16.name())

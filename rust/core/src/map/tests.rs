@@ -112,10 +112,36 @@ fn a_window_is_a_point_of_the_curve() {
 }
 
 #[test]
-fn a_scheme_that_is_not_known_leaves_bytes_unknown() {
+fn the_curve_ends_where_the_context_does() {
+    for context in [1_u64, 2, 77, 4096, 1 << 40] {
+        let config = json!({
+            "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "vocab_size": 100, "max_position_embeddings": context,
+        });
+        let map = map(&config);
+        let curve = map["memory"]["curve"].as_array().unwrap();
+        assert_eq!(curve.last().unwrap()["tokens"], context.max(2));
+        assert!(curve.len() >= 2, "{curve:?}");
+        assert!(curve.len() < 70, "{}", curve.len());
+    }
+}
+
+#[test]
+fn a_method_that_is_not_known_is_an_assumption() {
     let config = json!({
         "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
         "num_attention_heads": 4, "vocab_size": 100, "quantization_config": {"quant_method": "of tomorrow"},
+    });
+    let map = map(&config);
+    let told = map["assumptions"].to_string();
+    assert!(told.contains("of tomorrow"), "{told}");
+}
+
+#[test]
+fn a_scheme_that_cannot_be_leaves_bytes_unknown() {
+    let config = json!({
+        "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "vocab_size": 100, "quantization_config": {"quant_method": "gptq", "bits": 99},
     });
     let map = map(&config);
     assert!(map["bytes_unknown"].is_string(), "{map}");

@@ -1,0 +1,57 @@
+"""Draws the golden maps anew: `python tests/refresh_maps.py`. Look at what changed before you commit it."""
+
+from pathlib import Path
+
+import pondera
+
+FOLDER = Path(__file__).resolve().parent / "golden" / "maps"
+COMMAND = "python tests/refresh_maps.py"
+
+MODELS = (
+    "bert-base-uncased",
+    "deepseek-v3",
+    "deepseek-v4-flash",
+    "gemma-4-26b-a4b",
+    "gpt-oss-20b",
+    "kimi-k2",
+    "llama-3.1-405b",
+    "llama-3.1-8b",
+    "llama-3.2-11b-vision",
+    "llama-4-scout",
+    "mamba-codestral-7b",
+    "nemotron-3-nano-30b-a3b",
+    "qwen3-next-80b-a3b",
+    "t5-small",
+    "vit-base",
+    "whisper-tiny",
+)
+"""Models that differ in how they are built: dense, experts, latent, sliding, hybrid, states, encoders, vision."""
+
+PAIR = ("llama-3.1-8b", "gemma-4-26b-a4b")
+TEXTS = ("gemma-4-26b-a4b", "nemotron-3-nano-30b-a3b", "t5-small")
+
+
+def drawn() -> dict[str, str]:
+    """Every golden file by its name."""
+    files = {f"{name}.svg": pondera.draw(name).svg for name in MODELS}
+    files[f"{PAIR[0]}_{PAIR[1]}.svg"] = pondera.draw(*PAIR).svg
+    files["gpt-oss-20b-by-bytes.svg"] = pondera.draw("gpt-oss-20b", by="bytes").svg
+    return files | {f"{name}.txt": f"{pondera.draw(name).text}\n" for name in TEXTS}
+
+
+def main() -> None:
+    """Writes them, and removes those that are no more."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    files = drawn()
+    for path in FOLDER.iterdir():
+        if path.name not in files:
+            path.unlink()
+    for name, text in files.items():
+        path = FOLDER / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(path)
+
+
+if __name__ == "__main__":
+    main()
