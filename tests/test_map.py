@@ -281,7 +281,22 @@ def test_light_and_dark():
     assert "@media" not in light + dark
     assert INKS["paper"].light in light
     assert INKS["paper"].dark in dark
-    assert re.sub("<style>.*</style>", "", light) == re.sub("<style>.*</style>", "", dark)
+    # Nothing but colours differs, and each goes by its own name, so that all may stand in one page.
+    plain = [re.sub("<style>.*</style>", "", one) for one in (drawing.svg, light, dark)]
+    assert (
+        plain[0]
+        == plain[1].replace('-light" width', '" width')
+        == plain[2].replace('-dark" width', '" width')
+    )
+    assert len({re.search('class="(pm[^"]+)"', one)[1] for one in (drawing.svg, light, dark)}) == 3
+
+
+def test_maps_in_one_page_do_not_share_names():
+    first, second = (
+        set(re.findall(r'id="([^"]+)"', pondera.draw(name).svg)) for name in ("dbrx", "t5-small")
+    )
+    assert first
+    assert not first & second
 
 
 def luminance(colour):

@@ -1,21 +1,25 @@
-"""The map of one mind, or of two that face each other."""
+"""The map of one mind, or of two that face each other.
 
-import json
-from collections.abc import Mapping
+What draws is imported when it is asked for: importing `pondera` stays light.
+"""
+
+from __future__ import annotations
+
 from os import PathLike
-from pathlib import Path
-from typing import Any, Literal
 
-from pondera._map_facts import By, Facts
-from pondera._map_pair import draw_pair
-from pondera._map_sheet import WIDTH
-from pondera._map_single import draw_single
-from pondera._map_text import map_view
 from pondera._native import Architecture, Checkpoint, Model, PonderaError, map_facts
-from pondera._svg import Theme
-from pondera._text import Screen
 
-Target = str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model
+# Annotations are never evaluated, and `typing` would double the time of the import.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Literal
+
+    from pondera._map_facts import Facts
+    from pondera._svg import Theme
+    from pondera._text import Screen
+
+    Target = str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model
 
 
 class Map:
@@ -24,7 +28,7 @@ class Map:
     A notebook shows it as it is.
     """
 
-    def __init__(self, facts: list[dict[str, Any]], by: By) -> None:
+    def __init__(self, facts: list[dict[str, Any]], by: str) -> None:
         """A map of one model or two.
 
         Args:
@@ -32,11 +36,16 @@ class Map:
             by: `parameters` or `bytes`.
         """
         self._shown = facts
-        self._facts = [Facts(one) for one in facts]
         self._by = by
-        for one in self._facts:
-            if by == "bytes" and one.shown["bytes_unknown"]:
-                raise PonderaError(f"{one.name}: bytes are not known: {one.shown['bytes_unknown']}")
+        for one in facts:
+            if by == "bytes" and one["bytes_unknown"]:
+                raise PonderaError(f"{one['name']}: bytes are not known: {one['bytes_unknown']}")
+
+    @property
+    def _facts(self) -> list[Facts]:
+        from pondera._map_facts import Facts
+
+        return [Facts(one) for one in self._shown]
 
     @property
     def svg(self) -> str:
@@ -49,11 +58,15 @@ class Map:
         Args:
             theme: `light`, `dark`, or `auto` for what the reader prefers.
         """
-        if len(self._facts) == 1:
-            return draw_single(self._facts[0], self._by, theme)
-        return draw_pair(self._facts[0], self._facts[1], self._by, theme)
+        from pondera._map_pair import draw_pair
+        from pondera._map_single import draw_single
 
-    def png(self, width: int = 2 * WIDTH, theme: Literal["light", "dark"] = "light") -> bytes:
+        facts = self._facts
+        if len(facts) == 1:
+            return draw_single(facts[0], self._by, theme)
+        return draw_pair(facts[0], facts[1], self._by, theme)
+
+    def png(self, width: int = 1680, theme: Literal["light", "dark"] = "light") -> bytes:
         """The map as a PNG image; needs `pip install 'pondera[png]'`.
 
         Args:
@@ -88,6 +101,9 @@ class Map:
             PonderaError: The ending is another one.
             OSError: The file cannot be written.
         """
+        import json
+        from pathlib import Path
+
         path = Path(path)
         match path.suffix.lower():
             case ".svg":
@@ -104,10 +120,14 @@ class Map:
     @property
     def text(self) -> str:
         """The map as text, 80 columns wide."""
+        from pondera._text import Screen
+
         return "\n".join(self.lines(Screen(width=80)))
 
     def lines(self, screen: Screen) -> list[str]:
         """The lines of the map as text for a screen."""
+        from pondera._map_text import map_view
+
         return map_view(screen, self._facts, self._by)
 
     @property
@@ -142,6 +162,8 @@ def draw(
         PonderaError: A target cannot be opened, or bytes are asked for that are not known.
         FileNotFoundError: There is no such path and no built-in model of that name.
     """
+    import json
+
     if by not in ("parameters", "bytes"):
         raise PonderaError(f"by must be parameters or bytes, not {by!r}")
     targets = [target] if other is None else [target, other]

@@ -8,7 +8,7 @@ from pondera._map_cells import EXPERTS_ROOM, MOST_CELLS, draw_grid, draw_groups,
 from pondera._map_facts import Facts, anatomies, mixer_kind
 from pondera._map_inks import MIXERS
 from pondera._numbers import exact_count, plural, short_count
-from pondera._svg import Sheet, text_width
+from pondera._svg import Sheet, text_width, wrapped
 
 MOST_CARDS = 3
 _BAR = 9.0
@@ -53,10 +53,10 @@ def draw_card(
         title = f"{count} x {kind['words'] or 'layer'}"
         if text_width(title + each, 12.5) + 40 < place.width:
             sheet.text(place.left + place.width, at, each, 10.5, ink="soft", anchor="end")
-        else:
-            each = ""
-        sheet.text(place.left + 22, at, title, 12, bold=True, room=place.width - 30 - text_width(each, 10.5))
-    at += 10
+        for line in wrapped(title, 12.6, place.width - 22, 2):
+            sheet.text(place.left + 22, at, line, 12, bold=True)
+            at += 14
+    at -= 4
     hidden = facts.shown["hidden_size"]
     if hidden:
         at = _bar(sheet, place, at, hidden, "deep", None, f"residual stream, {exact_count(hidden)} wide")
@@ -101,8 +101,10 @@ def _draw_mixer(sheet: Sheet, place: Place, top: float, mixer: Mapping[str, Any]
         if kind == "state":
             _state_box(sheet, place, bottom)
             bottom += 7
-        sheet.text(place.left, bottom + 11, mixer_words(mixer), 11, ink="soft", room=place.width)
-    return bottom + 20
+        lines = wrapped(mixer_words(mixer), 11, place.width, 2)
+        for at, line in enumerate(lines):
+            sheet.text(place.left, bottom + 11 + 13 * at, line, 11, ink="soft")
+    return bottom + 7 + 13 * len(lines)
 
 
 def _state_box(sheet: Sheet, place: Place, top: float) -> None:

@@ -9,7 +9,7 @@ from pondera._map_axis import tokens_text as short
 from pondera._map_facts import Facts
 from pondera._map_inks import MIXERS
 from pondera._numbers import decimal_bytes, exact_count
-from pondera._svg import Anchor, Sheet, number, text_width, track, wrapped
+from pondera._svg import Sheet, number, text_width, track, wrapped
 
 _LINES = ("ink", "vermilion")
 """Inks of the lines, where there are two models."""
@@ -66,7 +66,8 @@ def draw_memory(
         with sheet.group(f"{one.title}: bytes it remembers after so many tokens"):
             sheet.path(track(track_), stroke=ink, width=2.2, dash=_DASHES[at])
         _weights(sheet, one, axis, y, (low, high), ink, named=len(facts) == 1)
-        _marks(sheet, one, axis, y, ink, above=at == 0)
+        rival = curves[1 - at] if len(curves) > 1 else []
+        _marks(sheet, one, axis, y, ink, rival)
 
 
 def _range(facts: Sequence[Facts], points: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
@@ -111,7 +112,7 @@ def _kinds(
         with sheet.group(f"{name} layers: {exact_count(last)} bytes at the end"):
             sheet.path(track(points), stroke=look.ink, width=1.6)
             # What grows is named where it begins, what does not at the other end, clear of where they cross.
-            flat = points[0][1] - points[-1][1] < 4
+            flat = points[len(points) // 2][1] - points[-1][1] < 4
             at = points[len(points) * 5 // 6 if flat else len(points) // 6]
             sheet.rect(at[0] - 6, at[1] - 6, 12, 12, "paper", radius=2.5, opacity=0.9)
             letter = look.letter if name in MIXERS else name[0]
@@ -142,13 +143,21 @@ def _weights(
 
 
 def _marks(
-    sheet: Sheet, one: Facts, axis: Axis, y: Callable[[float], float], ink: str, *, above: bool
+    sheet: Sheet,
+    one: Facts,
+    axis: Axis,
+    y: Callable[[float], float],
+    ink: str,
+    rival: Sequence[Mapping[str, Any]],
 ) -> None:
+    """Dots with their bytes at usual lengths, on the side of the line where the other one is not."""
     curve = one.memory["curve"] if one.memory else []
     wanted = {mark for mark in _MARKS if mark <= (one.context or mark)} | {one.context}
     wanted -= {_MARKS[-1]} if one.context and one.context > _MARKS[-1] else set()
-    edge, said = -math.inf, -1
-    for point in curve:
+    others = {point["tokens"]: point["bytes"] for point in rival}
+    edge, said = axis.left + axis.width + 4, -1
+    # The end says most, so it is the first to have room.
+    for point in reversed(curve):
         if point["tokens"] not in wanted:
             continue
         x, at = axis.at(point["tokens"]), y(point["bytes"])
@@ -158,18 +167,14 @@ def _marks(
             dot = f"M{number(x - 3)} {number(at)}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0"
             sheet.path(dot, fill=ink, stroke="paper", width=1)
             wide = text_width(words, 10.5)
-            end = "end" if x - wide > axis.left and (above or x + wide > axis.left + axis.width) else "start"
-            begin = x - wide if end == "end" else x
-            if begin <= edge or point["bytes"] == said:
+            above = point["bytes"] >= others.get(point["tokens"], 0)
+            begins = [x - wide, x + 3] if above else [x + 3, x - wide]
+            # First where the line is not, then behind the dot and below it.
+            free = [begin for begin in begins if axis.left <= begin and begin + wide <= edge]
+            if not free or point["bytes"] == said:
                 continue
-            edge, said = begin + wide + 4, point["bytes"]
-            anchor: Anchor = "end" if end == "end" else "start"
-            sheet.text(
-                x - 1 if above else x + 2,
-                at - 7 if above else at + 15,
-                words,
-                10.5,
-                bold=True,
-                ink=ink,
-                anchor=anchor,
-            )
+            over = above and free[0] == begins[0]
+            edge, said = free[0] - 4, point["bytes"]
+            line = at - 6 if over else at + 14
+            sheet.rect(free[0] - 1, line - 9, wide, 11.5, "paper", radius=2, opacity=0.75)
+            sheet.text(free[0], line, words, 10.5, bold=True, ink=ink)

@@ -5,6 +5,7 @@ and a media query turns them over, so one file serves both; a sheet for one kind
 for programs that know none. Nothing here knows about models.
 """
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -135,6 +136,8 @@ class Sheet:
         self._items: list[str] = []
         self._used: dict[str, None] = {}
         self._filled: dict[tuple[str, str], None] = {}
+        # What is drawn stays apart from other sheets in one page: ids and classes are named after the title.
+        self._name = f"pm{zlib.crc32(title.encode('utf-8', 'replace')):08x}"
 
     def rect(
         self,
@@ -260,7 +263,7 @@ class Sheet:
         if fill and pattern:
             self._filled[fill, pattern] = None
             self._used[fill] = self._used[self._patterns[pattern].ink] = None
-            extra += f' fill="url(#pm-{fill}-{pattern})"'
+            extra += f' fill="url(#{self._name}-{fill}-{pattern})"'
         elif fill:
             self._used[fill] = None
             classes.append(f"f-{fill}")
@@ -291,24 +294,26 @@ class Sheet:
             theme: For which pages: both kinds, or one alone.
         """
         wide, high = number(width), number(height)
+        scope = self._name if theme == "auto" else f"{self._name}-{theme}"
         size = f'width="{wide}" height="{high}" viewBox="0 0 {wide} {high}"'
         parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="pm" {size} role="img" font-family="{FONT}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="{scope}" {size} role="img" '
+            f'font-family="{FONT}" style="max-width:100%;height:auto">',
             f"<title>{safe(self._title)}</title>",
             f"<desc>{safe(self._desc, 4000)}</desc>",
-            f"<style>{self._style(theme)}</style>",
+            f"<style>{self._style(theme, scope)}</style>",
         ]
         if self._filled:
             parts.append(f"<defs>{''.join(self._pattern(*one) for one in self._filled)}</defs>")
         return "\n".join([*parts, *self._items, "</svg>"]) + "\n"
 
-    def _style(self, theme: Theme) -> str:
+    def _style(self, theme: Theme, scope: str) -> str:
         used = sorted(self._used)
 
         def rules(dark: bool) -> str:
             values = {name: self._inks[name].dark if dark else self._inks[name].light for name in used}
             return "".join(
-                f".pm .f-{name}{{fill:{value}}}.pm .s-{name}{{stroke:{value}}}"
+                f".{scope} .f-{name}{{fill:{value}}}.{scope} .s-{name}{{stroke:{value}}}"
                 for name, value in values.items()
             )
 
@@ -320,7 +325,7 @@ class Sheet:
         one = self._patterns[name]
         side = f'width="{one.size}" height="{one.size}"'
         return (
-            f'<pattern id="pm-{fill}-{name}" {side} patternUnits="userSpaceOnUse">'
+            f'<pattern id="{self._name}-{fill}-{name}" {side} patternUnits="userSpaceOnUse">'
             f'<rect class="f-{fill}" {side}/><path class="s-{one.ink}" d="{one.path}" fill="none" '
             f'stroke-width="{number(one.width)}"/></pattern>'
         )

@@ -12,7 +12,7 @@ use crate::architecture::Architecture;
 use crate::architecture::config::Assumption;
 use crate::architecture::layer::{Layer, Stack};
 use crate::architecture::rope::{Rope, Turn};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Role};
 use crate::dtype::Dtype;
 use crate::members::Members;
 use crate::memory::body::{self, Piece};
@@ -179,7 +179,6 @@ impl Model {
 
 /// Whether an architecture writes tokens with the table that it reads them by.
 fn ties_head(mind: &Architecture) -> bool {
-    use crate::checkpoint::Role;
     let has = |role: Role| mind.templates.iter().any(|template| template.role == role);
     mind.decoder().next().is_some() && has(Role::Embedding) && !has(Role::Head)
 }
@@ -250,7 +249,9 @@ fn towers(mind: Option<&Architecture>, sums: &Sums) -> Vec<Tower> {
                 .into_iter()
                 .map(|number| {
                     let own = sums.layer(name, number);
-                    own.values().for_each(|one| sum.add(one));
+                    for one in own.values() {
+                        sum.add(one);
+                    }
                     let same = of_mind.get(&(name, number)).map_or(&[][..], Vec::as_slice);
                     let kind = words::kind(same, &own);
                     let place = *known.entry(kind.to_string()).or_insert_with(|| {

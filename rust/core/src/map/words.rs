@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 /// All that is told of a layer but its number. Several layers of one stack and number are told as one.
 pub fn kind(layers: &[&Layer], roles: &Roles) -> Value {
     let mut sum = Sum::default();
-    roles.values().for_each(|one| sum.add(one));
+    for one in roles.values() {
+        sum.add(one);
+    }
     let caches: Vec<Value> = layers
         .iter()
         .flat_map(|layer| layer.caches())
