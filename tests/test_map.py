@@ -11,6 +11,7 @@ import pytest
 import pondera
 import refresh_maps
 import writer
+from architecture_truth import CORPUS
 from pondera._map_inks import INKS, MIXERS, PARTS, PATTERNS
 from pondera._native import MAP_SCHEMA
 from pondera._text import display_width
@@ -408,7 +409,22 @@ def test_the_command(run, tmp_path, make):  # noqa: F811
     assert run("map", tmp_path)[0] == 1
 
 
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not at hand")
+def test_every_published_config_is_drawn():
+    drawn = 0
+    for path in sorted(CORPUS.glob("configs/*/config.json")):
+        try:
+            drawing = pondera.draw(json.loads(path.read_text()))
+        except pondera.PonderaError:
+            continue  # of a type that is not known
+        check_harmless(drawing)
+        drawn += 1
+    assert drawn > 100
+
+
 def test_a_notebook_shows_it():
+    architecture = pondera.Architecture.from_config("t5-small")
+    assert pondera.draw(architecture).svg in architecture._repr_html_()
     drawing = pondera.draw("t5-small")
     assert drawing._repr_svg_() == drawing.svg
     assert repr(drawing) == "Map(t5-small)"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import PurePath
 
+from pondera._map import draw
 from pondera._native import Architecture, Checkpoint, Fit, Problem, Sweep, Table, Tree
 from pondera._numbers import binary_bytes, both_bytes, exact_count, plural, share, short_count
 from pondera._scan_data import shape_text
@@ -24,7 +25,7 @@ _FAINT = "opacity:.65"
 
 
 def architecture_html(architecture: Architecture) -> str:
-    """An architecture: a heading, and its roles with their share of the parameters as bars."""
+    """An architecture: a heading, its roles with their share of the parameters as bars, and its map."""
     facts = [
         architecture.class_name or architecture.family,
         f"{exact_count(architecture.parameters)} parameters",
@@ -52,7 +53,8 @@ def architecture_html(architecture: Architecture) -> str:
         "",
     ]
     titles = ["role", "tensors", "parameters", "active", "share", ""]
-    return _block(_heading(architecture.model_type, "", facts), _table(titles, rows, total, left={0, 5}))
+    table = _table(titles, rows, total, left={0, 5})
+    return _block(_heading(architecture.model_type, "", facts), table, draw(architecture).svg)
 
 
 def checkpoint_html(checkpoint: Checkpoint) -> str:

@@ -21,7 +21,7 @@ from pondera._map_sheet import (
 )
 from pondera._map_tower import best_scale, draw_towers, draw_zoom, towers_width
 from pondera._numbers import decimal_bytes, exact_count, short_count
-from pondera._svg import Sheet, Theme
+from pondera._svg import Anchor, Sheet, Theme
 
 _TALL = 316
 _MIDDLE = WIDTH / 2
@@ -89,6 +89,16 @@ def _draw_bodies(sheet: Sheet, one: Facts, other: Facts, by: By, top: float) -> 
         draw_zoom(sheet, stand, inner, rows, ground, mirrored=mirrored)
         draw_reach(sheet, facts, axis, ground, _TALL - 8)
         draw_rope(sheet, facts, axis, ground + 36)
+        if width < 12:
+            # Beside the other one it is hardly to be seen.
+            end: Anchor = "end" if mirrored else "start"
+            sheet.text(
+                left + (width if mirrored else 0),
+                stand.roof - 8,
+                facts.say(facts.size(by), by),
+                11,
+                anchor=end,
+            )
     sheet.line([(_MIDDLE - 176, ground + 0.5), (_MIDDLE + 176, ground + 0.5)], "rule")
     draw_scale_square(sheet, by, scale, _MIDDLE - 78, ground + 18)
     return ground + 70
