@@ -12,7 +12,7 @@ import pondera
 import refresh_maps
 import writer
 from architecture_truth import CORPUS
-from pondera._map_inks import INKS, MIXERS, PARTS, PATTERNS
+from pondera._map.inks import INKS, MIXERS, PARTS, PATTERNS
 from pondera._native import MAP_SCHEMA
 from pondera._text import display_width
 from test_model import CONFIG, make, weights  # noqa: F401 - a fixture

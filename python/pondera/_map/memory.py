@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pondera._map_axis import Axis
-from pondera._map_axis import tokens_text as short
-from pondera._map_facts import Facts
-from pondera._map_inks import MIXERS
+from pondera._map.axis import Axis
+from pondera._map.axis import tokens_text as short
+from pondera._map.facts import Facts
+from pondera._map.inks import MIXERS
 from pondera._numbers import decimal_bytes, exact_count
 from pondera._svg import Sheet, number, text_width, track, wrapped
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Literal
 
-    from pondera._map_facts import Facts
+    from pondera._map.facts import Facts
     from pondera._svg import Theme
     from pondera._text import Screen
 
@@ -43,7 +43,7 @@ class Map:
 
     @property
     def _facts(self) -> list[Facts]:
-        from pondera._map_facts import Facts
+        from pondera._map.facts import Facts
 
         return [Facts(one) for one in self._shown]
 
@@ -58,8 +58,8 @@ class Map:
         Args:
             theme: `light`, `dark`, or `auto` for what the reader prefers.
         """
-        from pondera._map_pair import draw_pair
-        from pondera._map_single import draw_single
+        from pondera._map.pair import draw_pair
+        from pondera._map.single import draw_single
 
         facts = self._facts
         if len(facts) == 1:
@@ -126,7 +126,7 @@ class Map:
 
     def lines(self, screen: Screen) -> list[str]:
         """The lines of the map as text for a screen."""
-        from pondera._map_text import map_view
+        from pondera._map.text import map_view
 
         return map_view(screen, self._facts, self._by)
 

@@ -1,13 +1,13 @@
 """The map of one mind."""
 
-from pondera._map_axis import Axis, axis_of, draw_rope
-from pondera._map_facts import By, Facts
-from pondera._map_inks import INKS, PATTERNS
-from pondera._map_layer import draw_cards
-from pondera._map_memory import draw_memory
-from pondera._map_parts import draw_parts
-from pondera._map_reach import draw_key, draw_reach, row_height
-from pondera._map_sheet import (
+from pondera._map.axis import Axis, axis_of, draw_rope
+from pondera._map.facts import By, Facts
+from pondera._map.inks import INKS, PATTERNS
+from pondera._map.layer import draw_cards
+from pondera._map.memory import draw_memory
+from pondera._map.parts import draw_parts
+from pondera._map.reach import draw_key, draw_reach, row_height
+from pondera._map.sheet import (
     EDGE,
     INSIDE,
     WIDTH,
@@ -17,7 +17,7 @@ from pondera._map_sheet import (
     draw_scale_square,
     draw_title,
 )
-from pondera._map_tower import best_scale, draw_towers, draw_zoom, towers_width
+from pondera._map.tower import best_scale, draw_towers, draw_zoom, towers_width
 from pondera._numbers import decimal_bytes, exact_count, share, short_count
 from pondera._svg import Sheet, Theme
 

@@ -2,7 +2,7 @@
 
 import math
 
-from pondera._map_inks import MIXERS
+from pondera._map.inks import MIXERS
 from pondera._svg import Sheet
 
 MOST_CELLS = 2048

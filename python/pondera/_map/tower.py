@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pondera._map_facts import By, Facts, Run, Tower, parts_of
-from pondera._map_inks import Look
-from pondera._map_parts import exactly, look_of
+from pondera._map.facts import By, Facts, Run, Tower, parts_of
+from pondera._map.inks import Look
+from pondera._map.parts import exactly, look_of
 from pondera._numbers import exact_count, plural, share
 from pondera._svg import Sheet, number, text_width, track
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pondera._map_axis import Axis, tokens_text
-from pondera._map_facts import Facts, Run, mixer_kinds, parts_of
-from pondera._map_inks import LIT, MIXERS
+from pondera._map.axis import Axis, tokens_text
+from pondera._map.facts import Facts, Run, mixer_kinds, parts_of
+from pondera._map.inks import LIT, MIXERS
 from pondera._numbers import exact_count
 from pondera._svg import Sheet, cut, number, text_width
 

@@ -5,11 +5,11 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pondera._map_axis import Axis, axis_of, tokens_text
-from pondera._map_cells import scattered
-from pondera._map_facts import By, Facts, Run, anatomies, mixer_kind, mixer_kinds
-from pondera._map_inks import MIXERS, ROLE_WORDS
-from pondera._map_layer import mixer_words
+from pondera._map.axis import Axis, axis_of, tokens_text
+from pondera._map.cells import scattered
+from pondera._map.facts import By, Facts, Run, anatomies, mixer_kind, mixer_kinds
+from pondera._map.inks import MIXERS, ROLE_WORDS
+from pondera._map.layer import mixer_words
 from pondera._numbers import decimal_bytes, exact_count, plural, share, short_count
 from pondera._text import Column, Row, Screen, display_width, printable, table
 

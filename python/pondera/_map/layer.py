@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pondera._map_cells import EXPERTS_ROOM, MOST_CELLS, draw_grid, draw_groups, scattered
-from pondera._map_facts import Facts, anatomies, mixer_kind
-from pondera._map_inks import MIXERS
+from pondera._map.cells import EXPERTS_ROOM, MOST_CELLS, draw_grid, draw_groups, scattered
+from pondera._map.facts import Facts, anatomies, mixer_kind
+from pondera._map.inks import MIXERS
 from pondera._numbers import exact_count, plural, short_count
 from pondera._svg import Sheet, text_width, wrapped
 

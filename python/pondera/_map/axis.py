@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from pondera._map_facts import Facts
+from pondera._map.facts import Facts
 from pondera._numbers import exact_count
 from pondera._svg import Anchor, Sheet, number
 

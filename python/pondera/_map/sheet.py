@@ -1,6 +1,6 @@
 """What maps of one mind and of two have in common: their size, headings, the scale of areas, the foot."""
 
-from pondera._map_facts import By, Facts
+from pondera._map.facts import By, Facts
 from pondera._numbers import decimal_bytes, exact_count, plural, short_count
 from pondera._svg import Anchor, Sheet, text_width, wrapped
 

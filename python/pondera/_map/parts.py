@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from pondera._map_facts import By, Facts, is_mixing, mixer_kinds
-from pondera._map_inks import LIT, MIXERS, PARTS, ROLE_WORDS, Look
+from pondera._map.facts import By, Facts, is_mixing, mixer_kinds
+from pondera._map.inks import LIT, MIXERS, PARTS, ROLE_WORDS, Look
 from pondera._numbers import decimal_bytes, exact_count, plural, share, short_count
 from pondera._svg import Sheet, number
 
