@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 import writer
+from browser import chromium, open_page
 from pondera.cli import main
+
+__all__ = ["chromium", "open_page"]
 
 # A decoder of one layer. By hand:
 #   embedding  100 x 8 BF16          800 parameters  1,600 bytes

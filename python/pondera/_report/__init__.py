@@ -1,0 +1,1 @@
+"""Pages of HTML that stand in one file: the frame of all of them, and the report."""
