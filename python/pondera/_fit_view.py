@@ -42,7 +42,7 @@ def fit_view(
     shown = fit.to_dict()
     lines = [*_heading(screen, fit), "", memory_bar(screen, shown), ""]
     lines += [*_components(screen, shown), ""]
-    facts = [*_engine_facts(fit, shown), *(_speed(fit) if fit.fits else [])]
+    facts = [*engine_facts(fit, shown), *(speed_facts(fit) if fit.fits else [])]
     lines += [line for label, text in facts for line in _fact(screen, label, text)]
     lines += _alternatives(screen, alternatives)
     return lines + _assumptions(screen, shown["assumptions"], verbose=verbose)
@@ -75,7 +75,7 @@ def comparison_view(
     rows = [
         Row(
             [
-                _where(one),
+                where(one),
                 _verdict(screen, one),
                 binary_bytes(one.usable),
                 binary_bytes(one.weights),
@@ -95,7 +95,7 @@ def comparison_view(
         spare = binary_bytes(would.headroom)
         lines += [
             "",
-            *screen.prose(f"  it would fit on {_where(would)}{_layout(would)}: {spare} to spare", "    "),
+            *screen.prose(f"  it would fit on {where(would)}{_layout(would)}: {spare} to spare", "    "),
         ]
     for name, why in refused.items():
         lines += screen.prose(f"  not on {name}: {why}", "    ", "dim")
@@ -172,7 +172,7 @@ def _heading(screen: Screen, fit: Fit) -> list[str]:
     each = " on each GPU" if fit.gpus > 1 else ""
     rest = f"{by} to spare{each}" if fit.fits else f"{by} too much{each}"
     return [
-        screen.paint(f"{fit.model} on {_where(fit)}", "bold"),
+        screen.paint(f"{fit.model} on {where(fit)}", "bold"),
         *screen.prose(f"  {_asked(screen, fit)}", "  "),
         *screen.prose(f"  {_verdict(screen, fit)}: {rest}", "  ", "bold" if fit.fits else "red"),
         *_warnings(screen, fit),
@@ -183,7 +183,8 @@ def _warnings(screen: Screen, fit: Fit) -> list[str]:
     return [line for one in fit.warnings for line in screen.prose(f"  warning: {one}", "    ", "yellow")]
 
 
-def _where(fit: Fit) -> str:
+def where(fit: Fit) -> str:
+    """The GPU, and how many if they are several."""
     return f"{fit.gpus} x {fit.gpu}" if fit.gpus > 1 else fit.gpu
 
 
@@ -199,17 +200,16 @@ def layout_words(parallel: Mapping[str, int]) -> str:
 
 
 def _asked(screen: Screen, fit: Fit) -> str:
-    settings = fit.settings
-    words = [
-        fit.engine,
-        f"weights {fit.storage}",
-        f"cache {settings['cache']}",
-        _requests(fit),
-    ]
-    return (" · " if screen.unicode else " | ").join(words)
+    return (" · " if screen.unicode else " | ").join(asked_words(fit))
 
 
-def _requests(fit: Fit) -> str:
+def asked_words(fit: Fit) -> list[str]:
+    """What was asked of a deployment, whatever the GPU."""
+    cache = fit.settings["cache"]
+    return [fit.engine, f"weights {fit.storage}", f"cache {cache}", requests(fit)]
+
+
+def requests(fit: Fit) -> str:
     """All requests that were asked for, and how many of them lie on each replica."""
     shown = fit.to_dict()
     each, replicas = shown["settings"]["concurrency"], shown["parallel"]["data"]
@@ -244,7 +244,7 @@ def _components(screen: Screen, shown: Mapping[str, Any]) -> list[str]:
                 name.replace("_", " "),
                 binary_bytes(shown[name]),
                 share(shown[name], shown["usable"]),
-                _band(shown["band"][name]),
+                band_words(shown["band"][name]),
                 ", ".join(f"{part} {binary_bytes(size)}" for part, size in _largest(shown["parts"][name])),
             ],
             accents={0: mark[2]},
@@ -261,7 +261,7 @@ def _largest(parts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(parts.items(), key=lambda item: -item[1])[:_LISTED_PARTS]
 
 
-def _band(band: Sequence[int] | None) -> str:
+def band_words(band: Sequence[int] | None) -> str:
     """How sure a number is, in a word or two."""
     if band is None:
         return "estimated"
@@ -269,7 +269,13 @@ def _band(band: Sequence[int] | None) -> str:
     return "exactly" if low == high else f"± {binary_bytes((high - low) // 2)}"
 
 
-def _engine_facts(fit: Fit, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
+def engine_facts(fit: Fit, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the engine makes of its cache, and what limits: a label and words for each.
+
+    Args:
+        fit: The estimate.
+        shown: The same in schema `pondera.fit/1`.
+    """
     held = _held(fit, shown)
     if not fit.cache_pool:
         return [("cache pool", "nothing is left for it"), *held, *_limit(fit)]
@@ -309,7 +315,7 @@ def _held(fit: Fit, shown: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("would hold", text)]
 
 
-def _speed(fit: Fit) -> list[tuple[str, str]]:
+def speed_facts(fit: Fit) -> list[tuple[str, str]]:
     """Tokens per second of the whole deployment at most, where the catalogue knows enough of the GPU."""
     speed = fit.roofline()
     words = [

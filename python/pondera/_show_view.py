@@ -26,7 +26,7 @@ def model_view(
         lines += screen.prose(f"the config says no more: {shown['unknown']}", "  ", "yellow")
     if shown["roles"]:
         lines += [*_roles(screen, shown), ""]
-        lines += [line for label, text in _facts(shown) for line in _fact(screen, label, text)]
+        lines += [line for label, text in facts(shown) for line in _fact(screen, label, text)]
     lines += change_lines(screen, changes)
     lines += disagreement_lines(screen, shown["disagreements"])
     for one in shown["assumptions"]:
@@ -120,7 +120,12 @@ def _roles(screen: Screen, shown: Mapping[str, Any]) -> list[str]:
     return table(screen, columns, rows, Row(total, "bold"))
 
 
-def _facts(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
+def facts(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a model is, but for its roles: a label and words for each thing that is known.
+
+    Args:
+        shown: The model in schema `pondera.show/1`.
+    """
     facts = [
         (stack if stack != "decoder" else "layers", stacked["pattern"])
         for stack, stacked in shown["layers"].items()

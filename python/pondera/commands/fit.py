@@ -7,8 +7,9 @@ from typing import Any
 
 from pondera._asked import ASKED, add_asked
 from pondera._fit_view import comparison_view, fit_view, offers_view
-from pondera._native import FITS_SCHEMA, OFFERS_SCHEMA, Fit, Gpu, Model, PonderaError, fit, gpu, gpus
-from pondera._solve import cheapest_gpu, min_gpus
+from pondera._fits import chosen_gpus, fits_on, would_fit
+from pondera._native import FITS_SCHEMA, OFFERS_SCHEMA, Fit, Model, PonderaError, fit, gpus
+from pondera._solve import cheapest_gpu
 from pondera._text import Screen
 from pondera.commands.command import Command, UsageError
 from pondera.commands.show import add_assume, change
@@ -67,37 +68,14 @@ def run(options: Namespace) -> int:
 
 def _compare(model: Model, asked: dict[str, Any], options: Namespace) -> int:
     """A row for each GPU; one that the engine does not run on is told apart."""
-    compared: list[Fit] = []
-    refused: dict[str, PonderaError] = {}
-    for one in _chosen(options):
-        try:
-            compared.append(fit(model, gpu=one, **asked))
-        except PonderaError as error:
-            refused[one.name] = error
-    if not compared:
-        # Nothing depends on the GPU then.
-        raise next(
-            iter(refused.values()), PonderaError("the catalogue has no common GPU; name one with --gpu")
-        )
-    reasons = {name: str(error) for name, error in refused.items()}
+    compared, refused = fits_on(model, chosen_gpus(options.gpu, options.gpu_file), asked)
     if options.json:
-        shown = {"schema": FITS_SCHEMA, "fits": [one.to_dict() for one in compared], "refused": reasons}
+        shown = {"schema": FITS_SCHEMA, "fits": [one.to_dict() for one in compared], "refused": refused}
         sys.stdout.write(json.dumps(shown, separators=(",", ":")) + "\n")
     else:
-        lines = comparison_view(Screen.of(sys.stdout), compared, reasons, _would(compared))
+        lines = comparison_view(Screen.of(sys.stdout), compared, refused, would_fit(compared))
         sys.stdout.writelines(f"{line}\n" for line in lines)
     return 0 if any(one.fits for one in compared) else 1
-
-
-def _would(compared: list[Fit]) -> Fit | None:
-    """The fewest of the largest GPU, if none of these fits."""
-    if any(one.fits for one in compared):
-        return None
-    try:
-        answer = min_gpus(max(compared, key=lambda one: one.usable))
-    except PonderaError:
-        return None
-    return answer.fit if answer.found else None
 
 
 def _model(options: Namespace) -> Model:
@@ -125,13 +103,6 @@ def _cheapest(model: Model, asked: dict[str, Any], options: Namespace) -> int:
         lines = offers_view(Screen.of(sys.stdout), begin, offers)
         sys.stdout.writelines(f"{line}\n" for line in lines)
     return 0 if any(offer["gpus"] for offer in offers) else 1
-
-
-def _chosen(options: Namespace) -> list[Gpu]:
-    """The GPUs to compare: those that were named, or the common ones."""
-    if options.gpu is not None:
-        return [gpu(name, gpu_file=options.gpu_file) for name in options.gpu]
-    return [one for one in gpus(gpu_file=options.gpu_file) if one.common]
 
 
 def _print_one(found: Fit, options: Namespace) -> None:

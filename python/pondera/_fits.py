@@ -1,0 +1,62 @@
+"""One model on several GPUs: which of them it is tried on, what comes of each, and what would fit."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+from pondera._native import Architecture, Checkpoint, Fit, Gpu, Model, PonderaError, fit, gpu, gpus
+from pondera._solve import min_gpus
+
+
+def chosen_gpus(names: Iterable[str | Gpu] | None, gpu_file: str | PathLike[str] | None = None) -> list[Gpu]:
+    """The GPUs that were named, or the common ones.
+
+    Raises:
+        PonderaError: There is no GPU of a name, or none at all.
+    """
+    if names is not None:
+        chosen = [one if isinstance(one, Gpu) else gpu(one, gpu_file=gpu_file) for one in names]
+    else:
+        chosen = [one for one in gpus(gpu_file=gpu_file) if one.common]
+    if not chosen:
+        raise PonderaError("the catalogue has no common GPU; name one")
+    return chosen
+
+
+def fits_on(
+    model: str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model,
+    chosen: Sequence[Gpu],
+    asked: Mapping[str, Any],
+) -> tuple[list[Fit], dict[str, str]]:
+    """The estimates on those of the GPUs that the engine runs on, and why not on the others, by their names.
+
+    Args:
+        model: The model.
+        chosen: The GPUs, at least one.
+        asked: The other keywords of `fit`.
+
+    Raises:
+        PonderaError: There is no estimate on any of them.
+    """
+    fits: list[Fit] = []
+    refused: dict[str, PonderaError] = {}
+    for one in chosen:
+        try:
+            fits.append(fit(model, gpu=one, **asked))
+        except PonderaError as error:
+            refused[one.name] = error
+    if not fits:
+        # Nothing depends on the GPU then.
+        raise next(iter(refused.values()))
+    return fits, {name: str(error) for name, error in refused.items()}
+
+
+def would_fit(fits: Sequence[Fit]) -> Fit | None:
+    """The fewest of the largest GPU, if none of these fits and so many do."""
+    if any(one.fits for one in fits):
+        return None
+    try:
+        answer = min_gpus(max(fits, key=lambda one: one.usable))
+    except PonderaError:
+        return None
+    return answer.fit if answer.found else None
