@@ -54,11 +54,24 @@ pub fn memory(mind: &Architecture) -> Value {
         "cross_bytes".to_owned(),
         json!(mind.cross_bytes(0, dtype).ok()),
     );
-    // What an encoder gives has no length of its own here, and is not in the curve.
+    // What an encoder gives has no length of its own here, and is not in the curve: each of its tokens adds so much.
+    told.insert(
+        "bytes_per_encoder_token".to_owned(),
+        json!(per_encoder_token(mind, dtype)),
+    );
     told.insert("open_encoder".to_owned(), json!(caches.iter().any(open)));
     told.insert("saturates_at".to_owned(), json!(mind.saturations()));
     told.insert("curve".to_owned(), json!(curve));
     Value::Object(told)
+}
+
+/// The bytes that one more token from an encoder of open length takes; 0 where there is none.
+fn per_encoder_token(mind: &Architecture, dtype: Dtype) -> Option<u64> {
+    let (none, one) = (
+        mind.cross_bytes(0, dtype).ok()?,
+        mind.cross_bytes(1, dtype).ok()?,
+    );
+    one.checked_sub(none)
 }
 
 /// Powers of two, and where the curve bends or the config ends.

@@ -6,6 +6,7 @@
 
 mod memory;
 mod parts;
+mod width;
 mod words;
 
 use crate::architecture::Architecture;
@@ -253,7 +254,10 @@ fn towers(mind: Option<&Architecture>, sums: &Sums) -> Vec<Tower> {
                         sum.add(one);
                     }
                     let same = of_mind.get(&(name, number)).map_or(&[][..], Vec::as_slice);
-                    let kind = words::kind(same, &own);
+                    let width = mind
+                        .zip(Stack::from_name(name))
+                        .and_then(|(mind, stack)| width::width(mind, stack, number));
+                    let kind = words::kind(same, &own, width);
                     let place = *known.entry(kind.to_string()).or_insert_with(|| {
                         kinds.push(kind);
                         kinds.len() - 1

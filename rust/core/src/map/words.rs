@@ -6,7 +6,7 @@ use crate::members::Members;
 use serde_json::{Value, json};
 
 /// All that is told of a layer but its number. Several layers of one stack and number are told as one.
-pub fn kind(layers: &[&Layer], roles: &Roles) -> Value {
+pub fn kind(layers: &[&Layer], roles: &Roles, width: Option<u64>) -> Value {
     let mut sum = Sum::default();
     for one in roles.values() {
         sum.add(one);
@@ -37,6 +37,7 @@ pub fn kind(layers: &[&Layer], roles: &Roles) -> Value {
     json!({
         "in_config": !layers.is_empty(),
         "words": words.join(" + "),
+        "width": width,
         "mixers": layers.iter().flat_map(|layer| &layer.mixers).map(mixer).collect::<Vec<_>>(),
         "feed_forward": layers.iter().flat_map(|layer| &layer.feed_forward).map(feed_forward).collect::<Vec<_>>(),
         "caches": caches,
