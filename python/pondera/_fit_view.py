@@ -10,7 +10,7 @@ from pondera._text import Column, Row, Screen, table
 
 _LABEL_WIDTH = 12
 _LISTED_PARTS = 3
-_MARKS = {
+MARKS = {
     "weights": ("█", "W", "cyan"),
     "cache": ("▓", "C", "yellow"),
     "activations": ("▒", "A", ""),
@@ -153,7 +153,7 @@ def memory_bar(screen: Screen, shown: Mapping[str, Any]) -> str:
     whole = max(shown["usable"], shown["total"], 1)
     cells: list[tuple[str, str]] = []
     begin = 0
-    for name, mark in _MARKS.items():
+    for name, mark in MARKS.items():
         begin += shown[name]
         # The ends of stretches lie where their sums do, and what is there at all shows.
         stop = max(begin * width // whole, len(cells) + (shown[name] > 0))
@@ -185,7 +185,12 @@ def _warnings(screen: Screen, fit: Fit) -> list[str]:
 
 def where(fit: Fit) -> str:
     """The GPU, and how many if they are several."""
-    return f"{fit.gpus} x {fit.gpu}" if fit.gpus > 1 else fit.gpu
+    return gpus_words(fit.gpus, fit.gpu)
+
+
+def gpus_words(count: int, name: str) -> str:
+    """So many GPUs of that name."""
+    return f"{count} x {name}" if count > 1 else name
 
 
 def _layout(fit: Fit) -> str:
@@ -205,13 +210,21 @@ def _asked(screen: Screen, fit: Fit) -> str:
 
 def asked_words(fit: Fit) -> list[str]:
     """What was asked of a deployment, whatever the GPU."""
-    cache = fit.settings["cache"]
-    return [fit.engine, f"weights {fit.storage}", f"cache {cache}", requests(fit)]
+    return list(asked_facts(fit.to_dict()).values())
 
 
-def requests(fit: Fit) -> str:
+def asked_facts(shown: Mapping[str, Any]) -> dict[str, str]:
+    """The same of an estimate in schema `pondera.fit/1`, by what each is about."""
+    return {
+        "engine": shown["engine"],
+        "weights": f"weights {shown['storage']}",
+        "cache": f"cache {shown['settings']['cache']}",
+        "requests": _requests(shown),
+    }
+
+
+def _requests(shown: Mapping[str, Any]) -> str:
     """All requests that were asked for, and how many of them lie on each replica."""
-    shown = fit.to_dict()
     each, replicas = shown["settings"]["concurrency"], shown["parallel"]["data"]
     length = f"of {tokens(shown['settings']['context'])} tokens"
     if replicas == 1:
@@ -249,7 +262,7 @@ def _components(screen: Screen, shown: Mapping[str, Any]) -> list[str]:
             ],
             accents={0: mark[2]},
         )
-        for name, mark in _MARKS.items()
+        for name, mark in MARKS.items()
         if shown[name]
     ]
     total = ["", "total", binary_bytes(shown["total"]), share(shown["total"], shown["usable"]), "", ""]

@@ -119,7 +119,12 @@ class Sheet:
     """A sheet that is drawn on, from the top left corner."""
 
     def __init__(
-        self, title: str, desc: str, inks: Mapping[str, Ink], patterns: Mapping[str, Pattern] | None = None
+        self,
+        title: str,
+        desc: str,
+        inks: Mapping[str, Ink],
+        patterns: Mapping[str, Pattern] | None = None,
+        key: str = "",
     ) -> None:
         """An empty sheet.
 
@@ -128,6 +133,7 @@ class Sheet:
             desc: The same at length.
             inks: The inks by name.
             patterns: The patterns by name.
+            key: What tells it from other sheets of the same title.
         """
         self._title = title
         self._desc = desc
@@ -136,8 +142,8 @@ class Sheet:
         self._items: list[str] = []
         self._used: dict[str, None] = {}
         self._filled: dict[tuple[str, str], None] = {}
-        # What is drawn stays apart from other sheets in one page: ids and classes are named after the title.
-        self._name = f"pm{zlib.crc32(title.encode('utf-8', 'replace')):08x}"
+        # What is drawn stays apart from other sheets in one page: ids and classes are named after what it is.
+        self._name = f"pm{zlib.crc32(f'{title}{key}'.encode('utf-8', 'replace')):08x}"
 
     def rect(
         self,
