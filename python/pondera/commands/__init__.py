@@ -1,6 +1,6 @@
 """The commands of the program `pondera`, one module each, in one table."""
 
-from pondera.commands import check, demo, explain, fit, gpus, map, models, scan, show, sweep
+from pondera.commands import check, demo, explain, fit, gpus, map, models, scan, show, sweep, ui
 from pondera.commands.command import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -14,5 +14,6 @@ COMMANDS: tuple[Command, ...] = (
     scan.COMMAND,
     show.COMMAND,
     sweep.COMMAND,
+    ui.COMMAND,
 )
 """Every command, sorted by name. To add one: write its module, and add it here."""

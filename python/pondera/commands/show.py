@@ -3,7 +3,7 @@
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from typing import Any
+from typing import Any, NoReturn
 
 from pondera._native import Model, PonderaError
 from pondera._show_view import model_view
@@ -47,11 +47,15 @@ def change(text: str) -> tuple[str, Any]:
 
 
 def json_or_text(text: str) -> Any:  # noqa: ANN401
-    """The value of a JSON text, or the text as it stands."""
+    """The value of a JSON text, or the text as it stands: `NaN` is no JSON, nor is what nests too deep."""
     try:
-        return json.loads(text)
-    except ValueError:
+        return json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError):
         return text
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a number of JSON")
 
 
 def run(options: Namespace) -> int:

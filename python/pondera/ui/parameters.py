@@ -1,0 +1,348 @@
+"""Every parameter of every address, once: what is read by this table is described by it too."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+from pondera._asked import ASKED, DEFAULT, Asked, parts, value_of
+from pondera._native import PonderaError, parse_count
+from pondera.commands.show import json_or_text
+from pondera.ui.refused import Refused, shortened
+
+MOST_QUERY = 8192
+"""Bytes of a query."""
+
+MOST_PARAMETERS = 96
+"""Parameters of a query."""
+
+MOST_VALUE = 200
+"""Characters of a value, but that of a field of the config."""
+
+MOST_GPUS = 32
+MOST_CELLS = 64 * 64 * MOST_GPUS * 2
+"""GPUs and cells of one heatmap."""
+
+SET = "set."
+"""What stands before the name of a field of the config."""
+
+_YES = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter.
+
+    Attributes:
+        name: Its name.
+        help: What it is.
+        kind: `asked` is a keyword of `fit`, a `number` is whole and between `least` and `most`, a `count` may
+            be written 32k, `names` stand between commas, and a `choice` is one of `choices`.
+        least: The least number, or how many times it must be there.
+        most: The largest number, or how many names there may be.
+        default: What holds if it is not given; None if nothing does.
+        choices: The words that may be chosen.
+        required: Whether it must be given.
+        asked: The keyword of `fit`.
+        example: A value.
+    """
+
+    name: str
+    help: str
+    kind: Literal["asked", "number", "count", "flag", "names", "choice"]
+    least: int = 0
+    most: int = 0
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    required: bool = False
+    asked: Asked | None = None
+    example: Any = None
+
+    def read(self, text: str) -> Any:  # noqa: ANN401
+        """The value of a text.
+
+        Raises:
+            Refused: The text is no such value.
+        """
+        if not text:
+            raise Refused(422, f"{self.name} is empty; give it a value or leave it out", self.name)
+        if self.kind != "names" and len(text) > MOST_VALUE:
+            raise Refused(
+                422, f"{self.name} has {len(text)} characters; {MOST_VALUE} are the most", self.name
+            )
+        try:
+            return self._value(text)
+        except ArgumentTypeError as error:
+            raise Refused(422, f"{self.name} {error}", self.name) from error
+        except PonderaError as error:
+            raise Refused(422, f"{self.name}: {error}", self.name) from error
+
+    def _value(self, text: str) -> Any:  # noqa: ANN401
+        if self.kind == "flag" or (self.asked and self.asked.kind == "flag"):
+            if self.asked and text == DEFAULT:
+                return None
+            if text not in _YES:
+                raise ArgumentTypeError(f"must be true or false, not {text!r}")
+            return _YES[text]
+        if self.asked:
+            return value_of(self.asked, text)
+        if self.kind == "choice":
+            if text not in self.choices:
+                raise ArgumentTypeError(f"must be one of {', '.join(self.choices)}, not {text!r}")
+            return text
+        if self.kind == "names":
+            names = parts(text)
+            if len(names) > self.most or any(len(name) > MOST_VALUE for name in names):
+                raise ArgumentTypeError(
+                    f"has {len(names)} names; {self.most} of at most {MOST_VALUE} characters may be given"
+                )
+            return names
+        return self._number(text)
+
+    def _number(self, text: str) -> int:
+        digits = text.isascii() and text.isdigit()
+        if self.kind == "number" and not digits:
+            raise ArgumentTypeError(f"must be a whole number, not {text!r}")
+        value = parse_count(text)
+        if not self.least <= value <= self.most:
+            raise ArgumentTypeError(f"must be between {self.least:,} and {self.most:,}, not {value:,}")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One address that answers.
+
+    Attributes:
+        path: The path.
+        summary: What it answers.
+        parameters: What may be asked.
+        fields: Whether fields of the config may be changed.
+        media: The kinds of its answer.
+    """
+
+    path: str
+    summary: str
+    parameters: tuple[Parameter, ...] = ()
+    fields: bool = False
+    media: tuple[str, ...] = ("application/json",)
+
+    def named(self, name: str) -> Parameter | None:
+        """The parameter of a name."""
+        return next((one for one in self.parameters if one.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked at an address.
+
+    Attributes:
+        values: The values of parameters by name: those that were given, and defaults.
+        asked: Those among them that are keywords of `fit`; what was left open is left out.
+        changes: Fields of the config with their values.
+    """
+
+    values: Mapping[str, Any]
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _asked(*, required: Iterable[str] = ()) -> tuple[Parameter, ...]:
+    """The keywords of `fit`."""
+    return tuple(
+        Parameter(
+            one.name,
+            one.help,
+            "asked",
+            asked=one,
+            required=one.name in required,
+            example=_EXAMPLES.get(one.name),
+        )
+        for one in ASKED
+    )
+
+
+_EXAMPLES = {
+    "gpu": "H100-SXM-80GB",
+    "engine": "vllm==0.19.0",
+    "context": "32k",
+    "concurrency": "8",
+}
+
+_TARGET = Parameter(
+    "target", "number of the model in /api/targets", "number", least=0, most=9999, default=0, example=0
+)
+_THEME = Parameter(
+    "theme", "for which pages a picture is", "choice", default="auto", choices=("auto", "light", "dark")
+)
+_LONGEST = 1 << 40
+"""Tokens and requests of an axis of a heatmap; the core takes no more requests either."""
+
+FIT = Address(
+    "/api/fit",
+    "Whether a model fits: what `pondera fit --json` prints, what a change of the mind does, and the bar",
+    (
+        _TARGET,
+        *_asked(required=["gpu"]),
+        Parameter(
+            "alternatives",
+            "whether to look for what would fit, if this does not: by far the most of the time it takes",
+            "flag",
+            default=True,
+        ),
+        Parameter(
+            "picture", "whether to draw the bar of memory, as SVG under `picture`", "flag", default=False
+        ),
+        _THEME,
+    ),
+    fields=True,
+)
+
+HEAT = Address(
+    "/api/heat",
+    "How much of each GPU is taken over contexts and requests: a header in JSON, and a byte for each cell",
+    (
+        _TARGET,
+        *_asked(),
+        Parameter(
+            "gpus_shown",
+            f"names of the GPUs, between commas, at most {MOST_GPUS}; the one of `gpu`, if not given",
+            "names",
+            most=MOST_GPUS,
+            example="H100-SXM-80GB,L4",
+        ),
+        Parameter("contexts", "how many contexts", "number", least=1, most=256, default=64),
+        Parameter("concurrencies", "how many numbers of requests", "number", least=1, most=256, default=64),
+        Parameter(
+            "context_min", "the shortest; 1k if not given", "count", least=1, most=_LONGEST, example="1k"
+        ),
+        Parameter(
+            "context_max",
+            "the longest; what the model allows if not given",
+            "count",
+            least=1,
+            most=_LONGEST,
+            example="128k",
+        ),
+        Parameter("concurrency_min", "the fewest requests", "count", least=1, most=_LONGEST, default=1),
+        Parameter("concurrency_max", "the most requests", "count", least=1, most=_LONGEST, default=256),
+        Parameter(
+            "format",
+            "`json` for schema pondera.heat/1",
+            "choice",
+            default="binary",
+            choices=("binary", "json"),
+        ),
+    ),
+    fields=True,
+    media=("application/octet-stream", "application/json"),
+)
+
+MAP = Address(
+    "/api/map",
+    "The map of a model, as `pondera map` draws it",
+    (
+        _TARGET,
+        Parameter("other", "number of a model that faces it", "number", least=0, most=9999),
+        Parameter(
+            "by",
+            "what areas are in proportion to",
+            "choice",
+            default="parameters",
+            choices=("parameters", "bytes"),
+        ),
+        _THEME,
+        Parameter(
+            "format", "`json` for schema pondera.map/1", "choice", default="svg", choices=("svg", "json")
+        ),
+    ),
+    fields=True,
+    media=("image/svg+xml", "application/json"),
+)
+
+SHOW = Address("/api/show", "A model, as `pondera show --json` prints it", (_TARGET,), fields=True)
+
+TARGETS = Address(
+    "/api/targets", "The models that the server was started with, and the fields of their minds"
+)
+
+CHOICES = Address("/api/choices", "What may be chosen: GPUs, engines, schemes of weights, and every option")
+
+ADDRESSES = (TARGETS, CHOICES, FIT, HEAT, MAP, SHOW)
+"""Every address that answers."""
+
+
+def read(address: Address, query: bytes) -> Question:
+    """What a query asks of an address.
+
+    Raises:
+        Refused: It is too long, is no query, or names what is not known; or a value cannot be read.
+    """
+    values: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
+    for name, text in _pairs(query):
+        if name in values or (name.removeprefix(SET) in changes and name.startswith(SET)):
+            raise Refused(400, f"{shortened(name, MOST_VALUE)} is given twice; give it once", name)
+        if name.startswith(SET) and address.fields:
+            changes[name.removeprefix(SET)] = _field(name, text)
+            continue
+        parameter = address.named(name)
+        if parameter is None:
+            raise Refused(400, _unknown(address, name), name)
+        values[name] = parameter.read(text)
+    for one in address.parameters:
+        if one.required and one.name not in values:
+            raise Refused(400, f"{one.name} is missing; give it, such as {one.name}={one.example}", one.name)
+        if one.default is not None:
+            values.setdefault(one.name, one.default)
+    asked = {
+        one.name: values[one.name]
+        for one in address.parameters
+        if one.kind == "asked" and values.get(one.name) is not None
+    }
+    return Question(values, asked, changes)
+
+
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    if len(query) > MOST_QUERY:
+        raise Refused(414, f"the query has {len(query)} bytes; {MOST_QUERY} are the most")
+    if not query:
+        return []
+    try:
+        return parse_qsl(
+            query.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=MOST_PARAMETERS,
+        )
+    except UnicodeDecodeError as error:
+        raise Refused(400, "the query is not UTF-8, written with per cent signs") from error
+    except ValueError as error:
+        raise Refused(
+            400, f"the query must be at most {MOST_PARAMETERS} parameters written name=value, between &"
+        ) from error
+
+
+def _field(name: str, text: str) -> Any:  # noqa: ANN401
+    if name == SET:
+        raise Refused(400, f"{SET} must be followed by a field, as in {SET}num_hidden_layers=40", name)
+    return json_or_text(text)
+
+
+def _unknown(address: Address, name: str) -> str:
+    known = ", ".join(one.name for one in address.parameters)
+    fields = f", and {SET}FIELD for a field of the config" if address.fields else ""
+    there = f"there are {known}{fields}" if known else "it takes none"
+    return f"{address.path} has no parameter {shortened(name, MOST_VALUE)!r}; {there}"
+
+
+def about(sentence: str, question: Question) -> str | None:
+    """The parameter that a sentence of the core is about: sentences about one begin with its name."""
+    first = sentence.split(" ", 1)[0].rstrip(":,")
+    if first in question.changes:
+        return SET + first
+    return first if first in question.values else None
