@@ -8,7 +8,7 @@ from pondera._fit_view import band_words
 from pondera._map.inks import Look
 from pondera._numbers import binary_bytes, exact_count
 from pondera._picture.inks import COMPONENTS, FILLED, OUTSIDE, SPARE
-from pondera._svg import Anchor, Sheet, text_width
+from pondera._svg import Sheet, text_width
 
 HEIGHT = 34.0
 """How high a bar is, without what is written above and below it."""
@@ -197,15 +197,6 @@ def _part(shown: Mapping[str, Any], name: str, part: str, count: int) -> str:
         if one["component"] == name and one["name"] == part:
             return f"{words} = {one['formula']}. {one['origin']}: {one['source']}"
     return words
-
-
-def anchored(at: float, left: float, right: float, wide: float) -> tuple[float, Anchor]:
-    """Where a text of that width is written, so that its middle is at a point if that leaves it inside."""
-    if at - wide / 2 < left:
-        return left, "start"
-    if at + wide / 2 > right:
-        return right, "end"
-    return at, "middle"
 
 
 def ticks_of(whole: int, room: float) -> Sequence[int]:

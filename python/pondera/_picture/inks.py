@@ -1,7 +1,7 @@
 """What stands for what in pictures of estimates; the inks themselves are those of maps."""
 
 from pondera._fit_view import MARKS
-from pondera._map.inks import INKS, PATTERNS, Look
+from pondera._map.inks import INKS, Look
 from pondera._svg import Ink
 
 _LOOKS = {
@@ -34,4 +34,3 @@ LEVELS = (
 """A ramp of one hue for levels that fit, by fifths: what is fuller stands out more from the page."""
 
 PICTURE_INKS = {**INKS, **{f"level{at}": ink for at, ink in enumerate(LEVELS)}}
-PICTURE_PATTERNS = PATTERNS

@@ -4,20 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pondera._fit_view import asked_facts, gpus_words, layout_words
-from pondera._map.inks import Look
+from pondera._map.inks import PATTERNS, Look
 from pondera._native import PonderaError
 from pondera._numbers import binary_bytes, exact_count, share
-from pondera._picture.bar import HEIGHT, Bar, anchored, draw_bar, rest_of, ticks_of
-from pondera._picture.inks import COMPONENTS, PICTURE_INKS, PICTURE_PATTERNS
+from pondera._picture.bar import HEIGHT, Bar, draw_bar, rest_of, ticks_of
+from pondera._picture.inks import COMPONENTS, PICTURE_INKS
+from pondera._picture.place import WIDE, Frame, frame_of
 from pondera._svg import Sheet, Theme, text_width, wrapped
 
-WIDE = 720
-"""How wide a picture is, if nothing is said."""
-
-NARROW = 356
-"""How wide one is for a telephone."""
-
-_LEAST, _MOST = 280, 1600
 _SWATCH = 16.0
 
 
@@ -38,18 +32,17 @@ def draw_memory(
     """
     if not fits:
         raise PonderaError("there is no estimate to draw; give one or more")
-    return _Picture([Bar(one) for one in fits], min(max(width, _LEAST), _MOST), framed).drawn(theme)
+    return _Picture([Bar(one) for one in fits], frame_of(width, framed)).drawn(theme)
 
 
 class _Picture:
     """One picture of several bars."""
 
-    def __init__(self, bars: Sequence[Bar], width: int, framed: bool) -> None:
+    def __init__(self, bars: Sequence[Bar], frame: Frame) -> None:
         self._bars = bars
-        self._width = width
-        self._framed = framed
-        self._edge = (24 if width > 480 else 14) if framed else 2
-        self._inside = width - 2 * self._edge
+        self._frame = frame
+        self._edge = frame.edge
+        self._inside = frame.inside
         self._whole = max(bar.end for bar in bars)
         facts = [_facts(bar.shown) for bar in bars]
         self._common = {name: words for name, words in facts[0].items() if _same(facts, name)}
@@ -59,18 +52,15 @@ class _Picture:
         models = list(dict.fromkeys(str(bar.shown["model"]) for bar in bars))
         title = f"Memory of {models[0] if len(models) == 1 else 'several models'}"
         desc = " ".join(_sentence(bar) for bar in bars)
-        key = f"{width}{framed}{[one.shown for one in bars]}"
-        self._sheet = Sheet(title, desc, PICTURE_INKS, PICTURE_PATTERNS, key)
+        key = f"{frame}{[bar.shown for bar in bars]}"
+        self._sheet = Sheet(title, desc, PICTURE_INKS, PATTERNS, key)
 
     def drawn(self, theme: Theme) -> str:
         y = self._draw_heading(self._edge + 16)
         for at, bar in enumerate(self._bars):
             y = self._draw_row(bar, self._own[at], y)
         y = self._draw_axis(y)
-        y = self._draw_legend(y + 14) + self._edge - 8
-        if self._framed:
-            self._sheet.lay_under(self._width, y, "paper", "rule", 10)
-        return self._sheet.svg(self._width, y, theme)
+        return self._frame.finished(self._sheet, self._draw_legend(y + 14), theme)
 
     def _draw_heading(self, y: float) -> float:
         """The model, and what is the same for all bars; gives the line below."""
@@ -106,11 +96,11 @@ class _Picture:
         top = y + 25
         ends = f"{binary_bytes(bar.usable)} usable"
         end = left + self._inside * bar.usable / self._whole
-        x, anchor = anchored(end, left, right, text_width(ends, 10.5))
+        x, anchor = self._frame.anchored(end, text_width(ends, 10.5))
         sheet.text(x, top - 9, ends, 10.5, ink="soft", anchor=anchor)
         draw_bar(sheet, bar, left, top, self._inside, self._whole)
         low, high = (left + self._inside * max(count, 0) / self._whole for count in bar.gap)
-        x, anchor = anchored((low + high) / 2, left, right, text_width(bar.words(), 10.5))
+        x, anchor = self._frame.anchored((low + high) / 2, text_width(bar.words(), 10.5))
         ink = "soft" if bar.shown["fits"] else "vermilion"
         sheet.text(x, top + HEIGHT + 18, bar.words(), 10.5, ink=ink, anchor=anchor)
         return top + HEIGHT + 24
@@ -123,7 +113,7 @@ class _Picture:
             x = left + self._inside * tick / self._whole
             sheet.line([(x, y), (x, y + 4)], "rule")
             words = _round_bytes(tick)
-            at, anchor = anchored(x, left, left + self._inside, text_width(words, 10))
+            at, anchor = self._frame.anchored(x, text_width(words, 10))
             sheet.text(at, y + 15, words, 10, ink="soft", anchor=anchor)
         return y + 18
 
