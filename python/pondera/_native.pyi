@@ -45,6 +45,7 @@ __all__ = [
     "__version__",
     "best_quantization",
     "built_in_models",
+    "cache_formats",
     "cheapest_gpu",
     "disk_bytes",
     "distinct",
@@ -640,6 +641,13 @@ def model_types() -> list[tuple[str, str]]:
 
 def weight_schemes() -> list[dict[str, Any]]:
     """Every scheme of quantization: `name`, `aliases`, `bits`, `weights`, `library`, `summary`, `source`."""
+
+def cache_formats() -> list[dict[str, Any]]:
+    """Every format of cached keys and values.
+
+    Keys: `name`, `aliases`, `numbers` of a block and its `bytes`, `per_head` (bytes of scales per token and
+    head), `source`.
+    """
 
 def planned_weights(
     architecture: Architecture, scheme: str | None = None

@@ -50,7 +50,7 @@ mod _native {
     #[pymodule_export]
     use super::hardware::{Gpu, gpu, gpu_vendors, gpus, parse_bytes, parse_count};
     #[pymodule_export]
-    use super::scheme::{planned_weights, weight_schemes};
+    use super::scheme::{cache_formats, planned_weights, weight_schemes};
     #[pymodule_export]
     use super::solve::{
         Answer, best_quantization, cheapest_gpu, max_concurrency, max_context, min_gpus,

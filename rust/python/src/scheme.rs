@@ -1,7 +1,8 @@
-//! Schemes of quantization, seen from Python: the table, and what a scheme makes of a model.
+//! Schemes of quantization, seen from Python: the tables, and what a scheme makes of a model.
 
 use crate::architecture::Architecture;
 use crate::errors::PonderaError;
+use pondera::quantization::cache_format::FORMATS;
 use pondera::quantization::scheme::{SCHEMES, Scheme, account};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -20,6 +21,25 @@ pub fn weight_schemes(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
             row.set_item("weights", one.bits.1)?;
             row.set_item("library", one.library)?;
             row.set_item("summary", one.summary)?;
+            row.set_item("source", one.source)?;
+            Ok(row)
+        })
+        .collect()
+}
+
+/// Every format of cached keys and values, as a dict: `name`, `aliases`, `numbers` of a block and its `bytes`, `per_head`
+/// (bytes of scales per token and head), `source`.
+#[pyfunction]
+pub fn cache_formats(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
+    FORMATS
+        .iter()
+        .map(|one| {
+            let row = PyDict::new(py);
+            row.set_item("name", one.name)?;
+            row.set_item("aliases", one.aliases)?;
+            row.set_item("numbers", one.numbers)?;
+            row.set_item("bytes", one.bytes)?;
+            row.set_item("per_head", one.per_head)?;
             row.set_item("source", one.source)?;
             Ok(row)
         })
