@@ -68,6 +68,7 @@ from pondera._native import (
     scan,
     scan_tree,
 )
+from pondera._report import Report, report
 from pondera._solve import best_quantization, cheapest_gpu, max_concurrency, max_context, min_gpus
 from pondera._sweep import fit_many, sweep
 
@@ -83,6 +84,7 @@ __all__ = [
     "NoCheckpoint",
     "PonderaError",
     "Problem",
+    "Report",
     "RoleCount",
     "SeveralCheckpoints",
     "ShardFile",
@@ -108,6 +110,7 @@ __all__ = [
     "min_gpus",
     "model_types",
     "problem_codes",
+    "report",
     "role_names",
     "scan",
     "scan_tree",

@@ -95,7 +95,7 @@ def comparison_view(
         spare = binary_bytes(would.headroom)
         lines += [
             "",
-            *screen.prose(f"  it would fit on {where(would)}{_layout(would)}: {spare} to spare", "    "),
+            *screen.prose(f"  it would fit on {where(would)}{layout(would)}: {spare} to spare", "    "),
         ]
     for name, why in refused.items():
         lines += screen.prose(f"  not on {name}: {why}", "    ", "dim")
@@ -193,7 +193,7 @@ def gpus_words(count: int, name: str) -> str:
     return f"{count} x {name}" if count > 1 else name
 
 
-def _layout(fit: Fit) -> str:
+def layout(fit: Fit) -> str:
     """The degrees of a layout that are beyond 1, in brackets."""
     words = layout_words(fit.to_dict()["parallel"])
     return f" ({words})" if words else ""

@@ -8,25 +8,38 @@ from pondera._native import Architecture, Checkpoint, Fit, Gpu, Model, PonderaEr
 from pondera._solve import min_gpus
 
 
-def chosen_gpus(names: Iterable[str | Gpu] | None, gpu_file: str | PathLike[str] | None = None) -> list[Gpu]:
+def chosen_gpus(
+    names: Iterable[str | Gpu] | None, gpu_file: str | PathLike[str] | None = None
+) -> list[str | Gpu]:
     """The GPUs that were named, or the common ones.
+
+    A name stays one: an estimate says what it was taken for.
 
     Raises:
         PonderaError: There is no GPU of a name, or none at all.
     """
-    if names is not None:
-        chosen = [one if isinstance(one, Gpu) else gpu(one, gpu_file=gpu_file) for one in names]
+    chosen: list[str | Gpu] = []
+    if names is None:
+        chosen += [one for one in gpus(gpu_file=gpu_file) if one.common]
     else:
-        chosen = [one for one in gpus(gpu_file=gpu_file) if one.common]
+        chosen += names
     if not chosen:
         raise PonderaError("the catalogue has no common GPU; name one")
+    for one in chosen:
+        gpu_name(one, gpu_file)
     return chosen
+
+
+def gpu_name(one: str | Gpu, gpu_file: str | PathLike[str] | None) -> str:
+    """What a GPU is called in the catalogue."""
+    return one.name if isinstance(one, Gpu) else gpu(one, gpu_file=gpu_file).name
 
 
 def fits_on(
     model: str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model,
-    chosen: Sequence[Gpu],
+    chosen: Sequence[str | Gpu],
     asked: Mapping[str, Any],
+    gpu_file: str | PathLike[str] | None = None,
 ) -> tuple[list[Fit], dict[str, str]]:
     """The estimates on those of the GPUs that the engine runs on, and why not on the others, by their names.
 
@@ -34,6 +47,7 @@ def fits_on(
         model: The model.
         chosen: The GPUs, at least one.
         asked: The other keywords of `fit`.
+        gpu_file: A TOML file of GPUs over the built-in ones.
 
     Raises:
         PonderaError: There is no estimate on any of them.
@@ -42,9 +56,9 @@ def fits_on(
     refused: dict[str, PonderaError] = {}
     for one in chosen:
         try:
-            fits.append(fit(model, gpu=one, **asked))
+            fits.append(fit(model, gpu=one, gpu_file=gpu_file, **asked))
         except PonderaError as error:
-            refused[one.name] = error
+            refused[gpu_name(one, gpu_file)] = error
     if not fits:
         # Nothing depends on the GPU then.
         raise next(iter(refused.values()))

@@ -1,1 +1,140 @@
-"""Pages of HTML that stand in one file: the frame of all of them, and the report."""
+"""A report on one or more models: one file of HTML that loads nothing, to read, print and mail.
+
+What makes it is imported when it is asked for: importing `pondera` stays light.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+
+from pondera._native import PonderaError
+
+# Annotations are never evaluated, and `typing` would double the time of the import.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from pondera._native import Gpu
+    from pondera._report.subject import Subject, Target
+
+SCHEMA = "pondera.report/1"
+
+
+class Report:
+    """A report: as a page, and as the facts that it shows.
+
+    A notebook shows the page in a frame.
+
+    Attributes:
+        failures: Targets that could not be opened, and why.
+    """
+
+    def __init__(self, subjects: list[Subject], failures: dict[str, str]) -> None:
+        """A report on what was found.
+
+        Args:
+            subjects: What is known of each target.
+            failures: Targets that could not be opened, and why.
+        """
+        self._subjects = subjects
+        self.failures = failures
+        self._html = ""
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Targets that could not be opened or have no estimate, and why."""
+        unfit = {
+            one.name: f"whether it fits could not be told: {one.unfit}" for one in self._subjects if one.unfit
+        }
+        return {**self.failures, **unfit}
+
+    @property
+    def html(self) -> str:
+        """The whole page."""
+        from pondera._report.document import document
+
+        if not self._html:
+            self._html = document(self._subjects, self.failures)
+        return self._html
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Writes the page to a file.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        from pathlib import Path
+
+        Path(path).write_text(self.html, encoding="utf-8")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The facts in schema `pondera.report/1`: every part of it is in its own schema."""
+        failed = [{"target": name, "error": why} for name, why in self.failures.items()]
+        return {"schema": SCHEMA, "targets": [one.to_dict() for one in self._subjects], "failures": failed}
+
+    def _repr_html_(self) -> str:
+        from pondera._report.document import framed
+
+        return framed(self.html)
+
+    def __repr__(self) -> str:
+        return f"Report({', '.join(one.title for one in self._subjects)})"
+
+
+def report(
+    *targets: Target,
+    path: str | PathLike[str] | None = None,
+    gpu: str | Gpu | Iterable[str | Gpu] | None = None,
+    assume: str | None = None,
+    gpu_file: str | PathLike[str] | None = None,
+    **asked: Any,  # noqa: ANN401
+) -> Report:
+    """Reports on models in one page: what they are made of, their maps, and where they fit.
+
+    A target that cannot be opened is told in the report, and the others are there still.
+
+    Args:
+        *targets: Targets of `fit`: folders, config files, built-in names, or what was read from one of them.
+        path: A file to write the page to.
+        gpu: One or more GPUs; the common ones, if not given.
+        assume: A model type to take where that of a config is not known.
+        gpu_file: A TOML file of GPUs over the built-in ones.
+        **asked: The other keywords of `fit`, as `engine`, `context` and `concurrency`.
+
+    Raises:
+        PonderaError: No target can be opened, or a GPU is not known.
+        OSError: The file cannot be written.
+        TypeError: A keyword is none of `fit`.
+    """
+    from pondera._asked import ASKED
+    from pondera._fits import chosen_gpus
+    from pondera._native import Gpu
+    from pondera._report.subject import Asked, open_subject
+
+    if not targets:
+        raise PonderaError("nothing to report on; give one or more targets")
+    for name in asked.keys() - {one.name for one in ASKED}:
+        raise TypeError(f"report() got an unexpected keyword argument {name!r}")
+    names = [gpu] if isinstance(gpu, (str, Gpu)) else gpu
+    asked = {name: value for name, value in asked.items() if value is not None}
+    question = Asked(chosen_gpus(names, gpu_file), asked, assume, gpu_file)
+    subjects: list[Subject] = []
+    failures: dict[str, Exception] = {}
+    for target in targets:
+        try:
+            subjects.append(open_subject(target, question))
+        except (PonderaError, OSError) as error:
+            failures[str(target)[:1000]] = error
+    if not subjects:
+        raise next(iter(failures.values()))
+    made = Report(subjects, {name: _words(name, error) for name, error in failures.items()})
+    if path is not None:
+        made.save(path)
+    return made
+
+
+def _words(name: str, error: Exception) -> str:
+    """What went wrong, without the name that it begins with."""
+    words = (isinstance(error, OSError) and error.strerror) or str(error)
+    return words.removeprefix(f"{name}: ")

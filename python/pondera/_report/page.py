@@ -58,7 +58,7 @@ def page(
         "base-uri": "'none'",
         "form-action": "'none'",
     }
-    return render(
+    filled = render(
         "page.html",
         title=title,
         body=body,
@@ -71,6 +71,8 @@ def page(
         policy=Markup("; ".join(f"{name} {value}" for name, value in policy.items())),
         version=__version__,
     )
+    # A text like others from here on: what is added to `Markup` is escaped.
+    return str.__str__(filled)
 
 
 def _file(name: str) -> str:

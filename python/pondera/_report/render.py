@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pondera import _numbers
+from pondera._scan_data import shape_text
 from pondera._text import printable
 
 _LONGEST = 2000
@@ -19,6 +20,7 @@ _LONGEST = 2000
 _FILTERS = (
     "binary_bytes",
     "both_bytes",
+    "decimal_bytes",
     "exact_count",
     "plural",
     "share",
@@ -62,6 +64,7 @@ def _environment() -> Environment:
     for name in _FILTERS:
         environment.filters[name] = getattr(_numbers, name)
     environment.filters["shortened"] = shortened
+    environment.filters["shape"] = shape_text
     return environment
 
 

@@ -1,6 +1,6 @@
 """The commands of the program `pondera`, one module each, in one table."""
 
-from pondera.commands import check, demo, explain, fit, gpus, map, models, scan, show, sweep, ui
+from pondera.commands import check, demo, explain, fit, gpus, map, models, report, scan, show, sweep, ui
 from pondera.commands.command import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -11,6 +11,7 @@ COMMANDS: tuple[Command, ...] = (
     gpus.COMMAND,
     map.COMMAND,
     models.COMMAND,
+    report.COMMAND,
     scan.COMMAND,
     show.COMMAND,
     sweep.COMMAND,

@@ -68,7 +68,7 @@ def run(options: Namespace) -> int:
 
 def _compare(model: Model, asked: dict[str, Any], options: Namespace) -> int:
     """A row for each GPU; one that the engine does not run on is told apart."""
-    compared, refused = fits_on(model, chosen_gpus(options.gpu, options.gpu_file), asked)
+    compared, refused = fits_on(model, chosen_gpus(options.gpu, options.gpu_file), asked, options.gpu_file)
     if options.json:
         shown = {"schema": FITS_SCHEMA, "fits": [one.to_dict() for one in compared], "refused": refused}
         sys.stdout.write(json.dumps(shown, separators=(",", ":")) + "\n")

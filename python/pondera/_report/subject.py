@@ -1,0 +1,208 @@
+"""What a report knows of one target: body, mind and map, where it fits, and over which contexts and requests.
+
+What cannot be known is told in words, and the rest is there still.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+from pondera._fits import fits_on, gpu_name, would_fit
+from pondera._heat import Heat, heat
+from pondera._map import Map, draw
+from pondera._map.facts import Facts
+from pondera._native import (
+    FITS_SCHEMA,
+    Architecture,
+    Checkpoint,
+    Fit,
+    Gpu,
+    Model,
+    PonderaError,
+    grid,
+    parse_count,
+)
+
+Target = str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model
+
+_SHORTEST = 1024
+_MOST_REQUESTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of all targets.
+
+    Attributes:
+        gpus: The GPUs.
+        fit: The other keywords of `fit`.
+        assume: A model type to take where that of a config is not known.
+        gpu_file: A TOML file of GPUs over the built-in ones.
+    """
+
+    gpus: Sequence[str | Gpu]
+    fit: Mapping[str, Any]
+    assume: str | None
+    gpu_file: str | PathLike[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is known of one target.
+
+    Attributes:
+        name: What it was called.
+        model: The target, opened.
+        shown: It in schema `pondera.show/1`.
+        map: Its map.
+        fits: The estimates on the GPUs, as far as there are any.
+        refused: Why there is none on others, by their names.
+        would: What would fit, if none of them does.
+        unfit: Why there is no estimate at all; empty if there is one.
+        heat: Levels over contexts and requests, if there are any.
+        elsewhere: Whether they are those of what would fit.
+        cold: Why there are none.
+    """
+
+    name: str
+    model: Model | Architecture
+    shown: Mapping[str, Any]
+    map: Map
+    fits: Sequence[Fit]
+    refused: Mapping[str, str]
+    would: Fit | None
+    unfit: str
+    heat: Heat | None
+    elsewhere: bool
+    cold: str
+
+    @property
+    def facts(self) -> Facts:
+        """What its map is drawn from."""
+        return Facts(self.map.to_dict())
+
+    @property
+    def title(self) -> str:
+        """Its name; of a path, the last part of it."""
+        return self.facts.title
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """Its body, if there are weights."""
+        return self.model.checkpoint if isinstance(self.model, Model) else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, each part in its own schema."""
+        checkpoint = self.checkpoint
+        return {
+            "target": self.name,
+            "show": self.shown,
+            "checkpoint": checkpoint.to_dict() if checkpoint else None,
+            "map": self.map.to_dict(),
+            "fits": {
+                "schema": FITS_SCHEMA,
+                "fits": [one.to_dict() for one in self.fits],
+                "refused": dict(self.refused),
+            },
+            "would_fit": self.would.to_dict() if self.would else None,
+            "fits_error": self.unfit or None,
+            "heat": self.heat.to_dict() if self.heat else None,
+            "heat_error": self.cold or None,
+        }
+
+
+def open_subject(target: Target, asked: Asked) -> Subject:
+    """Looks at one target.
+
+    Raises:
+        PonderaError: The target cannot be opened.
+        FileNotFoundError: There is no such path and no built-in model of that name.
+    """
+    model = _opened(target, asked.assume)
+    shown = model.to_dict()
+    drawn = draw(model, assume=asked.assume)
+    name = shown["name"] if isinstance(target, (Mapping, Checkpoint, Architecture, Model)) else str(target)
+    fits: Sequence[Fit] = ()
+    refused: Mapping[str, str] = {}
+    would: Fit | None = None
+    unfit = cold = ""
+    found: Heat | None = None
+    elsewhere = False
+    try:
+        fits, refused = fits_on(model, asked.gpus, asked.fit, asked.gpu_file)
+        would = would_fit(fits)
+    except PonderaError as error:
+        unfit = str(error)
+    try:
+        tried = [one for one in asked.gpus if gpu_name(one, asked.gpu_file) not in refused]
+        found = _heat(model, shown, asked, tried, asked.fit)
+        # Where nothing fits there is nothing to see; where it would, there is.
+        elsewhere = would is not None and not any(found.fits)
+        if would is not None and elsewhere:
+            found = _heat(model, shown, asked, [would.gpu], _laid_out(would, asked))
+    except PonderaError as error:
+        cold = str(error)
+    return Subject(
+        name=name,
+        model=model,
+        shown=shown,
+        map=drawn,
+        fits=fits,
+        refused=refused,
+        would=would,
+        unfit=unfit,
+        heat=found,
+        elsewhere=elsewhere,
+        cold=cold,
+    )
+
+
+def _laid_out(would: Fit, asked: Asked) -> dict[str, Any]:
+    """The keywords of `fit` with the layout of an estimate."""
+    degrees = {f"{name}_parallel": degree for name, degree in would.to_dict()["parallel"].items()}
+    return {**asked.fit, "gpus": would.gpus, **degrees}
+
+
+def _opened(target: Target, assume: str | None) -> Model | Architecture:
+    if isinstance(target, (Model, Architecture)):
+        return target
+    if isinstance(target, Mapping):
+        return Architecture.from_config(target, assume=assume)
+    return Model.open(target.path if isinstance(target, Checkpoint) else target, assume=assume)
+
+
+def _heat(
+    model: Model | Architecture,
+    shown: Mapping[str, Any],
+    asked: Asked,
+    gpus: Sequence[str | Gpu],
+    keywords: Mapping[str, Any],
+) -> Heat:
+    """Levels up to the longest context that the model states, and to 256 requests, or to what is asked.
+
+    Values are doublings, so that each cell has room for its number; what is asked is among them.
+    """
+    rest = dict(keywords)
+    context, concurrency = _counted(rest.pop("context", None)), _counted(rest.pop("concurrency", 1))
+    longest = max(shown["context"] or 0, context or 0)
+    if not longest:
+        raise PonderaError("the config states no longest context; give one")
+    doubled = grid(min(_SHORTEST, longest), longest)
+    # A picture of one GPU alone has room for twice as many.
+    steps = grid(doubled[0], longest, 2 * len(doubled) - 1) if len(gpus) == 1 else doubled
+    contexts = {*steps, context or longest}
+    crowds = {*grid(1, max(_MOST_REQUESTS, concurrency or 1)), concurrency or 1}
+    return heat(
+        model,
+        gpu=gpus,
+        context=sorted(contexts),
+        concurrency=sorted(crowds),
+        assume=asked.assume,
+        gpu_file=asked.gpu_file,
+        **rest,
+    )
+
+
+def _counted(value: int | str | None) -> int | None:
+    return parse_count(value) if isinstance(value, str) else value
