@@ -39,19 +39,18 @@ def drawn() -> dict[str, str]:
     return files | {f"{name}.txt": f"{pondera.draw(name).text}\n" for name in TEXTS}
 
 
-def main() -> None:
-    """Writes them, and removes those that are no more."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    files = drawn()
-    for path in FOLDER.iterdir():
+def refresh(folder: Path, files: dict[str, str]) -> None:
+    """Writes golden files, and removes those that are no more."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
         if path.name not in files:
             path.unlink()
     for name, text in files.items():
-        path = FOLDER / name
+        path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(path)
 
 
 if __name__ == "__main__":
-    main()
+    refresh(FOLDER, drawn())

@@ -20,6 +20,7 @@ from test_model import CONFIG, make, weights  # noqa: F401 - a fixture
 SVG = "{http://www.w3.org/2000/svg}"
 NAMES = [model["name"] for model in pondera.built_in_models()]
 BIDI = "\u202e\u2066\u200f"
+STEERING = "\u200e\u200f\u202a-\u202e\u2066-\u2069\x00\x1b"
 
 
 def parsed(drawing):
@@ -255,17 +256,22 @@ def test_a_hostile_folder(tmp_path):
 
 
 def check_harmless(drawing):
-    root = parsed(drawing)
+    check_harmless_svg(drawing.svg)
+    assert not re.search(f"[{STEERING}]", drawing.text)
+    drawing.text.encode("utf-8")
+    assert all(display_width(line) <= 100 for line in drawing.text.splitlines())
+
+
+def check_harmless_svg(svg):
+    root = ElementTree.fromstring(svg)
     known = {"svg", "title", "desc", "style", "defs", "pattern", "rect", "path", "text", "g"}
     assert {element.tag.removeprefix(SVG) for element in root.iter()} <= known
     attributes = {name for element in root.iter() for name in element.attrib}
     assert not any(name.startswith("on") or "href" in name for name in attributes)
-    for text in (drawing.svg, drawing.text):
-        assert not re.search("[\u200e\u200f\u202a-\u202e\u2066-\u2069\x00\x1b]", text)
-        text.encode("utf-8")
-    assert len(drawing.svg) < 200_000
+    assert not re.search(f"[{STEERING}]", svg)
+    svg.encode("utf-8")
+    assert len(svg) < 200_000
     assert max(map(len, texts(root))) < 300
-    assert all(display_width(line) <= 100 for line in drawing.text.splitlines())
 
 
 @pytest.mark.parametrize("layers", [0, 1, 2000])
@@ -282,14 +288,14 @@ def test_light_and_dark():
     assert "@media" not in light + dark
     assert INKS["paper"].light in light
     assert INKS["paper"].dark in dark
-    # Nothing but colours differs, and each goes by its own name, so that all may stand in one page.
+    # Nothing but colours differs, and each goes by its own names, so that all may stand in one page.
     plain = [re.sub("<style>.*</style>", "", one) for one in (drawing.svg, light, dark)]
-    assert (
-        plain[0]
-        == plain[1].replace('-light" width', '" width')
-        == plain[2].replace('-dark" width', '" width')
-    )
-    assert len({re.search('class="(pm[^"]+)"', one)[1] for one in (drawing.svg, light, dark)}) == 3
+    name = re.search('class="(pm[0-9a-f]+)"', drawing.svg)[1]
+    assert plain[0] == plain[1].replace(f"{name}-light", name) == plain[2].replace(f"{name}-dark", name)
+    names = [set(re.findall(r'(?:class="|#|id=")(pm[^ ")]+)', one)) for one in plain]
+    assert all(names)
+    assert not names[1] & names[2]
+    assert not names[0] & (names[1] | names[2])
 
 
 def test_maps_in_one_page_do_not_share_names():

@@ -310,8 +310,10 @@ class Sheet:
             f"<style>{self._style(theme, scope)}</style>",
         ]
         if self._filled:
-            parts.append(f"<defs>{''.join(self._pattern(*one) for one in self._filled)}</defs>")
-        return "\n".join([*parts, *self._items, "</svg>"]) + "\n"
+            parts.append(f"<defs>{''.join(self._pattern(scope, *one) for one in self._filled)}</defs>")
+        # Patterns go by the theme as well, or a dark picture would take those of a light one before it.
+        items = [item.replace(f"url(#{self._name}-", f"url(#{scope}-") for item in self._items]
+        return "\n".join([*parts, *items, "</svg>"]) + "\n"
 
     def _style(self, theme: Theme, scope: str) -> str:
         used = sorted(self._used)
@@ -327,11 +329,11 @@ class Sheet:
             return f"{rules(False)}@media (prefers-color-scheme:dark){{{rules(True)}}}"
         return rules(theme == "dark")
 
-    def _pattern(self, fill: str, name: str) -> str:
+    def _pattern(self, scope: str, fill: str, name: str) -> str:
         one = self._patterns[name]
         side = f'width="{one.size}" height="{one.size}"'
         return (
-            f'<pattern id="{self._name}-{fill}-{name}" {side} patternUnits="userSpaceOnUse">'
+            f'<pattern id="{scope}-{fill}-{name}" {side} patternUnits="userSpaceOnUse">'
             f'<rect class="f-{fill}" {side}/><path class="s-{one.ink}" d="{one.path}" fill="none" '
             f'stroke-width="{number(one.width)}"/></pattern>'
         )

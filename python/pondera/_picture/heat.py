@@ -15,9 +15,6 @@ from pondera._picture.inks import LEVELS, PICTURE_INKS
 from pondera._picture.place import WIDE, Frame, frame_of
 from pondera._svg import Sheet, Theme, number, text_width, wrapped
 
-_MOST_CELLS = 32
-"""How many values of an axis are drawn at the most; of more, so many at even distances."""
-
 _PANEL = 290
 """How wide a panel is at least, where there are several beside each other."""
 
@@ -55,27 +52,31 @@ class _Grid:
         return self.top + self.high * self.rows
 
 
-def draw_heat(heat: Heat, theme: Theme = "auto", *, width: int = WIDE, framed: bool = True) -> str:
+def draw_heat(
+    heat: Heat, theme: Theme = "auto", *, width: int = WIDE, framed: bool = True, most: int = 32
+) -> str:
     """Draws a heatmap as SVG.
 
     Args:
-        heat: The facts. Of more than 32 values of an axis 32 at even distances are drawn, and it says so.
+        heat: The facts.
         theme: For which pages: both kinds, or one alone.
         width: How wide the picture is; words stay as large as they are.
         framed: Whether it has paper and an edge of its own.
+        most: How many values of an axis are drawn at the most. Of more, so many at even distances are, and
+            the picture says so.
     """
-    return _Picture(heat, frame_of(width, framed)).drawn(theme)
+    return _Picture(heat, frame_of(width, framed), most).drawn(theme)
 
 
 class _Picture:
     """One picture of a panel for each GPU."""
 
-    def __init__(self, heat: Heat, frame: Frame) -> None:
+    def __init__(self, heat: Heat, frame: Frame, most: int) -> None:
         self._heat = heat
         self._frame = frame
-        self._contexts = _some(len(heat.contexts))
-        self._requests = _some(len(heat.concurrencies))
-        key = f"{frame}{heat.levels.tobytes().hex()}{heat.contexts}{heat.concurrencies}"
+        self._contexts = _some(len(heat.contexts), most)
+        self._requests = _some(len(heat.concurrencies), most)
+        key = f"{frame}{most}{heat.levels.tobytes().hex()}{heat.contexts}{heat.concurrencies}"
         title = f"What fits of {heat.model}, by context and requests"
         self._sheet = Sheet(title, _described(heat), PICTURE_INKS, PATTERNS, key)
         labels = [f"{count:,}" for count in heat.concurrencies]
@@ -210,9 +211,9 @@ class _Picture:
         return y
 
 
-def _some(count: int) -> list[int]:
+def _some(count: int, most: int) -> list[int]:
     """Places at even distances, the first and the last among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, _MOST_CELLS)).round().astype(int)).tolist()  # type: ignore[no-any-return]
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()  # type: ignore[no-any-return]
 
 
 def _fifth(level: int) -> int:
