@@ -13,8 +13,9 @@ import pytest
 import writer
 from browser import chromium, open_page
 from pondera.cli import main
+from ui_server import serve_ui
 
-__all__ = ["chromium", "open_page"]
+__all__ = ["chromium", "open_page", "serve_ui"]
 
 # A decoder of one layer. By hand:
 #   embedding  100 x 8 BF16          800 parameters  1,600 bytes

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pondera._asked import ASKED
 from pondera._heat import CANNOT_BE, FITS, MOST, SCHEMA, Heat, heat
 from pondera._map import draw
-from pondera._native import engines, fit, gpus, grid, weight_schemes
+from pondera._native import cache_formats, engines, fit, gpus, weight_schemes
+from pondera._picture.memory import draw_memory
+from pondera.ui.axis import spread
 from pondera.ui.parameters import MOST_CELLS, MOST_GPUS, Question
 from pondera.ui.refused import Refused, shortened
 
@@ -69,6 +71,7 @@ def _choices() -> Body:
         ],
         "engines": engines(),
         "weights": weight_schemes(),
+        "cache": cache_formats(),
         "options": [
             {
                 "name": one.name,
@@ -90,14 +93,16 @@ def fitted(minds: Minds, question: Question) -> Body:
     """Whether a model fits, what a change of its mind does, and the bar."""
     model, what_if = minds.changed(question.values["target"], question.changes)
     found = fit(model, **question.asked)
-    shown = {**found.to_dict(), "roofline": found.roofline()}
+    estimate = found.to_dict()
+    shown = {**estimate, "roofline": found.roofline()}
     if question.values["alternatives"]:
         shown["alternatives"] = [] if found.fits else found.alternatives()
     told: dict[str, Any] = {"fit": shown, "mind": _mind(model.architecture, what_if)}
     if question.values["picture"]:
-        from pondera._picture.memory import draw_memory
-
-        told["picture"] = draw_memory([shown], theme=question.values["theme"])
+        values = question.values
+        told["picture"] = draw_memory(
+            [estimate], values["theme"], width=values["width"], framed=values["framed"]
+        )
     return as_json(told)
 
 
@@ -148,7 +153,7 @@ def heated(minds: Minds, question: Question) -> Body:
 def _grid(name: str, first: int, last: int, count: int) -> list[int]:
     if first > last:
         raise Refused(422, f"{name}_min is {first:,}, which is more than {name}_max, {last:,}", f"{name}_min")
-    return [last] if count == 1 or first == last else grid(first, last, count)
+    return spread(first, last, count)
 
 
 def framed(found: Heat) -> bytes:

@@ -246,6 +246,7 @@ _SCHEMAS: dict[str, Any] = {
             ),
             "engines": _list(_record({"name": _TEXT, "oldest": _TEXT, "newest": _TEXT, "summary": _TEXT})),
             "weights": _list(_record({"name": _TEXT, "summary": _TEXT})),
+            "cache": _list(_record({"name": _TEXT, "numbers": _NUMBER, "bytes": _NUMBER})),
             "options": _list(_record({"name": _TEXT, "group": _TEXT, "kind": _TEXT, "help": _TEXT})),
             "most_gpus": _NUMBER,
             "most_cells": _NUMBER,

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from pondera._asked import ASKED, DEFAULT, Asked, parts, value_of
 from pondera._native import PonderaError, parse_count
+from pondera._picture.place import WIDE
 from pondera.commands.show import json_or_text
 from pondera.ui.refused import Refused, shortened
 
@@ -196,6 +197,8 @@ FIT = Address(
         Parameter(
             "picture", "whether to draw the bar of memory, as SVG under `picture`", "flag", default=False
         ),
+        Parameter("width", "how wide the picture is", "number", least=280, most=1600, default=WIDE),
+        Parameter("framed", "whether the picture has paper and an edge of its own", "flag", default=True),
         _THEME,
     ),
     fields=True,
