@@ -20,10 +20,13 @@ _PANEL = 290
 
 _GAP = 26
 _TALL, _LOW = 24.0, 11.0
-"""How high a cell is at the most and at least."""
+"""How high a cell is at the most, if there are several, and at least."""
 
 _PLOT = 210.0
 """How high a panel's cells are together, if that leaves them a good height."""
+
+_SHORT = 120.0
+"""How high they are at least: what is written beside them is so long."""
 
 _ON = ("ink", "ink", "ink", "night", "paper")
 """Inks of words on each fifth of the ramp."""
@@ -116,7 +119,7 @@ class _Picture:
         words = _frontier_words(heat, gpu)
         sheet.text(left, top + 29, words, 11, ink="soft", room=width, hover=words)
         rows, columns = len(self._requests), len(self._contexts)
-        high = min(max(_PLOT / rows, _LOW), _TALL)
+        high = max(min(_PLOT / rows, _TALL), _SHORT / rows, _LOW)
         place = left + self._label + 13
         grid = _Grid(place, top + 40, (left + width - place) / columns, high, columns, rows)
         with sheet.group(label=heat.gpus[gpu]):
