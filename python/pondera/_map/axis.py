@@ -52,7 +52,7 @@ def tokens_text(tokens: int) -> str:
 
 def axis_of(facts: list[Facts]) -> tuple[int, int]:
     """The tokens where the axis of these models begins and ends."""
-    high = max(one.longest for one in facts)
+    high = max(max(one.longest, one.given or 0) for one in facts)
     windows = [window for one in facts for window in one.windows]
     low = max(min([256, high // 64, *(window // 4 for window in windows)]), 1)
     return 1 << low.bit_length() - 1, max(high, 2)

@@ -1,6 +1,8 @@
 """Heads and experts of a layer as cells: as large as they can be in the room there is."""
 
 import math
+from functools import cache
+from hashlib import sha256
 
 from pondera._map.inks import MIXERS
 from pondera._svg import Sheet
@@ -91,15 +93,8 @@ def draw_grid(
     return top + math.ceil(count / per_row) * pitch + 2, min(count, per_row) * pitch - (pitch - cell)
 
 
+@cache
 def scattered(count: int, of: int) -> frozenset[int]:
     """So many of so many places, spread as if by chance: which ones a token visits, nobody knows before."""
-    found: set[int] = set()
-    at = of // 5
-    # Steps by the golden section do not fall into rows.
-    step = max(round(of * 0.382), 1)
-    while len(found) < count:
-        while at % of in found:
-            at += 1
-        found.add(at % of)
-        at += step
-    return frozenset(found)
+    # The order of their hashes is the same everywhere, and falls into no rows.
+    return frozenset(sorted(range(of), key=lambda place: sha256(b"%d" % place).digest())[:count])

@@ -1,86 +1,22 @@
-"""What a map draws, read from JSON of schema `pondera.map/1`: layers in runs, parts, and words for them."""
+"""What a map draws, read from JSON of schema `pondera.map/1`: towers, parts of layers, and words for them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pondera._map.stacks import By, Run, Tower, towers
 from pondera._numbers import decimal_bytes, exact_count, plural, short_count
 
-By = str
-"""What areas are in proportion to: `parameters` or `bytes`."""
-
-_STACK_WORDS = {
-    "decoder": "decoder",
-    "encoder": "encoder",
-    "vision": "vision",
-    "audio": "audio",
-    "prediction": "further tokens",
-    "other": "other layers",
-}
 _MIXED = ("attention", "state")
+_COSTS: Mapping[str, tuple[Callable[[int], str], str]] = {
+    "parameters": (short_count, "parameters"),
+    "active_parameters": (short_count, "parameters used per token"),
+    "bytes_per_token": (decimal_bytes, "of memory per token"),
+}
+"""What a change may cost: where a what-if tells it, and words for it."""
 
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Layers that follow one another and are of one kind.
-
-    Attributes:
-        first: The number of the first.
-        count: How many.
-        kind: What they are.
-    """
-
-    first: int
-    count: int
-    kind: Mapping[str, Any]
-
-    @property
-    def lack(self) -> str:
-        """What is wrong with them as a whole, if anything is."""
-        if not self.kind["in_config"]:
-            return "not in the config"
-        return "" if self.kind["tensors"] else "not stored"
-
-    @property
-    def span(self) -> str:
-        """Their numbers, as `layer 3` or `layers 0 to 31`."""
-        if self.count == 1:
-            return f"layer {self.first}"
-        return f"layers {self.first} to {self.first + self.count - 1}"
-
-
-@dataclass(frozen=True, slots=True)
-class Tower:
-    """A stack of layers with what goes with it.
-
-    Attributes:
-        name: What it is called.
-        runs: Its layers from the first on.
-        below: Sums by role of what lies before its layers.
-        above: Sums by role of what lies behind them.
-        pattern: Its layers in a line.
-    """
-
-    name: str
-    runs: Sequence[Run]
-    below: Mapping[str, Mapping[str, int]]
-    above: Mapping[str, Mapping[str, int]]
-    pattern: str
-
-    @property
-    def layers(self) -> int:
-        """How many layers it has."""
-        return sum(run.count for run in self.runs)
-
-    @property
-    def words(self) -> str:
-        """What it is called in a picture."""
-        return _STACK_WORDS.get(self.name, self.name)
-
-    def size(self, by: By) -> int:
-        """Its parameters or bytes."""
-        outside = sum(one[by] for part in (self.below, self.above) for one in part.values())
-        return outside + sum(run.count * int(run.kind[by]) for run in self.runs)
+_LONGEST = 40
+"""Characters of a value of a config that are shown."""
 
 
 class Facts:
@@ -98,7 +34,7 @@ class Facts:
         self.total: Mapping[str, int] = shown["total"]
         self.memory: Mapping[str, Any] | None = shown["memory"]
         self.context: int | None = shown["context"]
-        self.main, self.sides, self.prediction = _towers(shown)
+        self.main, self.sides, self.prediction = towers(shown)
 
     @property
     def title(self) -> str:
@@ -107,6 +43,38 @@ class Facts:
         if len(parts) > 1 and parts[-1].endswith(".json"):
             parts.pop()
         return parts[-1] if parts else self.name
+
+    @property
+    def changed(self) -> str:
+        """The fields of a what-if with their old and new values; nothing where it is none."""
+        changes = self.shown.get("changes") or []
+        shown = [f"{one['field']} {_value(one['from'])} → {_value(one['to'])}" for one in changes]
+        return ", ".join(shown)
+
+    @property
+    def full_title(self) -> str:
+        """Its name, and what is changed."""
+        return f"{self.title} with {self.changed}" if self.changed else self.title
+
+    def changes(self) -> list[str]:
+        """What each changed field does: a sentence for each."""
+        sentences = []
+        for one in self.shown.get("changes") or []:
+            keys = [key for key in _COSTS if one[key]]
+            if one["active_parameters"] == one["parameters"]:
+                keys = [key for key in keys if key != "active_parameters"]
+            costs = [_cost(one[key], *_COSTS[key]) for key in keys]
+            note = [one["note"]] if one["note"] else []
+            ends = [", ".join(costs)] * bool(costs) + note or ["no size changes"]
+            change = f"{one['field']} {_value(one['from'])} → {_value(one['to'])}"
+            sentences.append(f"{change} ({one['class']}): {'; '.join(ends)}")
+        return sentences
+
+    def verdict(self) -> str:
+        """Whether the weights can wear the new mind, of a what-if."""
+        if self.shown["same_body"]:
+            return f"✓ the weights of {self.title} can wear this mind as they are"
+        return f"✗ the weights of {self.title} cannot wear this mind: it needs others"
 
     def size(self, by: By) -> int:
         """All its parameters or bytes."""
@@ -121,6 +89,19 @@ class Facts:
         """The kinds of mixers in the main tower, each once."""
         names = [name for run in self.main.runs for name in mixer_kinds(run.kind)]
         return list(dict.fromkeys(names))
+
+    @property
+    def reader(self) -> Tower | None:
+        """The tower that reads the input for the main one, which attends to what it gives."""
+        if "cross" not in self.kinds:
+            return None
+        return next((side for side in self.sides if side.name in ("encoder", "audio") and side.runs), None)
+
+    @property
+    def given(self) -> int | None:
+        """How many positions an encoder gives, where that is fixed."""
+        mixers = [mixer for run in self.main.runs for mixer in run.kind["mixers"]]
+        return max((mixer["tokens"] for mixer in mixers if mixer.get("tokens")), default=None)
 
     @property
     def longest(self) -> int:
@@ -165,14 +146,16 @@ class Facts:
     def describe(self) -> str:
         """The map in words, for who cannot see it."""
         total = self.total
-        parts = [f"{self.title}: {exact_count(total['parameters'])} parameters"]
+        parts = [f"{self.full_title}: {exact_count(total['parameters'])} parameters"]
         if total["active"] != total["parameters"]:
             parts.append(f"{exact_count(total['active'])} of them used for each token")
         if not self.shown["bytes_unknown"]:
             parts.append(f"{exact_count(total['bytes'])} bytes as {self.shown['storage'] or 'stored'}")
         if self.main.pattern:
             parts.append(f"{self.main.words} layers: {self.main.pattern}")
-        parts += [f"a {side.words} of {plural(side.layers, 'layer')}" for side in self.sides]
+        for side in self.sides:
+            wide = f", {exact_count(side.width)} wide" if side.width else ""
+            parts.append(f"{side.words}: {plural(side.layers, 'layer')}{wide}")
         curve = self.memory["curve"] if self.memory else []
         if curve:
             last = curve[-1]
@@ -182,6 +165,20 @@ class Facts:
         if ways := self.disagreements():
             parts.append(f"weights and config disagree in {plural(len(ways), 'way')}")
         return "; ".join(parts)
+
+
+def _value(value: object) -> str:
+    """A value of a config in short."""
+    if value is None:
+        return "none"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return exact_count(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _cost(more: int, say: Callable[[int], str], words: str) -> str:
+    return f"{'+' if more > 0 else '-'}{say(abs(more))} {words}"
 
 
 def _shape(sides: Sequence[int] | None) -> str:
@@ -204,7 +201,8 @@ def parts_of(kind: Mapping[str, Any], by: By) -> Iterator[tuple[str, int]]:
     # What mixes tokens comes first, so that it stands below itself from layer to layer.
     for role, sum_ in sorted(kind["roles"].items(), key=lambda one: not is_mixing(one[0])):
         whole = sum_[by]
-        if role == "expert" and sum_["parameters"]:
+        # How many of them a token visits, only a config tells.
+        if role == "expert" and sum_["parameters"] and kind["in_config"]:
             lit = whole * sum_["active"] // sum_["parameters"]
             yield "lit", lit
             yield "expert", whole - lit
@@ -228,53 +226,3 @@ def anatomies(runs: Sequence[Run]) -> list[tuple[int, Mapping[str, Any]]]:
         count, kind = found.get(key, (0, run.kind))
         found[key] = count + run.count, kind
     return sorted(found.values(), key=lambda one: -one[0])
-
-
-def _towers(shown: Mapping[str, Any]) -> tuple[Tower, list[Tower], Tower | None]:
-    stacks = {stack["name"]: stack for stack in shown["stacks"]}
-    main = next((name for name in ("decoder", "encoder") if name in stacks), None)
-    if main is None and stacks:
-        main = max(stacks, key=lambda name: stacks[name]["parameters"])
-    outside: dict[str, dict[str, dict[str, int]]] = {}
-    for one in shown["outside"]:
-        owner = _owner(one, stacks, main)
-        roles = outside.setdefault(owner, {})
-        known = roles.get(one["role"])
-        numbers = {key: one[key] for key in ("tensors", "parameters", "active", "bytes")}
-        roles[one["role"]] = {key: known[key] + numbers[key] for key in numbers} if known else numbers
-    own = outside.pop("", {})
-
-    def tower(name: str, parts: Mapping[str, Mapping[str, int]]) -> Tower:
-        stack = stacks.get(name)
-        below = {
-            role: one for role, one in parts.items() if role in ("embedding", "position", "vision", "audio")
-        }
-        above = {role: one for role, one in parts.items() if role not in below}
-        return Tower(name, _runs(stack) if stack else [], below, above, (stack or {}).get("pattern") or "")
-
-    first = tower(main or "decoder", own)
-    names = dict.fromkeys([*(name for name in stacks if name != main), *outside])
-    sides = [tower(name, outside.get(name, {})) for name in names if name != "prediction"]
-    prediction = tower("prediction", outside.get("prediction", {})) if "prediction" in names else None
-    return first, [side for side in sides if side.size("parameters") or side.layers], prediction
-
-
-def _owner(one: Mapping[str, Any], stacks: Mapping[str, Any], main: str | None) -> str:
-    """The stack that something outside layers is drawn with; nothing for the main one."""
-    if one["role"] == "projector":
-        owner = next((name for name in ("vision", "audio") if name in stacks), "")
-    else:
-        owner = one["stack"] or (one["role"] if one["role"] in ("vision", "audio") else "")
-    return "" if owner == main else owner
-
-
-def _runs(stack: Mapping[str, Any]) -> list[Run]:
-    runs: list[Run] = []
-    for layer in stack["layers"]:
-        kind = stack["kinds"][layer["kind"]]
-        if runs and runs[-1].kind is kind:
-            last = runs.pop()
-            runs.append(Run(last.first, last.count + 1, kind))
-        else:
-            runs.append(Run(layer["number"], 1, kind))
-    return runs

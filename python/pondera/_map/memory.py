@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pondera._map.axis import Axis
@@ -20,10 +21,19 @@ _LEFT = 46
 _MARKS = (4096, 32_768, 131_072)
 
 
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """A number beside a dot: where it begins, how wide it is, and the height of its middle."""
+
+    left: float
+    width: float
+    middle: float
+
+
 def draw_memory(
     sheet: Sheet, facts: Sequence[Facts], left: float, top: float, width: float, height: float
-) -> None:
-    """Draws the curves.
+) -> float:
+    """Draws the curves; gives the line below them and what is said there.
 
     Args:
         sheet: Where.
@@ -38,10 +48,11 @@ def draw_memory(
         words = "It reads its whole input at once and keeps nothing between tokens."
         if facts[0].unknown:
             words = "Without a config nobody knows what it remembers."
-        sheet.rect(left, top, width, 52, "panel", radius=4)
-        for at, row in enumerate(wrapped(words, 11, width - 24, 2)):
+        rows = wrapped(words, 11, width - 24, 2)
+        sheet.rect(left, top, width, 20 + 16 * len(rows), "panel", radius=4)
+        for at, row in enumerate(rows):
             sheet.text(left + 12, top + 22 + 16 * at, row, 11, ink="soft")
-        return
+        return top + 20 + 16 * len(rows)
     points = [point for curve in curves for point in curve]
     first = min(point["tokens"] for point in points)
     last = max(point["tokens"] for point in points)
@@ -54,6 +65,9 @@ def draw_memory(
         return bottom - (bottom - top) * share
 
     _grid(sheet, axis, low, high, top, bottom)
+    said: list[_Label] = []
+    inks = _LINES if len(facts) > 1 else ("soft",)
+    lines = [_draw_weights(sheet, one, axis, y, (low, high), inks[at]) for at, one in enumerate(facts)]
     for at, (one, curve) in enumerate(zip(facts, curves, strict=True)):
         if not curve:
             continue
@@ -63,17 +77,42 @@ def draw_memory(
             area = [*track_, (track_[-1][0], bottom), (track_[0][0], bottom)]
             sheet.path(track(area, closed=True), fill="panel")
             _kinds(sheet, curve, axis, y, low)
-        with sheet.group(f"{one.title}: bytes it remembers after so many tokens"):
+        with sheet.group(f"{one.full_title}: bytes it remembers after so many tokens"):
             sheet.path(track(track_), stroke=ink, width=2.2, dash=_DASHES[at])
-        _weights(sheet, one, axis, y, (low, high), ink, named=len(facts) == 1)
         rival = curves[1 - at] if len(curves) > 1 else []
-        _marks(sheet, one, axis, y, ink, rival)
+        said += _marks(sheet, one, axis, y, ink, rival)
+    for at, one in enumerate(facts):
+        if (line := lines[at]) is not None:
+            said += _name_weights(sheet, one, axis, line, inks[at], said)
+    below = top + height + 14
+    for one in facts:
+        words = encoder_words(one)
+        if words:
+            words = f"{one.full_title}: {words}" if len(facts) > 1 else words
+            sheet.text(left, below, words, 10.5, ink="soft", room=width)
+            below += 14
+    return below
+
+
+def encoder_words(facts: Facts) -> str:
+    """What the output of an encoder takes in memory, in words; nothing where there is none."""
+    memory = facts.memory or {}
+    if each := memory.get("bytes_per_encoder_token"):
+        return f"and {decimal_bytes(each)} for each token of the encoder"
+    if fixed := memory.get("cross_bytes"):
+        given = f", {exact_count(facts.given)} tokens" if facts.given else ""
+        return f"{decimal_bytes(fixed)} of it for the encoder{given}"
+    return ""
 
 
 def _range(facts: Sequence[Facts], points: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
     """The powers of ten that the axis of bytes goes from and to."""
     counts = [point["bytes"] for point in points if point["bytes"]] or [1]
-    least, most = min(counts), max(counts)
+    # So low that every kind of layers is to be seen over half of the context at least.
+    curves = [one.memory["curve"] for one in facts if one.memory and one.memory["curve"]]
+    kinds = [count for curve in curves for count in curve[len(curve) // 2]["kinds"].values() if count]
+    least = min([min(counts), *kinds])
+    most = max(counts)
     weights = [one.total["bytes"] for one in facts if not one.shown["bytes_unknown"]]
     most = max([most, *(count for count in weights if count <= 100 * most)])
     high = math.ceil(math.log10(most) + 0.02)
@@ -119,27 +158,39 @@ def _kinds(
             sheet.text(at[0], at[1] + 3.7, letter, 10, bold=True, anchor="middle")
 
 
-def _weights(
-    sheet: Sheet,
-    one: Facts,
-    axis: Axis,
-    y: Callable[[float], float],
-    span: tuple[int, int],
-    ink: str,
-    *,
-    named: bool,
-) -> None:
-    """A line where the weights are, for the eye to compare with."""
+def _draw_weights(
+    sheet: Sheet, one: Facts, axis: Axis, y: Callable[[float], float], span: tuple[int, int], ink: str
+) -> float | None:
+    """A line where the weights are, for the eye to compare with; gives where, if it is to be seen."""
     weights = one.total["bytes"]
     if one.shown["bytes_unknown"] or not 10 ** span[0] <= weights <= 10 ** span[1]:
-        return
+        return None
     at = y(weights)
-    with sheet.group(f"{one.title}: the weights take {exact_count(weights)} bytes"):
-        sheet.line([(axis.left, at), (axis.left + axis.width, at)], "soft" if named else ink, dash="2 3")
-        words = f"weights {decimal_bytes(weights)}"
-        wide = text_width(words, 10) + 6
-        sheet.rect(axis.left + 5, at - 6.5, wide, 13, "paper", radius=2)
-        sheet.text(axis.left + 8, at + 3.5, words, 10, ink="soft" if named else ink)
+    with sheet.group(f"{one.full_title}: the weights take {exact_count(weights)} bytes"):
+        sheet.line([(axis.left, at), (axis.left + axis.width, at)], ink, dash="2 3")
+    return at
+
+
+def _name_weights(
+    sheet: Sheet, one: Facts, axis: Axis, at: float, ink: str, said: Sequence[_Label]
+) -> list[_Label]:
+    """Says on the line of the weights what they take, where nothing else is written; gives that."""
+    words = f"weights {decimal_bytes(one.total['bytes'])}"
+    wide = text_width(words, 10) + 6
+    # At the left, or behind what is in the way.
+    begins = sorted([axis.left + 5, *(label.left + label.width + 5 for label in said)])
+    level = [label for label in said if abs(label.middle - at) < 13]
+    free = [
+        begin
+        for begin in begins
+        if begin + wide <= axis.left + axis.width
+        and all(begin + wide < label.left or label.left + label.width < begin for label in level)
+    ]
+    if not free:
+        return []
+    sheet.rect(free[0], at - 6.5, wide, 13, "paper", radius=2)
+    sheet.text(free[0] + 3, at + 3.5, words, 10, ink=ink)
+    return [_Label(free[0], wide, at)]
 
 
 def _marks(
@@ -149,20 +200,26 @@ def _marks(
     y: Callable[[float], float],
     ink: str,
     rival: Sequence[Mapping[str, Any]],
-) -> None:
-    """Dots with their bytes at usual lengths, on the side of the line where the other one is not."""
+) -> list[_Label]:
+    """Dots with their bytes at usual lengths, on the side of the line where the other one is not.
+
+    Gives the numbers.
+    """
     curve = one.memory["curve"] if one.memory else []
     wanted = {mark for mark in _MARKS if mark <= (one.context or mark)} | {one.context}
     wanted -= {_MARKS[-1]} if one.context and one.context > _MARKS[-1] else set()
     others = {point["tokens"]: point["bytes"] for point in rival}
     edge, said = axis.left + axis.width + 4, -1
+    labels = []
     # The end says most, so it is the first to have room.
     for point in reversed(curve):
         if point["tokens"] not in wanted:
             continue
         x, at = axis.at(point["tokens"]), y(point["bytes"])
         words = decimal_bytes(point["bytes"])
-        hover = f"{one.title}, {exact_count(point['tokens'])} tokens: {exact_count(point['bytes'])} bytes"
+        hover = (
+            f"{one.full_title}, {exact_count(point['tokens'])} tokens: {exact_count(point['bytes'])} bytes"
+        )
         with sheet.group(hover):
             dot = f"M{number(x - 3)} {number(at)}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0"
             sheet.path(dot, fill=ink, stroke="paper", width=1)
@@ -178,3 +235,5 @@ def _marks(
             line = at - 6 if over else at + 14
             sheet.rect(free[0] - 1, line - 9, wide, 11.5, "paper", radius=2, opacity=0.75)
             sheet.text(free[0], line, words, 10.5, bold=True, ink=ink)
+            labels.append(_Label(free[0], wide, line - 3.5))
+    return labels

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from pondera._map.facts import By, Facts, is_mixing, mixer_kinds
+from pondera._map.facts import Facts, is_mixing, mixer_kinds
 from pondera._map.inks import LIT, MIXERS, PARTS, ROLE_WORDS, Look
+from pondera._map.stacks import By
 from pondera._numbers import decimal_bytes, exact_count, plural, share, short_count
 from pondera._svg import Sheet, number
 
@@ -50,15 +51,17 @@ def draw_parts(sheet: Sheet, facts: Facts, by: By, left: float, top: float, widt
         known = not facts.shown["bytes_unknown"]
         if known:
             hover += f", {exact_count(one['bytes'])} bytes"
+            dtypes = (facts.shown["dtypes"] or {}).get(role, {})
+            hover += f" as {', '.join(dtypes)}" if dtypes else ""
         with sheet.group(hover):
             sheet.rect(left, at - 9, 13, 10, look.ink, pattern=look.pattern, radius=1.5)
             if role == "expert" and one["active"] < one["parameters"]:
                 lit = max(13 * one["active"] / one["parameters"], 1.5)
                 sheet.rect(left, at - 9, lit, 10, "yellow")
             sheet.text(left + 20, at, ROLE_WORDS.get(role, role), 11.5, room=94)
-            sheet.text(left + width * 0.60, at, facts.say(one[by], by), 11.5, anchor="end")
+            sheet.text(left + width * 0.62, at, facts.say(one[by], by), 11.5, anchor="end")
             sheet.text(
-                left + width * 0.78, at, share(one[by], facts.size(by)), 11.5, ink="soft", anchor="end"
+                left + width * 0.785, at, share(one[by], facts.size(by)), 11.5, ink="soft", anchor="end"
             )
             sheet.text(
                 left + width,

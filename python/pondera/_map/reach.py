@@ -1,13 +1,15 @@
 """What each layer of a map can look back at: a row for each layer, over the context on a logarithmic axis."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pondera._map.axis import Axis, tokens_text
-from pondera._map.facts import Facts, Run, mixer_kinds, parts_of
-from pondera._map.inks import LIT, MIXERS
+from pondera._map.facts import Facts, mixer_kinds
+from pondera._map.inks import MIXERS
+from pondera._map.stacks import Run, Tower
 from pondera._numbers import exact_count
-from pondera._svg import Sheet, cut, number, text_width
+from pondera._svg import Anchor, Sheet, number, text_width
 
 _FADE = (0.95, 0.8, 0.65, 0.5, 0.38, 0.28, 0.2, 0.13)
 """How a state fades over the context."""
@@ -21,17 +23,51 @@ _SEES = {
 """How far layers without a window see."""
 
 _TALLEST = 36.0
-_CROSS = 13
-"""Width of the column for cross attention, and the gap before it."""
+_CROSS = 19
+"""Width of the column for cross attention."""
+
+_CAPTION = 22
+"""Room above each of two panels."""
 
 
-def row_height(facts: Facts, height: float) -> float:
-    """How high the row of a layer is."""
-    return min(height / max(facts.main.layers, 1), _TALLEST)
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """The rows of one tower.
+
+    Attributes:
+        tower: Whose layers they are.
+        far: How many tokens there are to see.
+        caption: What stands above them, where there are two panels.
+        called: What its layers are called, where there are two panels.
+    """
+
+    tower: Tower
+    far: int
+    caption: str = ""
+    called: str = ""
 
 
-def draw_reach(sheet: Sheet, facts: Facts, axis: Axis, ground: float, height: float) -> float:
-    """Draws the rows, the axis below them and the span of rotary positions; gives the top of the rows.
+def _panels(facts: Facts) -> list[_Panel]:
+    """The panels from the top: of the main tower, and of the one that reads the input for it."""
+    reader = facts.reader
+    if reader is None:
+        return [_Panel(facts.main, facts.longest)]
+    given = facts.given
+    whole = "its whole input"
+    if given:
+        whole += f", {exact_count(given)} tokens"
+    elif not facts.context:
+        whole += ", of any length"
+    return [
+        _Panel(
+            facts.main, facts.longest, f"{facts.main.words}: what it has written", f"{facts.main.words}, "
+        ),
+        _Panel(reader, given or facts.longest, f"{reader.words}: {whole}", f"{reader.words}, "),
+    ]
+
+
+def draw_reach(sheet: Sheet, facts: Facts, axis: Axis, ground: float, height: float) -> tuple[float, float]:
+    """Draws the rows and the axis below them; gives the top and bottom of the rows of the main tower.
 
     Args:
         sheet: Where.
@@ -40,40 +76,67 @@ def draw_reach(sheet: Sheet, facts: Facts, axis: Axis, ground: float, height: fl
         ground: Below the rows.
         height: How high all rows may be.
     """
-    row = row_height(facts, height)
-    layers = facts.main.layers
-    top = ground - row * layers
-    sheet.rect(axis.left, top, axis.width, row * layers, "panel")
+    panels = _panels(facts)
+    over = _CAPTION if len(panels) > 1 else 0
+    layers = sum(panel.tower.layers for panel in panels)
+    row = min((height - over * len(panels)) / max(layers, 1), _TALLEST)
     ticks = [] if facts.endless else axis.ticks(42)
+    bottom = ground
+    for panel in reversed(panels):
+        # The last one that is drawn is the upper one, that of the main tower.
+        top = bottom - row * panel.tower.layers
+        ends = top, bottom
+        _draw_panel(sheet, facts, panel, axis, ends, row, ticks)
+        bottom = top - over
     for tick in ticks:
-        sheet.line([(axis.at(tick), top), (axis.at(tick), ground + 3)], "rule", width=0.8)
-    at = ground
-    named: set[str] = set()
-    for run in facts.main.runs:
-        at -= row * run.count
-        _draw_run(sheet, facts, run, axis, at, row)
-        _name(sheet, facts, run, axis, at, row * run.count, named)
-    _draw_numbers(sheet, facts, axis, ground, row)
-    for tick in ticks:
+        sheet.line([(axis.at(tick), ground), (axis.at(tick), ground + 3)], "rule", width=0.8)
         sheet.text(axis.at(tick), ground + 14, tokens_text(tick), 10, ink="soft", anchor="middle")
     words = "how many tokens back" if facts.memory else "how many tokens away"
-    middle, below = axis.left + axis.width / 2, 14 if facts.endless else 27
+    words = "tokens back; in the encoder, both ways" if len(panels) > 1 else words
     words = "its whole input" if facts.endless else words
+    middle, below = axis.left + axis.width / 2, 14 if facts.endless else 27
     sheet.text(middle, ground + below, words, 10, ink="soft", anchor="middle")
-    return top
+    return ends
 
 
-def _draw_run(sheet: Sheet, facts: Facts, run: Run, axis: Axis, top: float, row: float) -> None:
+def _draw_panel(
+    sheet: Sheet,
+    facts: Facts,
+    panel: _Panel,
+    axis: Axis,
+    ends: tuple[float, float],
+    row: float,
+    ticks: Sequence[int],
+) -> None:
+    top, bottom = ends
+    sheet.rect(axis.left, top, axis.width, bottom - top, "panel")
+    for tick in ticks:
+        sheet.line([(axis.at(tick), top), (axis.at(tick), bottom)], "rule", width=0.8)
+    if panel.caption:
+        x = axis.left + (axis.width if axis.mirrored else 0)
+        anchor: Anchor = "end" if axis.mirrored else "start"
+        sheet.text(x, top - 6, panel.caption, 10.5, ink="soft", anchor=anchor, room=axis.width + 24)
+    at = bottom
+    named: set[str] = set()
+    for run in panel.tower.runs:
+        at -= row * run.count
+        _draw_run(sheet, panel, run, axis, at, row)
+        _name(sheet, panel, run, axis, at, row * run.count, named)
+    _draw_numbers(sheet, panel.tower.layers, axis, bottom, row)
+
+
+def _draw_run(sheet: Sheet, panel: _Panel, run: Run, axis: Axis, top: float, row: float) -> None:
     mixers = run.kind["mixers"]
     own = [mixer for mixer in mixers if mixer["kind"] != "cross"]
     cross = [mixer for mixer in mixers if mixer["kind"] == "cross"]
     height = row * run.count
-    with sheet.group(": ".join(filter(None, [run.span, run.lack, _words(run.kind)]))):
+    hover = ": ".join(filter(None, [panel.called + run.span, run.lack, _words(run.kind)]))
+    with sheet.group(hover):
         each = height / max(len(own), 1)
         if not own and not cross:
             _bar(sheet, axis, "none", axis.low, top + height * 0.3, height * 0.4, whole=False)
         for at, mixer in enumerate(own):
-            _draw_mixer(sheet, facts, mixer, axis, top + at * each, each)
+            _draw_mixer(sheet, panel.far, mixer, axis, top + at * each, each)
         if cross:
             side = axis.left - 3 - _CROSS if axis.mirrored else axis.left + axis.width + 3
             look = MIXERS["cross"]
@@ -99,7 +162,7 @@ def _draw_run(sheet: Sheet, facts: Facts, run: Run, axis: Axis, top: float, row:
 
 
 def _name(
-    sheet: Sheet, facts: Facts, run: Run, axis: Axis, top: float, height: float, named: set[str]
+    sheet: Sheet, panel: _Panel, run: Run, axis: Axis, top: float, height: float, named: set[str]
 ) -> None:
     """Says how far the layers see, on the first of each kind that has room."""
     mixers = [mixer for mixer in run.kind["mixers"] if mixer["kind"] != "cross"]
@@ -112,7 +175,7 @@ def _name(
         words = f"{exact_count(window)} at a time"
     if not words or words in named:
         return
-    far = min(window or axis.high, facts.longest)
+    far = min(window or axis.high, panel.far)
     wide = text_width(words, 10.5) + 8
     free = axis.width - abs(axis.at(far) - axis.at(axis.low))
     y = top + height / 2
@@ -151,14 +214,14 @@ def _letters(sheet: Sheet, axis: Axis, kinds: list[str], top: float, height: flo
 
 
 def _draw_mixer(
-    sheet: Sheet, facts: Facts, mixer: Mapping[str, Any], axis: Axis, top: float, height: float
+    sheet: Sheet, whole: int, mixer: Mapping[str, Any], axis: Axis, top: float, height: float
 ) -> None:
     kind = mixer["kind"]
-    far = min(mixer.get("window") or facts.longest, facts.longest)
+    far = min(mixer.get("window") or whole, whole)
     if kind == "state":
-        _fade(sheet, axis, axis.at(facts.longest), top, height)
+        _fade(sheet, axis, axis.at(whole), top, height)
     elif kind == "compressed":
-        _bar(sheet, axis, kind, facts.longest, top, height)
+        _bar(sheet, axis, kind, whole, top, height)
         _bar(sheet, axis, "sliding", far, top, height)
     elif mixer.get("shared_with") is not None:
         _bar(sheet, axis, kind, far, top, height, faint=True)
@@ -202,8 +265,7 @@ def _fade(sheet: Sheet, axis: Axis, end: float, top: float, height: float) -> No
         )
 
 
-def _draw_numbers(sheet: Sheet, facts: Facts, axis: Axis, ground: float, row: float) -> None:
-    layers = facts.main.layers
+def _draw_numbers(sheet: Sheet, layers: int, axis: Axis, ground: float, row: float) -> None:
     if not layers:
         return
     step = next((step for step in (1, 2, 4, 5, 8, 10, 16, 20, 32, 40, 64, 100) if step * row >= 26), layers)
@@ -230,26 +292,3 @@ def _mixer_words(mixer: Mapping[str, Any]) -> str:
     if mixer.get("tokens"):
         words += f", {exact_count(mixer['tokens'])} of them"
     return words
-
-
-def draw_key(sheet: Sheet, facts: list[Facts], left: float, top: float, width: float) -> float:
-    """The key of the kinds of mixers that are there; gives the line below it."""
-    kinds = [kind for kind in MIXERS if any(kind in one.kinds for one in facts)]
-    at, line = left, top
-    for kind in kinds:
-        look = MIXERS[kind]
-        words = cut(look.words, 11, width - 40)
-        own = text_width(words, 11) * 0.9 + 46
-        if at > left and at + own > left + width:
-            at, line = left, line + 18
-        sheet.rect(at, line - 10, 22, 12, look.ink, pattern=look.pattern, radius=2)
-        sheet.rect(at + 5.5, line - 9.5, 11, 11, "paper", radius=2.5, opacity=0.9)
-        sheet.text(at + 11, line - 0.5, look.letter, 10, bold=True, anchor="middle")
-        sheet.text(at + 28, line, words, 11, ink="soft")
-        at += own
-    if any("lit" in dict(parts_of(run.kind, "parameters")) for one in facts for run in one.main.runs):
-        if at > left and at + 190 > left + width:
-            at, line = left, line + 18
-        sheet.rect(at, line - 10, 22, 12, LIT.ink, radius=2, stroke="lit")
-        sheet.text(at + 28, line, LIT.words, 11, ink="soft")
-    return line + 18

@@ -1,22 +1,26 @@
 """What maps of one mind and of two have in common: their size, headings, the scale of areas, the foot."""
 
-from pondera._map.facts import By, Facts
+from pondera._map.facts import Facts
+from pondera._map.stacks import By
 from pondera._numbers import decimal_bytes, exact_count, plural, short_count
 from pondera._svg import Anchor, Sheet, text_width, wrapped
 
 WIDTH = 840
+PAIR_WIDTH = 1280
+"""How wide the map of one model is, and that of two."""
+
 EDGE = 28
 INSIDE = WIDTH - 2 * EDGE
 _MOST_WAYS = 4
 """How many ways in which body and mind disagree are told."""
 
 
-def draw_title(sheet: Sheet, left: float, top: float, words: str, more: str = "") -> None:
-    """A heading, and more in small letters behind it."""
+def draw_title(sheet: Sheet, left: float, top: float, width: float, words: str, more: str = "") -> None:
+    """A heading, and more in small letters behind it as far as there is room."""
     sheet.text(left, top, words, 13, bold=True)
     if more:
         at = left + text_width(words, 13) * 1.12 + 6
-        sheet.text(at, top, more, 11, ink="soft", room=WIDTH - EDGE - at)
+        sheet.text(at, top, more, 11, ink="soft", room=left + width - at)
 
 
 def draw_head(
@@ -34,11 +38,12 @@ def draw_head(
     kept = [word for word in words if word]
     while len(kept) > 2 and text_width(" · ".join(kept), 12) > width:
         kept.pop(-2)
-    x, anchor = (left + width, "end") if mirrored else (left, "start")
-    end: Anchor = "end" if anchor == "end" else "start"
+    line, ink = (f"with {facts.changed}", "vermilion") if facts.changed else (" · ".join(kept), "soft")
+    x = left + width if mirrored else left
+    end: Anchor = "end" if mirrored else "start"
     size = 25 if text_width(facts.title, 27) <= width else 19
     sheet.text(x, top, facts.title, size, bold=True, room=width, anchor=end, hover=facts.name)
-    sheet.text(x, top + 20, " · ".join(kept), 12, ink="soft", room=width, anchor=end)
+    sheet.text(x, top + 20, line, 12, ink=ink, bold=bool(facts.changed), room=width, anchor=end)
     return top + 20
 
 
@@ -75,24 +80,48 @@ def draw_disagreements(sheet: Sheet, facts: Facts, left: float, top: float, widt
         rows += [(words, row) for row in wrapped(words, 11, width - 24, 2)]
     more = len(ways) - _MOST_WAYS
     rows += [("", f"and {more} more")] if more > 0 else []
-    sheet.rect(left, top, width, 28 + 15 * len(rows), None, stroke="vermilion", radius=5)
     title = f"✗ {facts.title}: weights and config disagree"
-    sheet.text(left + 12, top + 17, title, 12, ink="vermilion", bold=True, room=width - 24)
+    if facts.changed:
+        title = f"✗ where the weights of {facts.title} and this mind disagree"
+    return _draw_note(sheet, title, rows, "vermilion", left, top, width)
+
+
+def draw_changes(sheet: Sheet, facts: Facts, left: float, top: float, width: float) -> float:
+    """Says what each field of a what-if does, and whether the weights can wear it; gives the line below."""
+    changes = facts.changes()
+    if not changes:
+        return top
+    rows = [(words, row) for words in changes[:_MOST_WAYS] for row in wrapped(words, 11, width - 24, 2)]
+    more = len(changes) - _MOST_WAYS
+    rows += [("", f"and {more} more")] if more > 0 else []
+    ink = "ink" if facts.shown["same_body"] else "vermilion"
+    return _draw_note(sheet, facts.verdict(), rows, ink, left, top, width)
+
+
+def _draw_note(
+    sheet: Sheet, title: str, rows: list[tuple[str, str]], ink: str, left: float, top: float, width: float
+) -> float:
+    """A title and rows, each with what is under the mouse, in a frame; gives the line below."""
+    sheet.rect(left, top, width, 28 + 15 * len(rows), None, stroke=ink, radius=5)
+    sheet.text(left + 12, top + 17, title, 12, ink=ink, bold=True, room=width - 24)
     for at, (words, row) in enumerate(rows):
         sheet.text(left + 12, top + 34 + 15 * at, row, 11, hover=words)
     return top + 34 + 15 * len(rows)
 
 
-def draw_foot(sheet: Sheet, facts: list[Facts], top: float) -> float:
+def draw_foot(sheet: Sheet, facts: list[Facts], top: float, width: float = WIDTH) -> float:
     """What is not known, and who drew it; gives the last line."""
+    inside = width - 2 * EDGE
+    assumed: dict[str, None] = {}
     for one in facts:
         unknown = f"{one.title}: the config says no more: {one.unknown}" if one.unknown else ""
-        for row in wrapped(unknown, 11, INSIDE, 2):
+        for row in wrapped(unknown, 11, inside, 2):
             sheet.text(EDGE, top, row, 11, ink="vermilion")
             top += 15
-        for words in one.assumed()[:2]:
-            for row in wrapped(words, 10.5, INSIDE - 80, 2):
-                sheet.text(EDGE, top, row, 10.5, ink="soft")
-                top += 14
-    sheet.text(WIDTH - EDGE, top, "pondera map", 10.5, ink="soft", anchor="end")
+        assumed |= dict.fromkeys(one.assumed()[:2])
+    for words in assumed:
+        for row in wrapped(words, 10.5, inside - 80, 2):
+            sheet.text(EDGE, top, row, 10.5, ink="soft")
+            top += 14
+    sheet.text(width - EDGE, top, "pondera map", 10.5, ink="soft", anchor="end")
     return top

@@ -1,26 +1,35 @@
 """A map as text: what each layer sees, what is inside it, what the model is made of and remembers."""
 
 import math
+import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
-from pondera._map.axis import Axis, axis_of, tokens_text
+from pondera._map.axis import axis_of
+from pondera._map.cards import Card, cards_of, rest_words
 from pondera._map.cells import scattered
-from pondera._map.facts import By, Facts, Run, anatomies, mixer_kind, mixer_kinds
-from pondera._map.inks import MIXERS, ROLE_WORDS
+from pondera._map.facts import Facts
+from pondera._map.inks import ROLE_WORDS
 from pondera._map.layer import mixer_words
-from pondera._numbers import decimal_bytes, exact_count, plural, share, short_count
+from pondera._map.memory import encoder_words
+from pondera._map.stacks import By
+from pondera._map.text_layers import layers_view
+from pondera._numbers import decimal_bytes, exact_count, share, short_count
 from pondera._text import Column, Row, Screen, display_width, printable, table
 
-_MOST_ROWS = 18
 _MOST_CELLS = 256
-_SEEN = 26
-"""Characters of the axis of tokens."""
-
-_BLOCKS = {"full": "█", "sliding": "▒", "chunked": "▚", "latent": "▓", "compressed": "▞", "state": "░"}
-_STYLES = {"full": "cyan", "latent": "cyan", "state": "yellow", "cross": "red"}
 _MARKS = (4096, 32_768, 131_072)
+_WIDE = 120
+"""Characters in a row from which on two models stand beside each other."""
+
+_LONGEST = 30
+"""Characters of the longest bar."""
+
+_BESIDE = "  │  "
+_STYLED = re.compile("\x1b\\[[0-9]*m")
 
 
 def map_view(screen: Screen, facts: Sequence[Facts], by: By) -> list[str]:
@@ -32,24 +41,77 @@ def map_view(screen: Screen, facts: Sequence[Facts], by: By) -> list[str]:
         by: What parts are listed by.
     """
     axis = axis_of(list(facts))
+    gap = _BESIDE if screen.unicode else _BESIDE.replace("│", "|")
+    if len(facts) == 2 and screen.width >= _WIDE:
+        half = replace(screen, width=(screen.width - len(gap)) // 2)
+        scale = _Scale.of(facts, by)
+        left, right = (_sections(half, one, by, axis, scale) for one in facts)
+        return [line for pair in zip(left, right, strict=True) for line in _beside(*pair, half, gap)]
     lines: list[str] = []
     for one in facts:
         if lines:
             lines += ["", screen.paint(("─" if screen.unicode else "-") * min(screen.width, 80), "dim"), ""]
-        lines += _view(screen, one, by, axis)
+        lines += [
+            line for section in _sections(screen, one, by, axis, _Scale.of([one], by)) for line in section
+        ]
     return lines
 
 
-def _view(screen: Screen, facts: Facts, by: By, axis: tuple[int, int]) -> list[str]:
-    lines = [*_heading(screen, facts), ""]
+def _beside(left: Sequence[str], right: Sequence[str], half: Screen, gap: str) -> Iterator[str]:
+    """Lines of two models beside each other."""
+    for one, other in zip_longest(left, right, fillvalue=""):
+        room = half.width - display_width(_STYLED.sub("", one))
+        yield f"{one}{' ' * max(room, 0)}{half.paint(gap, 'dim')}{other}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """What bars are long by, of one model or of two that face each other.
+
+    Attributes:
+        role: The largest role.
+        least: The least bytes that one remembers.
+        most: The most bytes.
+    """
+
+    role: int
+    least: int
+    most: int
+
+    @classmethod
+    def of(cls, facts: Sequence[Facts], by: By) -> "_Scale":
+        curves = [one.memory["curve"] for one in facts if one.memory and one.memory["curve"]]
+        return cls(
+            max((int(role[by]) for one in facts for role in one.shown["roles"].values()), default=0),
+            min((max(curve[0]["bytes"], 1) for curve in curves), default=1),
+            max((max(curve[-1]["bytes"], 1) for curve in curves), default=1),
+        )
+
+    def kept(self, count: int) -> int:
+        """The length of a bar of bytes that are remembered, logarithmic, in thousandths."""
+        low, high = math.log10(self.least) - 1, math.log10(self.most)
+        return max(round(1000 * (math.log10(max(count, 1)) - low) / (high - low)), 1)
+
+
+def _sections(screen: Screen, facts: Facts, by: By, axis: tuple[int, int], scale: _Scale) -> list[list[str]]:
+    """The lines of a map by what they tell: as many lists for every model, so that they can face."""
+    layers: list[str] = []
+    inside: list[str] = []
     if facts.main.layers:
-        lines += [*_layers(screen, facts, axis), ""]
-        for count, kind in anatomies(facts.main.runs)[:3]:
-            lines += _inside(screen, facts, count, kind)
-        lines.append("")
-    lines += [*_parts(screen, facts, by), ""]
-    lines += _memory(screen, facts)
-    return [*lines, *_serious(screen, facts)]
+        layers = [*layers_view(screen, facts, axis), ""]
+        for cards in cards_of(facts):
+            for card in cards:
+                inside += _inside(screen, card)
+        rest = rest_words(facts)
+        inside += [*_wrap(screen, rest), ""] if rest else [""]
+    return [
+        [*_heading(screen, facts), ""],
+        layers,
+        inside,
+        [*_parts(screen, facts, by, scale), ""],
+        _memory(screen, facts, scale),
+        _serious(screen, facts),
+    ]
 
 
 def _heading(screen: Screen, facts: Facts) -> list[str]:
@@ -63,7 +125,12 @@ def _heading(screen: Screen, facts: Facts) -> list[str]:
         parts.append(f"{exact_count(facts.context)} tokens of context")
     dot = " · " if screen.unicode else " - "
     words = dot.join(part for part in parts if part)
-    return [screen.paint(screen.cut(_plain(facts.title), screen.width), "bold"), *_wrap(screen, words)]
+    changed = _wrap(screen, f"with {facts.changed}") if facts.changed else []
+    return [
+        screen.paint(screen.cut(_plain(facts.title), screen.width), "bold"),
+        *(screen.paint(line, "yellow") for line in changed),
+        *_wrap(screen, words),
+    ]
 
 
 def _plain(text: str) -> str:
@@ -78,92 +145,13 @@ def _wrap(screen: Screen, text: str) -> list[str]:
     return textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
 
 
-def _layers(screen: Screen, facts: Facts, ends: tuple[int, int]) -> list[str]:
-    axis = Axis(*ends, 0, _SEEN)
-    low, high = tokens_text(ends[0]), tokens_text(ends[1])
-    columns = [
-        Column("layers", "label"),
-        Column("kind", "text", least=16),
-        Column(f"sees {low} to {high} tokens back", "label"),
-        Column("each"),
-        Column("share", optional=1),
-    ]
-    rows = []
-    shown, note = _folded(facts.main.runs)
-    apart = any("order" in line for line in note)
-    # The last layer is nearest to the answer, as in the picture.
-    for run in reversed(shown):
-        kind = mixer_kind(run.kind)
-        last = run.first + run.count - 1
-        numbers = str(run.first) if run.count == 1 else f"{run.first}-{last}"
-        if apart:
-            numbers = f"{run.count} of them"
-        each = int(run.kind["parameters"])
-        rows.append(
-            Row(
-                [
-                    numbers,
-                    " ".join(filter(None, [run.kind["words"], f"({run.lack})" if run.lack else ""])),
-                    _seen(screen, facts, run, axis),
-                    short_count(each),
-                    share(run.count * each, facts.total["parameters"]),
-                ],
-                accents={2: _STYLES.get(kind, "")},
-            )
-        )
-    lines = table(screen, columns, rows)
-    if facts.main.name == "decoder" and not apart:
-        lines.insert(2, screen.paint("  next token out", "dim"))
-        lines.append(screen.paint("  tokens in", "dim"))
-    return lines + note
-
-
-def _folded(runs: Sequence[Run]) -> tuple[Sequence[Run], list[str]]:
-    """The runs; if they are many, those before they repeat, or each kind once with the order in letters."""
-    if len(runs) <= _MOST_ROWS:
-        return runs, []
-    keys = [(run.count, id(run.kind)) for run in runs]
-    for period in range(1, _MOST_ROWS + 1):
-        # The last run may be cut short.
-        if all(keys[at] == keys[at - period] for at in range(period, len(keys) - 1)):
-            count = sum(run.count for run in runs)
-            return runs[:period], [f"  and so on, {plural(count, 'layer')} in all"]
-    letters = "".join(MIXERS[mixer_kind(run.kind)].letter * run.count for run in runs)
-    order = ["  in this order, from the first:"]
-    order += [f"    {letters[at : at + 64]}" for at in range(0, len(letters), 64)]
-    kinds: dict[int, Run] = {}
-    for run in runs:
-        known = kinds.get(id(run.kind))
-        kinds[id(run.kind)] = Run(run.first, run.count + (known.count if known else 0), run.kind)
-    shown = sorted(kinds.values(), key=lambda run: run.count)
-    return shown[-_MOST_ROWS:], order
-
-
-def _seen(screen: Screen, facts: Facts, run: Run, axis: Axis) -> str:
-    """A bar as long as the layer sees, which begins with the letter of its kind."""
-    names = mixer_kinds(run.kind)
-    kind = mixer_kind(run.kind)
-    letter = MIXERS[kind].letter
-    windows = [mixer["window"] for mixer in run.kind["mixers"] if mixer.get("window")]
-    far = min([*windows, facts.longest]) if kind != "compressed" else facts.longest
-    length = max(round(axis.at(far)), 1) if kind not in ("none", "cross") else 1
-    block = _BLOCKS.get(kind, letter) if screen.unicode else letter
-    if kind == "state":
-        faded = length // 3
-        body = "▓" * faded + "▒" * faded + "░" * (length - 2 * faded) if screen.unicode else letter * length
-    else:
-        body = block * length
-    return letter + body[1:] + (" +X" if "cross" in names and kind != "cross" else "")
-
-
-def _inside(screen: Screen, facts: Facts, count: int, kind: Mapping[str, Any]) -> list[str]:
-    lines = [screen.paint(f"{count} x {kind['words'] or 'layer'}", "bold")]
-    hidden = facts.shown["hidden_size"]
-    if hidden:
-        lines.append(f"  residual stream, {exact_count(hidden)} wide")
-    for mixer in kind["mixers"]:
-        lines += [f"  {mixer_words(mixer)}", *_heads(screen, mixer)]
-    for part in kind["feed_forward"]:
+def _inside(screen: Screen, card: Card) -> list[str]:
+    lines = [screen.paint(screen.cut(_plain(card.title), screen.width), "bold")]
+    if card.width:
+        lines.append(f"  residual stream, {exact_count(card.width)} wide")
+    for mixer in card.kind["mixers"]:
+        lines += [*_wrap(screen, mixer_words(mixer)), *_heads(screen, mixer)]
+    for part in card.kind["feed_forward"]:
         if part["kind"] == "dense":
             lines.append(f"  feed-forward, {exact_count(part['width'])} wide")
             continue
@@ -171,7 +159,7 @@ def _inside(screen: Screen, facts: Facts, count: int, kind: Mapping[str, Any]) -
         words = f"{part['chosen']} of {many} experts, each {wide} wide"
         if part["shared_width"]:
             words += f", and one for all, {exact_count(part['shared_width'])} wide"
-        lines += [f"  {words}", *_experts(screen, part["experts"], part["chosen"])]
+        lines += [*_wrap(screen, words), *_experts(screen, part["experts"], part["chosen"])]
     return lines
 
 
@@ -181,7 +169,7 @@ def _heads(screen: Screen, mixer: Mapping[str, Any]) -> list[str]:
         return []
     cell = "▪" if screen.unicode else "o"
     words = [cell * (heads // groups)] * groups
-    return _rows(" ".join(words) if heads > groups > 1 else cell * heads)
+    return _rows(" ".join(words) if heads > groups > 1 else cell * heads, screen)
 
 
 def _experts(screen: Screen, experts: int, chosen: int) -> list[str]:
@@ -189,11 +177,12 @@ def _experts(screen: Screen, experts: int, chosen: int) -> list[str]:
         return []
     lit = scattered(min(chosen, experts), experts)
     on, off = ("■", "·") if screen.unicode else ("#", ".")
-    return _rows("".join(on if at in lit else off for at in range(experts)))
+    return _rows("".join(on if at in lit else off for at in range(experts)), screen)
 
 
-def _rows(cells: str, width: int = 64) -> list[str]:
+def _rows(cells: str, screen: Screen) -> list[str]:
     """Cells in lines; groups are kept whole where they are narrower than a line."""
+    width = 64 if screen.width >= 72 else max(screen.width - 8, 8) // 8 * 8
     lines = [""]
     for word in cells.split(" "):
         for at in range(0, len(word), width):
@@ -205,23 +194,31 @@ def _rows(cells: str, width: int = 64) -> list[str]:
     return [f"    {line}" for line in lines]
 
 
-def _parts(screen: Screen, facts: Facts, by: By) -> list[str]:
+def _parts(screen: Screen, facts: Facts, by: By, scale: _Scale) -> list[str]:
     roles = sorted(facts.shown["roles"].items(), key=lambda one: -one[1][by])
     columns = [
         Column("made of", "label"),
         Column(by),
         Column("share"),
-        Column("", "bar", optional=1, style="cyan"),
+        Column("", "label", optional=1, style="cyan"),
     ]
+    room = min(screen.width - 36, _LONGEST)
     rows = [
-        Row([ROLE_WORDS.get(role, role), facts.say(one[by], by), share(one[by], facts.size(by)), one[by]])
+        Row(
+            [
+                ROLE_WORDS.get(role, role),
+                facts.say(one[by], by),
+                share(one[by], facts.size(by)),
+                screen.bar(one[by], scale.role, room),
+            ]
+        )
         for role, one in roles
         if one["tensors"]
     ]
     return table(screen, columns, rows, Row(["total", facts.say(facts.size(by), by), "100.0%", ""], "bold"))
 
 
-def _memory(screen: Screen, facts: Facts) -> list[str]:
+def _memory(screen: Screen, facts: Facts, scale: _Scale) -> list[str]:
     curve = facts.memory["curve"] if facts.memory else []
     if not curve:
         return [
@@ -229,19 +226,20 @@ def _memory(screen: Screen, facts: Facts) -> list[str]:
         ]
     wanted = {*_MARKS, facts.context or curve[-1]["tokens"]}
     points = [point for point in curve if point["tokens"] in wanted]
+    room = min(screen.width - 30, _LONGEST)
     rows = [
-        Row([exact_count(point["tokens"]), decimal_bytes(point["bytes"]), _length(point["bytes"], curve)])
+        Row(
+            [
+                exact_count(point["tokens"]),
+                decimal_bytes(point["bytes"]),
+                screen.bar(scale.kept(point["bytes"]), 1000, room),
+            ]
+        )
         for point in points
     ]
-    columns = [Column("remembers after"), Column("bytes"), Column("", "bar", style="cyan")]
-    return table(screen, columns, rows)
-
-
-def _length(count: int, curve: Sequence[Mapping[str, Any]]) -> int:
-    """The length of a bar on a logarithmic scale, in thousandths."""
-    low, high = (math.log10(max(curve[at]["bytes"], 1)) for at in (0, -1))
-    span = max(high - low + 1, 1)
-    return max(round(1000 * (math.log10(max(count, 1)) - low + 1) / span), 1)
+    columns = [Column("remembers after"), Column("bytes"), Column("", "label", style="cyan")]
+    words = encoder_words(facts)
+    return [*table(screen, columns, rows), *(_wrap(screen, words) if words else [])]
 
 
 def _serious(screen: Screen, facts: Facts) -> list[str]:
@@ -251,6 +249,10 @@ def _serious(screen: Screen, facts: Facts) -> list[str]:
             screen.paint(line, "yellow")
             for line in _wrap(screen, f"the config says no more: {facts.unknown}")
         ]
+    if changes := facts.changes():
+        style = "" if facts.shown["same_body"] else "red"
+        lines += [screen.paint(line, style) for line in _wrap(screen, facts.verdict())]
+        lines += [line for words in changes for line in _wrap(screen, words)]
     lines += [screen.paint(line, "dim") for words in facts.assumed() for line in _wrap(screen, words)]
     for words in facts.disagreements():
         lines += [screen.paint(line, "red") for line in _wrap(screen, words)]

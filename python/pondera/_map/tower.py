@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pondera._map.facts import By, Facts, Run, Tower, parts_of
+from pondera._map.facts import Facts, parts_of
 from pondera._map.inks import Look
 from pondera._map.parts import exactly, look_of
+from pondera._map.stacks import By, Run, Tower
 from pondera._numbers import exact_count, plural, share
 from pondera._svg import Sheet, number, text_width, track
 
@@ -20,7 +21,7 @@ _LABELS = {
     "attention": "attention",
     "state": "state",
     "mlp": "feed-forward",
-    "expert": "experts at rest",
+    "expert": "experts",
     "lit": "lit",
     "embedding": "embedding",
     "head": "head",
@@ -124,7 +125,7 @@ def _draw_side(
         _label_boxes(sheet, boxes)
         if width >= text_width(side.words, 10.5):
             sheet.text(left, ground + 15, side.words, 10.5, ink="soft")
-        elif height > 8 and not any(_fits(box) for box in boxes):
+        elif height > 8 and not any(_fits(box, _LABELS[box.role]) for box in boxes if box.role in _LABELS):
             sheet.text(left + width + 10, ground, side.words, 10.5, ink="soft", turned=True)
 
 
@@ -232,8 +233,10 @@ def _label_boxes(sheet: Sheet, boxes: list[Box]) -> None:
         label = _LABELS.get(role)
         if not label:
             continue
+        if role == "expert" and "lit" in whole:
+            label = "experts at rest"
         best = max(own, key=lambda box: min(box.width, 200) * min(box.height, 200))
-        if _fits(best):
+        if _fits(best, label):
             _write(sheet, best, label)
             continue
         across = Box(
@@ -246,16 +249,13 @@ def _label_boxes(sheet: Sheet, boxes: list[Box]) -> None:
         )
         # Only where these stripes are most of what they lie across.
         covered = sum(box.height for box in own)
-        if across.width > 0 and covered > 0.6 * across.height and _fits(across):
+        if across.width > 0 and covered > 0.6 * across.height and _fits(across, label):
             _write(sheet, across, label, backed=True)
 
 
-def _fits(box: Box) -> bool:
-    label = _LABELS.get(box.role, "")
+def _fits(box: Box, label: str) -> bool:
     wide = text_width(label, 11) + 6
-    return bool(label) and (
-        (box.width >= wide and box.height >= 13) or (box.height >= wide and box.width >= 13)
-    )
+    return (box.width >= wide and box.height >= 13) or (box.height >= wide and box.width >= 13)
 
 
 def _write(sheet: Sheet, box: Box, label: str, *, backed: bool = False) -> None:

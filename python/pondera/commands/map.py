@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pondera._map import draw
 from pondera._text import Screen
 from pondera.commands.command import Command
-from pondera.commands.show import add_assume
+from pondera.commands.show import add_assume, change
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -28,6 +28,23 @@ def configure(parser: ArgumentParser) -> None:
         choices=["auto", "light", "dark"],
         help="for which pages a picture is; SVG serves both and PNG light ones, if not given",
     )
+    parser.add_argument(
+        "--fonts",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="a font file, or a folder of them, for a PNG; may be given several times",
+    )
+    parser.add_argument(
+        "--set",
+        metavar="FIELD=VALUE",
+        dest="changes",
+        action="append",
+        type=change,
+        default=[],
+        help="face the model with itself with a field of its config changed; may be given several times",
+    )
+    parser.add_argument("--alone", action="store_true", help="with --set, draw the changed model only")
     add_assume(parser)
     parser.add_argument("--json", action="store_true", help="print the facts as JSON, schema pondera.map/1")
 
@@ -38,9 +55,16 @@ def run(options: Namespace) -> int:
     Returns:
         0, or 1 if weights and config disagree.
     """
-    drawn = draw(options.target, options.other, by=options.by, assume=options.assume)
+    drawn = draw(
+        options.target,
+        options.other,
+        by=options.by,
+        assume=options.assume,
+        set=dict(options.changes) or None,
+        alone=options.alone,
+    )
     if options.output:
-        drawn.save(options.output, theme=options.theme)
+        drawn.save(options.output, theme=options.theme, fonts=options.fonts)
     if options.json:
         sys.stdout.write(json.dumps(drawn.to_dict(), separators=(",", ":")) + "\n")
     elif not options.output:
@@ -55,7 +79,7 @@ COMMAND = Command(
 Draw the map of a model: a tower of its layers whose areas are in proportion to what they hold, what each
 layer sees, what is inside it, and what the model remembers over the length of a text. Of a folder with
 weights, the tensors that are there are drawn, and where they and the config disagree. Two models face each
-other on one scale.
+other on one scale, and so does a model and itself with fields of its config set otherwise.
 
 Without -o the map is printed as text. A PNG needs pondera[png].
 

@@ -1,0 +1,54 @@
+"""The same body with another mind: the facts of a model with fields of its config changed."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pondera._native import Architecture, Checkpoint, Model, PonderaError, WhatIf, map_facts
+
+if TYPE_CHECKING:
+    from pondera._map import Target
+
+
+def variant(target: "Target", fields: Mapping[str, Any], assume: str | None) -> dict[str, Any]:
+    """The facts of the changed model, with `changes` and `same_body` as a what-if tells them.
+
+    Weights that can wear the new mind are drawn as they are. Where they cannot, the config alone is drawn,
+    and the disagreements are those of the weights with it.
+
+    Args:
+        target: What is changed.
+        fields: Fields of its config by name.
+        assume: A model type to take where that of the config is not known.
+
+    Raises:
+        PonderaError: There is no config, or the changed one cannot be derived.
+    """
+    base = _model(target, assume)
+    if isinstance(base, Model):
+        if base.architecture is None:
+            raise PonderaError(f"{base.name}: {base.unknown}")
+        changed, answer = base.what_if(dict(fields))
+        facts: dict[str, Any] = json.loads(map_facts(changed))
+        if base.checkpoint is not None and not answer.same_body:
+            facts = _alone(answer, facts)
+    else:
+        answer = base.what_if(dict(fields))
+        facts = json.loads(map_facts(answer.architecture))
+    return {**facts, "changes": answer.changes, "same_body": answer.same_body}
+
+
+def _model(target: "Target", assume: str | None) -> Model | Architecture:
+    if isinstance(target, (Model, Architecture)):
+        return target
+    if isinstance(target, Checkpoint):
+        return Model.open(target.path, assume=assume)
+    if hasattr(target, "keys"):
+        return Architecture.from_config(target, assume=assume)
+    return Model.open(target, assume=assume)
+
+
+def _alone(answer: WhatIf, with_body: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of the config alone, and where the body disagrees with it."""
+    alone: dict[str, Any] = json.loads(map_facts(answer.architecture))
+    return {**alone, "name": with_body["name"], "disagreements": with_body["disagreements"]}
