@@ -92,12 +92,15 @@ class Heat:
         self.headroom = cells("headroom_bytes")
         self.usable = tuple(usable.max(axis=(1, 2)).tolist())
         self.levels = _levels(usable, self.headroom)
-        words = cells("reason")
-        found = set(words[self.levels == CANNOT_BE].tolist())
-        self.reasons = ("", *sorted(found))
-        self.reason = np.zeros(words.shape, np.uint8)
-        for place, word in enumerate(self.reasons[1:], 1):
-            self.reason[words == word] = place
+        # Few cells have a reason, and comparing texts takes its time.
+        cannot = self.levels == CANNOT_BE
+        words = cells("reason")[cannot]
+        self.reasons = ("", *sorted(set(words.tolist())))
+        places = np.zeros(words.shape, np.uint8)
+        for place, word in enumerate(self.reasons):
+            places[words == word] = place
+        self.reason = np.zeros(self.levels.shape, np.uint8)
+        self.reason[cannot] = places
         for array in (self.headroom, self.levels, self.reason):
             array.flags.writeable = False
 
@@ -238,7 +241,8 @@ def _levels(usable: npt.NDArray[Any], headroom: npt.NDArray[Any]) -> npt.NDArray
     wide: Any = np.int64 if int(usable.max()) < _SMALL else object
     whole = usable.astype(wide)
     # What lacks more than the whole memory is at the end of the scale.
-    taken = whole - np.maximum(headroom.astype(wide), -whole)
-    levels: npt.NDArray[np.uint8] = (-(-100 * taken // np.maximum(whole, 1))).astype(np.uint8)
+    spare = np.maximum(headroom.astype(wide), -whole)
+    # Rounding what is spare down rounds what is taken up.
+    levels: npt.NDArray[np.uint8] = (FITS - 100 * spare // np.maximum(whole, 1)).astype(np.uint8)
     levels[usable == 0] = CANNOT_BE
     return levels
