@@ -73,7 +73,7 @@ def _section(number: int, subject: Subject) -> dict[str, Any]:
         "subject": subject,
         "headline": headline(subject),
         "shown": shown,
-        "facts": facts(shown) if shown["roles"] else [],
+        "facts": _joined(facts(shown)) if shown["roles"] else [],
         "map": picture(subject.map.svg),
         "map_text": subject.map.text,
         "total": subject.facts.total,
@@ -91,6 +91,18 @@ def _section(number: int, subject: Subject) -> dict[str, Any]:
         "assumed": assumed,
         "warnings": list(dict.fromkeys(one for fit in subject.fits for one in fit.warnings)),
     }
+
+
+def _joined(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Labels and words, those without a label behind the ones before them."""
+    joined: list[tuple[str, str]] = []
+    for label, words in pairs:
+        if label or not joined:
+            joined.append((label, words))
+        else:
+            name, before = joined.pop()
+            joined.append((name, f"{before}: {words}"))
+    return joined
 
 
 def _memory(fits: Sequence[Fit]) -> list[Markup]:

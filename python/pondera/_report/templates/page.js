@@ -13,13 +13,21 @@
     opened = [];
   });
 
+  // A link to details means what is inside.
+  const open = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target instanceof HTMLDetailsElement) target.open = true;
+  };
+  addEventListener("hashchange", open);
+  open();
+
   const button = document.getElementById("open-all");
   if (!button || !document.querySelector("main details")) return;
   button.hidden = false;
   button.addEventListener("click", () => {
-    const open = closed().length > 0;
-    for (const one of document.querySelectorAll("main details")) one.open = open;
-    button.setAttribute("aria-pressed", String(open));
-    button.textContent = open ? "Close all details" : "Open all details";
+    const all = closed().length > 0;
+    for (const one of document.querySelectorAll("main details")) one.open = all;
+    button.setAttribute("aria-pressed", String(all));
+    button.textContent = all ? "Close all details" : "Open all details";
   });
 })();
