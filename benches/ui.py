@@ -1,0 +1,207 @@
+"""From the input to the paint: how long the page of `pondera ui` takes, measured in a real browser.
+
+    python benches/ui.py [--drags N] [--only NAME ...] [--target TARGET] [--address URL] [--markdown FILE]
+
+Needs a release build of pondera (`make build`), the group `test`, and a Chromium. Sliders are dragged with the mouse, step
+by step, while the page shows a map of 64 contexts x 64 numbers of requests on 32 GPUs. A step begins with the time that the
+browser gives its input event, and ends in the second frame after everything that it changes is drawn, when the first one is
+on the screen: both the answers of the server and the browser's own work are in it. The distribution is printed as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+from scan import machine, put_table
+
+import pondera
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from browser import executable  # noqa: E402
+
+GPUS = 32
+CELLS = 64
+TARGET_MS = 50
+SLIDERS = {
+    "a field of the mind": "asked-set-num_hidden_layers-range",
+    "the number of GPUs": "asked-gpus-range",
+    "the context": "asked-context-range",
+    "the requests": "asked-concurrency-range",
+}
+"""What is dragged, by the id of its slider. The first two change every cell, the others where the deployment is."""
+
+WATCH = """
+() => {
+  const times = (window.dragTimes = []);
+  window.dragInputs = 0;
+  let begun = null;
+  let asked = new Map();
+  document.addEventListener("input", (event) => {
+    begun = event.timeStamp;
+    asked = new Map();
+    window.dragInputs += 1;
+  }, true);
+  document.addEventListener("asked", (event) => asked.set(event.detail.kind, event.detail.query));
+  document.addEventListener("drawn", (event) => {
+    const { kind, query } = event.detail;
+    if (begun === null || asked.get(kind) !== query) return;
+    asked.delete(kind);
+    if ([...asked.keys()].some((one) => one !== "map")) return;
+    const since = begun;
+    begun = null;
+    requestAnimationFrame(() => requestAnimationFrame(() => times.push(performance.now() - since)));
+  });
+}
+"""
+
+
+def gpus(target: str) -> list[str]:
+    """GPUs that all have cells that can be."""
+    names = [gpu.name for gpu in pondera.gpus() if gpu.vendor == "nvidia"]
+    tally = pondera.sweep(target, gpu=names, context=[4096, 8192], concurrency=[1, 2]).tally("gpu")
+    return [str(name) for name in tally["gpu"][tally["possible"] == tally["points"]][:GPUS]]
+
+
+@contextmanager
+def served(target: str) -> Iterator[str]:
+    """The address of a server of its own."""
+    command = [sys.executable, "-m", "pondera", "ui", target, "--port", "0", "--no-open", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield json.loads(server.stdout.readline())["url"]
+        finally:
+            server.terminate()
+
+
+def drag(page, slider: str, drags: int) -> list[float]:
+    """Milliseconds of each step of a slider that is dragged to and fro."""
+    thumb = page.locator(f"#{slider}")
+    thumb.scroll_into_view_if_needed()
+    box = thumb.bounding_box()
+    last = int(thumb.evaluate("one => one.max"))
+    y = box["y"] + box["height"] / 2
+
+    def place(value: int) -> float:
+        # The middle of the thumb goes from half its width to half its width before the end.
+        return box["x"] + 8 + (box["width"] - 16) * value / last
+
+    at = int(thumb.evaluate("one => one.value"))
+    page.mouse.move(place(at), y)
+    page.mouse.down()
+    page.evaluate("() => { window.dragTimes.length = 0; window.dragInputs = 0; }")
+    forward = 1
+    for number in range(drags):
+        if not 0 <= at + forward <= last:
+            forward = -forward
+        at += forward
+        x = place(at)
+        page.mouse.move(x, y)
+        # Steps that are narrow are found a pixel at a time.
+        while page.evaluate("() => window.dragInputs") == number:
+            x += forward
+            page.mouse.move(x, y)
+        at = int(thumb.evaluate("one => one.value"))
+        page.wait_for_function(
+            "count => window.dragTimes.length > count", arg=number, polling=5, timeout=20_000
+        )
+        # What comes later, such as the map, is not part of the next step.
+        page.wait_for_timeout(20)
+    page.mouse.up()
+    page.wait_for_timeout(400)
+    return page.evaluate("() => window.dragTimes")
+
+
+def distribution(times: list[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(times, n=100, method="inclusive")
+    found = {"p50": cuts[49], "p95": cuts[94], "p99": cuts[98], "max": max(times)}
+    return {"drags": len(times), **{name: round(value, 1) for name, value in found.items()}}
+
+
+def measure(address: str, target: str, drags: int, chosen: list[str]) -> dict[str, object]:
+    from playwright.sync_api import sync_playwright
+
+    path = executable()
+    if path is None:
+        raise SystemExit("there is no browser: put chromium on PATH, or name one in CHROMIUM")
+    context = pondera.Architecture.from_config(target).context if Path(target).exists() is False else None
+    asked = {
+        "gpu": "H100-SXM-80GB",
+        "context": min(context or 32768, 32768),
+        "concurrency": 8,
+        "concurrency_max": 1024,
+        "gpus_shown": ",".join(gpus(target)),
+    }
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(f"{address}?{urlencode(asked)}")
+        page.wait_for_selector("#map-picture svg")
+        page.wait_for_timeout(500)
+        page.evaluate(WATCH)
+        found = {
+            "browser": browser.version,
+            "gpus": page.locator("#multiples li").count(),
+            "idle_frames_ms": frames(page),
+            **{name: distribution(drag(page, SLIDERS[name], drags)) for name in chosen},
+        }
+        browser.close()
+    return found
+
+
+def frames(page) -> float:
+    """What two frames take that have nothing to do: the least that a step can take by this measure."""
+    code = """async () => {
+        const times = [];
+        for (let at = 0; at < 40; at += 1) {
+            await new Promise((done) => setTimeout(done, 7));
+            const begun = performance.now();
+            await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+            times.push(performance.now() - begun);
+        }
+        return times;
+    }"""
+    return round(statistics.median(page.evaluate(code)), 1)
+
+
+def markdown(found: dict, drags: int) -> str:
+    lines = ["| dragged | median | 95 of 100 | longest | target |", "|---|---|---|---|---|"]
+    for name in SLIDERS:
+        if name in found:
+            one = found[name]
+            lines.append(
+                f"| {name} | {one['p50']} ms | {one['p95']} ms | {one['max']} ms | below {TARGET_MS} ms |"
+            )
+    about = f"Chromium {found['browser']}, {drags} steps each, {found['gpus']} GPUs; two empty frames take {found['idle_frames_ms']} ms"
+    return f"{machine()}\n{about}\n\n" + "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--drags", type=int, default=100)
+    arguments.add_argument("--only", nargs="+", choices=SLIDERS, default=list(SLIDERS))
+    arguments.add_argument("--target", default="llama-3.1-8b")
+    arguments.add_argument("--address", help="of a server that runs already, of the same target")
+    arguments.add_argument("--markdown", type=Path)
+    chosen = arguments.parse_args()
+    if chosen.address:
+        found = measure(chosen.address, chosen.target, chosen.drags, chosen.only)
+    else:
+        with served(chosen.target) as address:
+            found = measure(address, chosen.target, chosen.drags, chosen.only)
+    print(json.dumps(found, indent=1))
+    if chosen.markdown:
+        put_table(chosen.markdown, "ui", markdown(found, chosen.drags))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+// The page of `pondera ui`: what is asked is in the address, what is answered is drawn. Nothing is computed here.
+
+import { Line, json, levels, object, server, text } from "./ask.js";
+import { refuseAnswer, showAnswer, showServer } from "./answer.js";
+import { listenToCopies, showCommands } from "./command.js";
+import { afterPaint, byId, picture, tell, write } from "./elements.js";
+import { Form } from "./form.js";
+import { Shown } from "./gpus.js";
+import { Heat } from "./heat.js";
+import { Mind } from "./mind.js";
+import { Multiples } from "./multiples.js";
+import { printable } from "./numbers.js";
+import { State } from "./state.js";
+
+const FIRST = { gpu: "H100-SXM-80GB", context: 32768, concurrency: 8 };
+const MAP_MS = 120;
+const LONG_MS = 90;
+
+server.watch = () => showServer(server.gone);
+const [{ targets }, choices] = await Promise.all([json("/api/targets"), json("/api/choices")]);
+const state = new State(choices.options.map((one) => one.name), changed);
+const form = new Form(choices, targets, state);
+const shown = new Shown(choices.gpus, choices.most_gpus, (names) => state.set({ gpus_shown: names }));
+const mind = new Mind((values, settled) => state.set(values, settled));
+const heat = new Heat((context, concurrency, settled) => state.set({ context, concurrency }, settled));
+const multiples = new Multiples((gpu) => state.set({ gpu }));
+const soon = afterPaint();
+let last = new Set();
+let mapWaits = 0;
+/** Where the GPU that is asked for is among those shown, if the large map is a part of their answer; else -1. */
+let place = -1;
+
+const lines = {
+  fit: new Line("/api/fit", object, answered, refused),
+  heat: new Line("/api/heat", levels, drawHeat, (error, query) => dim("heat", error, query)),
+  others: new Line("/api/heat", levels, drawOthers, (error, query) => dim("others", error, query)),
+  map: new Line("/api/map", text, drawMap, (error, query) => dim("map", error, query)),
+};
+
+byId("by").addEventListener("change", (event) => state.set({ by: event.target.value || null }));
+listenToCopies();
+byId("controls").addEventListener("submit", (event) => event.preventDefault());
+if (matchMedia("(max-width: 899px)").matches) {
+  // The answer comes sooner on a small screen.
+  byId("open-spread").open = false;
+  byId("open-mind").open = state.fields.length > 0;
+}
+begin();
+
+function begin() {
+  if (state.get("gpu") === null) {
+    const own = targets[state.target]?.context;
+    const { context, ...first } = FIRST;
+    const known = choices.gpus.some((one) => one.name === first.gpu) ? first.gpu : choices.gpus[0].name;
+    const values = { ...first, gpu: known, context: own ? Math.min(own, context) : context };
+    for (const [name, value] of Object.entries(values)) if (state.get(name) === null) state.values.set(name, String(value));
+    state.keep();
+    state.written = location.search;
+  }
+  if (state.left.length) {
+    tell(byId("notice"), `Left out of the link, since this page does not know it: ${printable(state.left.join(", "), 200)}.`);
+  }
+  changed({ names: new Set(["target"]), settled: true });
+}
+
+/** Whatever was changed: shows it, and asks. */
+function changed({ names, settled }) {
+  const target = targets[state.target] ?? targets[0];
+  if (names.has("target") || mind.target !== target) {
+    mind.build(target);
+    document.title = `${printable(target.name, 80)} · Pondera`;
+  }
+  if (names.size) last = names;
+  form.show(target);
+  mind.show(state);
+  byId("by").value = state.get("by") ?? "";
+  const most = { context_max: form.mostContext(target), concurrency_max: form.mostRequests() };
+  const others = shown.names(state.get("gpus_shown"));
+  ask("fit", state.forFit(settled, byId("bar").clientWidth));
+  // The GPU that is asked for is mostly among those shown: then one answer serves both, unless it takes long.
+  place = lines.others.took < LONG_MS ? others.indexOf(state.get("gpu")) : -1;
+  if (place < 0) ask("heat", state.forHeat(null, most));
+  else lines.heat.last = null;
+  ask("others", state.forHeat(others, most));
+  askMap(settled);
+  const context = Number(state.get("context"));
+  if (context) {
+    heat.place(context, Number(state.get("concurrency")) || 1);
+    multiples.label(context);
+  }
+  soon(() => showCommands(state, target, choices.options));
+}
+
+function ask(kind, query) {
+  const text = query.toString();
+  if (lines[kind].ask(text, text)) signal("asked", { kind, query: text });
+}
+
+/** The map follows now and then while dragging: it is large, and the numbers come first. */
+function askMap(settled) {
+  if (settled) {
+    clearTimeout(mapWaits);
+    mapWaits = 0;
+    ask("map", state.forMap());
+  } else if (!mapWaits) {
+    mapWaits = setTimeout(() => {
+      mapWaits = 0;
+      ask("map", state.forMap());
+    }, MAP_MS);
+  }
+}
+
+function answered(answer, query) {
+  form.clear();
+  for (const { row } of mind.rows.values()) row.refuse("");
+  showAnswer(answer, takeOffer);
+  form.settle(answer.fit);
+  mind.tell(answer.mind);
+  const { settings, concurrency, gpu } = answer.fit;
+  heat.place(settings.context, concurrency);
+  title(gpu.name, answer.fit.gpus);
+  multiples.label(settings.context, gpu.name);
+  drawn("fit", query);
+}
+
+function title(gpu, gpus) {
+  write(byId("heat-gpu"), printable(gpus > 1 ? `${gpus} × ${gpu}` : gpu, 80));
+}
+
+/** A sentence of the server beside what caused it: the parameter that it names, or what was changed last. */
+function refused(error, query) {
+  form.clear();
+  for (const { row } of mind.rows.values()) row.refuse("");
+  refuseAnswer(error.message);
+  title(state.get("gpu") ?? "", Number(state.get("gpus")) || 1);
+  const named = [error.parameter, /^([a-z_]+)\b/.exec(error.message)?.[1], ...last].filter(Boolean);
+  const rows = named.map((name) => (name.startsWith("set.") ? mind.row(name.slice(4)) : (form.rows.get(name) ?? mind.row(name))));
+  rows.find(Boolean)?.refuse(printable(error.message, 600));
+  drawn("fit", query);
+}
+
+function drawHeat(found, query) {
+  // An answer that is older than one that serves both.
+  if (place < 0) showHeat(found);
+  drawn("heat", query);
+}
+
+function showHeat(found) {
+  undim("heat");
+  heat.show(found);
+}
+
+function drawOthers(found, query) {
+  undim("others");
+  if (place >= 0 && found.gpu[place] === state.get("gpu")) showHeat(only(found, place));
+  multiples.show(found);
+  drawn("others", query);
+}
+
+/** The part of a heatmap that is of one GPU. */
+function only(found, at) {
+  const cells = found.context.length * found.concurrency.length;
+  const part = (plane) => plane?.subarray(at * cells, (at + 1) * cells);
+  return { ...found, gpu: [found.gpu[at]], levels: part(found.levels), reason: part(found.reason), frontier: [found.frontier[at]] };
+}
+
+function drawMap(svg, query) {
+  undim("map");
+  picture(byId("map-picture"), svg);
+  drawn("map", query);
+}
+
+/** Dims the last picture of a part, and says why there is no newer one. */
+function dim(part, error, query) {
+  for (const one of part === "others" && place >= 0 ? ["others", "heat"] : [part]) {
+    byId(one).classList.add("stale");
+    tell(byId(`${one}-error`), printable(error.message, 600));
+  }
+  drawn(part, query);
+}
+
+function undim(part) {
+  byId(part).classList.remove("stale");
+  tell(byId(`${part}-error`), "");
+}
+
+/** Takes what would fit. */
+function takeOffer(offer) {
+  const layout = Object.entries(offer.parallel ?? {}).map(([name, degree]) => [`${name}_parallel`, degree > 1 ? degree : null]);
+  const values = { ...Object.fromEntries(layout), gpus: null };
+  if (offer.change && offer.change !== "gpus" && form.rows.has(offer.change)) values[offer.change] = offer.value;
+  if (offer.gpu) values.gpu = offer.gpu;
+  if (layout.every(([, degree]) => degree === null) && offer.gpus > 1) values.gpus = offer.gpus;
+  state.set(values);
+}
+
+function drawn(kind, query) {
+  signal("drawn", { kind, query });
+}
+
+/** Tells whoever listens, such as the bench, what is asked and what is drawn. */
+function signal(name, detail) {
+  document.dispatchEvent(new CustomEvent(name, { detail }));
+}
