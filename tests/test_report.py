@@ -221,6 +221,19 @@ def test_it_asks_for_nothing_and_complains_of_nothing(open_page, address):
         assert opened.errors == []
 
 
+def test_a_link_to_details_opens_them(open_page, address):
+    page = open_page(address).page
+    page.get_by_role("link", name="L4", exact=True).first.click()
+    page.wait_for_function("document.querySelectorAll('details[open]').length === 1")
+    assert "L4" in page.locator("details[open] summary").inner_text()
+
+
+def test_the_map_in_words_keeps_its_lines(open_page, address):
+    page = open_page(address).page
+    text = page.locator("pre").first.text_content()
+    assert text.rstrip("\n") == pondera.draw("llama-3.1-8b").text.rstrip("\n")
+
+
 def test_without_scripts_it_is_whole(open_page, address):
     opened = open_page(address, java_script_enabled=False)
     assert opened.page.get_by_role("button").count() == 0
@@ -320,6 +333,12 @@ def test_paper_has_all_details_and_no_dark(open_page, address):
     assert page.evaluate(
         """[...document.querySelectorAll("details .inside")].every(one => one.getBoundingClientRect().height > 0)"""
     )
+    grounds = "[document.documentElement, document.querySelector('svg .f-paper')]"
+    colours = page.evaluate(
+        f"{grounds}.map(one => [one.matches('html') ? 'color' : 'fill', one])"
+        ".map(([name, one]) => getComputedStyle(one)[name])"
+    )
+    assert colours == ["rgb(23, 32, 42)", "rgb(255, 255, 255)"]
     pdf = page.pdf(prefer_css_page_size=True)
     assert pdf.startswith(b"%PDF")
     pages = len(re.findall(rb"/Type\s*/Page\b", pdf))

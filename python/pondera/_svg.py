@@ -326,7 +326,8 @@ class Sheet:
             )
 
         if theme == "auto":
-            return f"{rules(False)}@media (prefers-color-scheme:dark){{{rules(True)}}}"
+            # Paper is light, whatever its reader prefers on a screen.
+            return f"{rules(False)}@media screen and (prefers-color-scheme:dark){{{rules(True)}}}"
         return rules(theme == "dark")
 
     def _pattern(self, scope: str, fill: str, name: str) -> str:

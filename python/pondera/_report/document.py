@@ -19,6 +19,7 @@ from pondera._report.page import Part, page
 from pondera._report.render import picture, render
 from pondera._report.subject import Subject
 from pondera._show_view import facts
+from pondera._text import Screen
 
 _WIDE = 880
 """How wide pictures are on a wide page."""
@@ -37,9 +38,8 @@ def document(subjects: Sequence[Subject], failures: Mapping[str, str]) -> str:
     body = render("report.html", sections=sections, failures=failures, asked=asked, pairs=pairs)
     titles = [subject.title for subject in subjects]
     parts = [_contents(section) for section in sections]
-    contents = [Part("summary", "Summary"), *(parts if len(parts) > 1 else parts[0].parts)]
-    if pairs:
-        contents.append(Part("pairs", "Side by side"))
+    contents = [Part("summary", "Summary"), *([Part("pairs", "Side by side")] if pairs else [])]
+    contents += parts if len(parts) > 1 else parts[0].parts
     return page(
         ", ".join(titles) if len(titles) < 4 else f"{', '.join(titles[:3])} and {len(titles) - 3} more",
         body,
@@ -75,7 +75,7 @@ def _section(number: int, subject: Subject) -> dict[str, Any]:
         "shown": shown,
         "facts": _joined(facts(shown)) if shown["roles"] else [],
         "map": picture(subject.map.svg),
-        "map_text": subject.map.text,
+        "map_lines": subject.map.lines(Screen(width=80)),
         "total": subject.facts.total,
         "roles": subject.map.to_dict()["roles"],
         "bytes_unknown": subject.map.to_dict()["bytes_unknown"],
