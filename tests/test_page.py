@@ -6,7 +6,8 @@ import pytest
 from markupsafe import Markup
 
 from pondera._report.page import Part, page
-from pondera._report.render import picture, render, shortened
+from pondera._report.render import picture, render
+from pondera._text import shortened
 
 EVIL = "<script>document.title='run'</script><img src=http://example.com/x onerror=\"document.title='run'\">\u202egpj"
 
@@ -32,8 +33,8 @@ def test_texts_are_escaped_and_what_steers_is_written_out():
 
 
 def test_a_long_text_is_cut_to_its_length():
-    assert shortened("a" * 2000) == "a" * 2000
-    assert shortened("a" * 2001) == "a" * 1999 + "…"
+    assert shortened("a" * 2000, 2000) == "a" * 2000
+    assert shortened("a" * 2001, 2000) == "a" * 1999 + "…"
     # One mark is written with six letters.
     assert len(shortened("\u202e" * 10_000, 50)) == 50
 

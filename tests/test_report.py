@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 import pondera
-from pondera._report.render import shortened
+from pondera._text import shortened
 
 EVIL = "<script>document.title='run'</script>\"'><img src=x onerror=alert(1)>\u202egpj"
 ASKED = {"gpu": ["h100", "l4"], "engine": "vllm==0.19.0", "context": "8k", "concurrency": 4}

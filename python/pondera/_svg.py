@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-from pondera._text import printable
+from pondera._text import printable, shortened
 
 Theme = Literal["auto", "light", "dark"]
 Anchor = Literal["start", "middle", "end"]
@@ -56,10 +56,7 @@ class Pattern:
 
 def safe(text: str, most: int = 400) -> str:
     """A text as it may stand in SVG: what steers or hides is written out, what is too long is cut."""
-    shown = printable(text[: 2 * most])
-    if len(shown) > most or len(text) > 2 * most:
-        shown = shown[: most - 1] + "…"
-    return escape(shown)
+    return escape(shortened(text, most))
 
 
 def text_width(text: str, size: float) -> float:

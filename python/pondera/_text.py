@@ -215,6 +215,12 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+def shortened(text: str, most: int) -> str:
+    """The text with control characters written out, and cut if it is longer than so many characters."""
+    shown = printable(text[: most + 1])
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
 def display_width(text: str) -> int:
     """Columns that a text takes on a terminal: East Asian wide characters take two, combining marks none."""
     if text.isascii():

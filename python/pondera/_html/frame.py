@@ -6,7 +6,7 @@ Self-contained: inline styles, no scripts, and the colours of the page itself, s
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from pondera._text import printable
+from pondera._text import shortened
 
 FAINT = "opacity:.65"
 
@@ -28,8 +28,7 @@ def block(*parts: str) -> str:
 
 def words(text: str) -> str:
     """A text as it may stand in HTML: what steers or hides is written out, what is too long is cut."""
-    shown = printable(text[:_LONGEST])
-    return escape(f"{shown[: _LONGEST - 1]}…" if len(text) > _LONGEST or len(shown) > _LONGEST else shown)
+    return escape(shortened(text, _LONGEST))
 
 
 def heading(name: str, path: str, facts: Iterable[str | None]) -> str:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from pondera import _numbers
 from pondera._scan_data import shape_text
-from pondera._text import printable
+from pondera._text import shortened
 
 _LONGEST = 2000
 """Characters that a text may have in a page: more than a name or a reason needs."""
@@ -45,12 +45,6 @@ def picture(svg: str) -> Markup:
     return Markup(svg)
 
 
-def shortened(text: str, most: int = _LONGEST) -> str:
-    """A text in so many characters at most, what steers or hides written out."""
-    text = printable(text[:most]) if len(text) <= most else printable(text[: most - 1]) + "…"
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -69,4 +63,4 @@ def _environment() -> Environment:
 
 
 def _finalize(value: object) -> object:
-    return shortened(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return shortened(value, _LONGEST) if isinstance(value, str) and not isinstance(value, Markup) else value

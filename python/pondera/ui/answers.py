@@ -12,9 +12,10 @@ from pondera._heat import CANNOT_BE, FITS, MOST, SCHEMA, Heat, heat
 from pondera._map import draw
 from pondera._native import cache_formats, engines, fit, gpus, weight_schemes
 from pondera._picture.memory import draw_memory
+from pondera._text import shortened
 from pondera.ui.axis import spread
 from pondera.ui.parameters import MOST_CELLS, MOST_GPUS, Question
-from pondera.ui.refused import Refused, shortened
+from pondera.ui.refused import Refused
 
 if TYPE_CHECKING:
     from pondera._native import Architecture, WhatIf

@@ -13,12 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from pondera._text import shortened
 from pondera.ui.answers import ANSWERS, Body, as_json
 from pondera.ui.guard import Application, Guard
 from pondera.ui.minds import Minds
 from pondera.ui.openapi import document
 from pondera.ui.parameters import ADDRESSES, Address, about, read
-from pondera.ui.refused import Refused, shortened
+from pondera.ui.refused import Refused
 from pondera.ui.work import Gone, Work
 
 _KINDS = {

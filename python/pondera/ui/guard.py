@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from pondera._talk import say_error
+from pondera._text import shortened
 from pondera.ui.answers import as_json
-from pondera.ui.refused import Refused, shortened
+from pondera.ui.refused import Refused
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -10,7 +10,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pondera._native import Architecture, Model, PonderaError, explain_field
-from pondera.ui.refused import Refused, shortened
+from pondera._text import shortened
+from pondera.ui.refused import Refused
 from pondera.ui.steps import steps
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl
 from pondera._asked import ASKED, DEFAULT, Asked, parts, value_of
 from pondera._native import PonderaError, parse_count
 from pondera._picture.place import WIDE
+from pondera._text import shortened
 from pondera.commands.show import json_or_text
-from pondera.ui.refused import Refused, shortened
+from pondera.ui.refused import Refused
 
 MOST_QUERY = 8192
 """Bytes of a query."""

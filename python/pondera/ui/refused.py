@@ -1,6 +1,6 @@
 """What is said when a request cannot be answered."""
 
-from pondera._text import printable
+from pondera._text import shortened
 
 _MOST = 2000
 """Characters of a sentence, which may quote names that come from files."""
@@ -25,9 +25,3 @@ class Refused(Exception):  # noqa: N818 - it is an answer
     def to_dict(self) -> dict[str, object]:
         """The body of the answer."""
         return {"error": {"message": self.sentence, "parameter": self.parameter}}
-
-
-def shortened(text: str, most: int) -> str:
-    """The text with what steers or hides written out, and cut if it is long."""
-    shown = printable(text[: most + 1])
-    return shown if len(shown) <= most else shown[: most - 1] + "…"
