@@ -15,6 +15,7 @@ from typing_extensions import CapsuleType
 from pondera._executor import SweepRun
 
 __all__ = [
+    "COMPARE_MOST",
     "DEBUG_BUILD",
     "FITS_SCHEMA",
     "FIT_SCHEMA",
@@ -47,6 +48,7 @@ __all__ = [
     "built_in_models",
     "cache_formats",
     "cheapest_gpu",
+    "compare_facts",
     "disk_bytes",
     "distinct",
     "engines",
@@ -81,6 +83,9 @@ __version__: Final[str]
 
 DEBUG_BUILD: Final[bool]
 """Whether the extension was built without optimisation, so that its timings mean nothing."""
+
+COMPARE_MOST: Final[int]
+"""How many models can be compared at most."""
 
 FITS_SCHEMA: Final[str]
 """Name and version of the JSON schema of several estimates, as `pondera.fits/1`."""
@@ -628,6 +633,25 @@ def built_in_models() -> list[dict[str, Any]]:
 
     Keys: `name`, `aliases`, `source`, `model_type`, `published_total`, `published_active`,
     `published_source`.
+    """
+
+def compare_facts(
+    targets: Sequence[str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model],
+    variants: Sequence[WhatIf | None],
+    tried: Sequence[tuple[str, Sequence[Fit | str]]],
+    assume: str | None = None,
+) -> str:
+    """What models have in common and in what they differ, as JSON text of schema `pondera.compare/1`.
+
+    Args:
+        targets: The models, 2 to `COMPARE_MOST`.
+        variants: For each, what was changed where it is the first with another mind.
+        tried: For each GPU its name, and for each model the estimate or why there is none.
+        assume: A model type to take where that of a config is not known.
+
+    Raises:
+        PonderaError: A target cannot be opened, or there are too few or too many.
+        FileNotFoundError: There is no such path and no built-in model of that name.
     """
 
 def map_facts(

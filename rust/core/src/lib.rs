@@ -10,6 +10,7 @@
 
 pub mod architecture;
 pub mod checkpoint;
+pub mod compare;
 pub mod deployment;
 pub mod dtype;
 pub mod engine;

@@ -379,7 +379,7 @@ impl Architecture {
 /// The answer to a what-if.
 #[pyclass(frozen, module = "pondera")]
 pub struct WhatIf {
-    core: Arc<core::WhatIf>,
+    pub core: Arc<core::WhatIf>,
     assume: Option<String>,
 }
 

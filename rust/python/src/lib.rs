@@ -15,6 +15,7 @@
 mod architecture;
 mod arrow;
 mod checkpoint;
+mod compare;
 mod errors;
 mod fit;
 mod given;
@@ -44,6 +45,8 @@ mod _native {
         problem_codes, role_meanings, role_names, scan, scan_tree,
     };
     #[pymodule_export]
+    use super::compare::compare_facts;
+    #[pymodule_export]
     use super::errors::{NoCheckpoint, PonderaError, SeveralCheckpoints};
     #[pymodule_export]
     use super::fit::{Fit, Question, engines, fit, question};
@@ -64,6 +67,7 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("COMPARE_MOST", pondera::compare::MOST)?;
         module.add("DEBUG_BUILD", cfg!(debug_assertions))?;
         module.add("FIT_SCHEMA", pondera::fit::SCHEMA)?;
         module.add("GPUS_SCHEMA", pondera::hardware::SCHEMA)?;

@@ -79,7 +79,7 @@ impl Architecture {
     }
 
     /// The full name of a field that was read and its value, or what was taken for it.
-    fn value_of(&self, config: &Value, read: &FieldRead) -> Option<(String, Value)> {
+    pub(crate) fn value_of(&self, config: &Value, read: &FieldRead) -> Option<(String, Value)> {
         if let Some((field, value)) = present(config, read) {
             return Some((field, value.clone()));
         }

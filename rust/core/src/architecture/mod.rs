@@ -311,6 +311,16 @@ impl Architecture {
         windows
     }
 
+    /// How many tokens came before the last one of the context, or before one for which every window is full. A window
+    /// longer than the context never is.
+    #[must_use]
+    pub(crate) fn late(&self) -> u64 {
+        match self.context.and_then(|longest| longest.checked_sub(1)) {
+            Some(last) => last,
+            None => self.saturations().last().copied().unwrap_or(0),
+        }
+    }
+
     /// Sums by layer, as `model.layers.3`, in the order of stacks and numbers; what lies outside all layers comes
     /// first, as `outside`.
     #[must_use]

@@ -44,7 +44,7 @@ pub fn memory(mind: &Architecture) -> Value {
     told.insert("dtype".to_owned(), json!(dtype.name()));
     told.insert(
         "bytes_per_token".to_owned(),
-        json!(mind.bytes_per_token(late(mind), dtype).ok()),
+        json!(mind.bytes_per_token(mind.late(), dtype).ok()),
     );
     told.insert(
         "state_bytes".to_owned(),
@@ -88,12 +88,4 @@ fn lengths(mind: &Architecture, last: u64) -> BTreeSet<u64> {
         .chain([last])
         .filter(|tokens| (first..=last).contains(tokens))
         .collect()
-}
-
-/// The last token of the context, or one for which every window is full.
-fn late(mind: &Architecture) -> u64 {
-    match mind.context.and_then(|longest| longest.checked_sub(1)) {
-        Some(last) => last,
-        None => mind.saturations().last().copied().unwrap_or(0),
-    }
 }

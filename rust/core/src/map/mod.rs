@@ -6,21 +6,21 @@
 
 mod memory;
 mod parts;
+mod weighed;
 mod width;
 mod words;
+
+pub(crate) use parts::{Sum, Sums};
+pub(crate) use weighed::{Weighed, planned};
 
 use crate::architecture::Architecture;
 use crate::architecture::config::Assumption;
 use crate::architecture::layer::{Layer, Stack};
 use crate::architecture::rope::{Rope, Turn};
 use crate::checkpoint::{Checkpoint, Role};
-use crate::dtype::Dtype;
 use crate::members::Members;
-use crate::memory::body::{self, Piece};
-use crate::memory::stored;
 use crate::model::{Disagreement, Model};
-use crate::quantization::scheme::Scheme;
-use parts::{Place, Sum, Sums};
+use parts::Place;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -98,20 +98,12 @@ impl Model {
     #[must_use]
     pub fn map_json(&self) -> String {
         let mind = self.architecture.as_deref().ok();
-        let (mut bytes_unknown, mut notes) = (None, Vec::new());
-        let (sums, storage) = match (&self.checkpoint, mind) {
-            (Some(body), Some(mind)) => {
-                let pieces = stored::stored(body, mind, &mut notes);
-                (Sums::of_pieces(&pieces), self.stored_as(body, mind))
-            }
-            (Some(body), None) => (Sums::of_body(body), body.quantization.clone()),
-            (None, Some(mind)) => {
-                let (pieces, storage, unknown) = self.planned(mind, &mut notes);
-                bytes_unknown = unknown;
-                (Sums::of_pieces(&pieces), storage)
-            }
-            (None, None) => (Sums::default(), None),
-        };
+        let Weighed {
+            sums,
+            storage,
+            bytes_unknown,
+            assumptions,
+        } = self.weighed();
         let map = Map {
             schema: SCHEMA,
             name: &self.name,
@@ -125,7 +117,7 @@ impl Model {
             },
             storage,
             bytes_unknown,
-            assumptions: notes,
+            assumptions,
             total: sums.total(),
             hidden_size: mind.and_then(|mind| mind.hidden_size),
             vocab_size: mind.and_then(|mind| mind.vocab_size),
@@ -149,37 +141,10 @@ impl Model {
         // Every part is plain data with text keys.
         serde_json::to_string(&map).unwrap_or_default()
     }
-
-    /// The pieces that the config's scheme makes, its name, and why bytes are not known where it is not.
-    fn planned(
-        &self,
-        mind: &Architecture,
-        notes: &mut Vec<Assumption>,
-    ) -> (Vec<Piece>, Option<String>, Option<String>) {
-        let config = self.config.as_deref().unwrap_or(&Value::Null);
-        match Scheme::of_config(config, mind, notes) {
-            Ok(scheme) => (body::planned(mind, &scheme), Some(scheme.name), None),
-            Err(error) => {
-                let pieces = Scheme::named(Dtype::Bf16.name())
-                    .map(|plain| body::planned(mind, &plain))
-                    .unwrap_or_default();
-                (pieces, None, Some(error))
-            }
-        }
-    }
-
-    /// How a body is stored, in a word.
-    fn stored_as(&self, body: &Checkpoint, mind: &Architecture) -> Option<String> {
-        let config = self.config.as_deref().unwrap_or(&Value::Null);
-        match Scheme::of_config(config, mind, &mut Vec::new()) {
-            Ok(scheme) if !scheme.is_plain() || body.quantization.is_none() => Some(scheme.name),
-            _ => body.quantization.clone(),
-        }
-    }
 }
 
 /// Whether an architecture writes tokens with the table that it reads them by.
-fn ties_head(mind: &Architecture) -> bool {
+pub(crate) fn ties_head(mind: &Architecture) -> bool {
     let has = |role: Role| mind.templates.iter().any(|template| template.role == role);
     mind.decoder().next().is_some() && has(Role::Embedding) && !has(Role::Head)
 }

@@ -17,7 +17,7 @@ pub mod builtin;
 pub(crate) mod naming;
 
 pub use disagreement::{Disagreement, Kind, Severity};
-pub use report::SCHEMA;
+pub use report::{CONTEXTS, SCHEMA};
 
 use crate::architecture::config::ConfigError;
 use crate::architecture::{Architecture, WhatIf};

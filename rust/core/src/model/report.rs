@@ -168,14 +168,9 @@ fn cache(mind: &Architecture) -> Value {
             })
         })
         .collect();
-    // The last token of the context, or one for which every window is full. A window longer than the context never is.
-    let late = match longest.checked_sub(1) {
-        Some(last) => last,
-        None => mind.saturations().last().copied().unwrap_or(0),
-    };
     json!({
         "dtype": dtype.name(),
-        "bytes_per_token": mind.bytes_per_token(late, dtype).ok(),
+        "bytes_per_token": mind.bytes_per_token(mind.late(), dtype).ok(),
         "bytes_per_token_at_start": mind.bytes_per_token(0, dtype).ok(),
         "state_bytes_per_sequence": mind.state_bytes(dtype).ok(),
         "cross_bytes_per_sequence": mind.cross_bytes(0, dtype).ok(),

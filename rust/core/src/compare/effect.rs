@@ -1,0 +1,114 @@
+//! What a change of a mind does to memory, weights and compute, in a few words each.
+
+use super::memory::{DTYPE, length};
+use super::words::{bytes, change, parameters, ratio};
+use crate::architecture::Architecture;
+use crate::map::{Sums, planned};
+use crate::model::CONTEXTS;
+use serde_json::Value;
+
+/// A mind with the config that determines it.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'m> {
+    /// The mind.
+    pub mind: &'m Architecture,
+    /// Its config.
+    pub config: &'m Value,
+}
+
+/// What differs from one mind to another, in the order cache, weights, compute; nothing where all three are the same.
+#[must_use]
+pub fn effects(before: Side<'_>, after: Side<'_>) -> Vec<String> {
+    let mut found: Vec<String> = cache(before.mind, after.mind).into_iter().collect();
+    let weights = weights(before, after);
+    let changes_weights = weights.is_some();
+    found.extend(weights);
+    match compute(before.mind, after.mind) {
+        Some(text) => found.push(text),
+        // What grows without more work is worth a word.
+        None if changes_weights => found.push("compute for each token the same".to_owned()),
+        None => {}
+    }
+    found
+}
+
+/// How the cache differs: at all lengths if it does so in one ratio, or else at the longest that both allow.
+fn cache(before: &Architecture, after: &Architecture) -> Option<String> {
+    let lengths = lengths(&[before, after]);
+    let sizes: Vec<(u64, i128, i128)> = lengths
+        .iter()
+        .filter_map(|&tokens| {
+            let size = |mind: &Architecture| mind.cache_bytes(tokens, 0, 1, DTYPE).ok();
+            Some((tokens, size(before)?.into(), size(after)?.into()))
+        })
+        .collect();
+    let &(tokens, old, new) = sizes.last()?;
+    let everywhere = sizes
+        .iter()
+        .all(|&(_, one, other)| one.checked_mul(new) == other.checked_mul(old));
+    if old == 0 || new == 0 || (old == new && everywhere) {
+        return None;
+    }
+    if everywhere {
+        return Some(format!("cache {}", ratio(old, new)));
+    }
+    Some(format!("cache at {} {}", length(tokens), ratio(old, new)))
+}
+
+/// The lengths at which caches are held against each other: the usual ones that all minds allow, or else the shortest
+/// context.
+#[must_use]
+pub fn lengths(minds: &[&Architecture]) -> Vec<u64> {
+    let longest = minds.iter().filter_map(|mind| mind.context).min();
+    let usual: Vec<u64> = CONTEXTS
+        .iter()
+        .copied()
+        .filter(|tokens| longest.is_none_or(|longest| *tokens <= longest))
+        .collect();
+    match longest {
+        Some(longest) if usual.is_empty() => vec![longest],
+        _ => usual,
+    }
+}
+
+/// How the weights differ, in bytes as the config stores them.
+fn weights(before: Side<'_>, after: Side<'_>) -> Option<String> {
+    let (old, new) = (before.mind.total(), after.mind.total());
+    let more = i128::from(new.parameters) - i128::from(old.parameters);
+    let size = |side: Side<'_>| {
+        let (pieces, storage) = planned(side.config, side.mind, &mut Vec::new());
+        let total = Sums::of_pieces(&pieces).total();
+        storage.ok().map(|_| i128::from(total.bytes))
+    };
+    let sizes = size(before).zip(size(after));
+    if more == 0 && sizes.is_none_or(|(old, new)| old == new) {
+        return None;
+    }
+    Some(match sizes {
+        Some((old, new)) if old > 0 && old != new => {
+            format!("weights {}", change(old, new, &bytes(new - old)))
+        }
+        _ => format!("{} in parameters", parameters(more)),
+    })
+}
+
+/// How the operations of a token differ: the first one's, or else those of one at the longest usual length.
+fn compute(before: &Architecture, after: &Architecture) -> Option<String> {
+    let at = |tokens: u64| {
+        let flops = |mind: &Architecture| mind.flops_per_token(tokens, 0).map(i128::from);
+        flops(before).zip(flops(after)).filter(|(old, _)| *old > 0)
+    };
+    let (old, new) = at(0)?;
+    if old != new {
+        return Some(format!("compute for each token {}", ratio(old, new)));
+    }
+    let tokens = *lengths(&[before, after]).last()?;
+    let (old, new) = at(tokens)?;
+    (old != new).then(|| {
+        format!(
+            "compute for a token after {} {}",
+            length(tokens),
+            ratio(old, new)
+        )
+    })
+}
