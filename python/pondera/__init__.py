@@ -33,6 +33,7 @@ every model below a folder. The command `pondera` does the same in a terminal.
 
 import warnings
 
+from pondera._compare import Comparison, compare
 from pondera._explain import explain
 from pondera._map import Map, draw
 from pondera._native import (
@@ -76,6 +77,7 @@ __all__ = [
     "Answer",
     "Architecture",
     "Checkpoint",
+    "Comparison",
     "Disagreement",
     "Fit",
     "Gpu",
@@ -97,6 +99,7 @@ __all__ = [
     "best_quantization",
     "built_in_models",
     "cheapest_gpu",
+    "compare",
     "draw",
     "engines",
     "explain",

@@ -7,6 +7,9 @@ from typing import Any
 from pondera._native import Architecture, Checkpoint, Fit, Gpu, Model, PonderaError, fit, gpu, gpus
 from pondera._solve import min_gpus
 
+Target = str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model
+"""What a model may be given as."""
+
 
 def chosen_gpus(
     names: Iterable[str | Gpu] | None, gpu_file: str | PathLike[str] | None = None
@@ -36,7 +39,7 @@ def gpu_name(one: str | Gpu, gpu_file: str | PathLike[str] | None) -> str:
 
 
 def fits_on(
-    model: str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model,
+    model: Target,
     chosen: Sequence[str | Gpu],
     asked: Mapping[str, Any],
     gpu_file: str | PathLike[str] | None = None,

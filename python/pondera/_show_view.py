@@ -47,28 +47,29 @@ def disagreement_lines(screen: Screen, disagreements: Sequence[Mapping[str, Any]
 
 def change_lines(screen: Screen, changes: Sequence[Mapping[str, Any]]) -> list[str]:
     """A line for each field that a what-if changed: whether the same weights fit, and what it costs."""
+    return [line for one in changes for line in screen.prose(change_words(one), "  ", "cyan")]
+
+
+def change_words(change: Mapping[str, Any]) -> str:
+    """What a what-if changed in one field, whether the same weights fit, and what it costs."""
     words = {
         "structural": "needs new weights",
         "runtime": "runs on the same weights",
         "inert": "changes neither size nor memory",
     }
-    lines: list[str] = []
-    for one in changes:
-        costs = [
-            f"{one[name]:+,} {unit}"
-            for name, unit in (
-                ("parameters", "parameters"),
-                ("active_parameters", "active"),
-                ("bytes_per_token", "cache bytes per token"),
-                ("flops_per_token", "FLOPs per token"),
-            )
-            if one[name]
-        ]
-        before, after = json.dumps(one["from"]), json.dumps(one["to"])
-        text = f"set {one['field']}: {before} -> {after}: {one['class']}, {words[one['class']]}"
-        tail = [", ".join(costs), one["note"] or ""]
-        lines += screen.prose("; ".join(filter(None, [text, *tail])), "  ", "cyan")
-    return lines
+    costs = [
+        f"{change[name]:+,} {unit}"
+        for name, unit in (
+            ("parameters", "parameters"),
+            ("active_parameters", "active"),
+            ("bytes_per_token", "cache bytes per token"),
+            ("flops_per_token", "FLOPs per token"),
+        )
+        if change[name]
+    ]
+    before, after = json.dumps(change["from"]), json.dumps(change["to"])
+    text = f"set {change['field']}: {before} -> {after}: {change['class']}, {words[change['class']]}"
+    return "; ".join(filter(None, [text, ", ".join(costs), change["note"] or ""]))
 
 
 def _heading(screen: Screen, shown: Mapping[str, Any]) -> list[str]:

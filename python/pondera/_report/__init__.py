@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from pondera._fits import Target
     from pondera._native import Gpu
-    from pondera._report.subject import Subject, Target
+    from pondera._report.subject import Subject
 
 SCHEMA = "pondera.report/1"
 

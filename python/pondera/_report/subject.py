@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
-from pondera._fits import fits_on, gpu_name, would_fit
+from pondera._fits import Target, fits_on, gpu_name, would_fit
 from pondera._heat import Heat, heat
 from pondera._map import Map, draw
 from pondera._map.facts import Facts
@@ -23,8 +23,6 @@ from pondera._native import (
     grid,
     parse_count,
 )
-
-Target = str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model
 
 _SHORTEST = 1024
 _MOST_REQUESTS = 256

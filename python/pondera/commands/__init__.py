@@ -1,10 +1,25 @@
 """The commands of the program `pondera`, one module each, in one table."""
 
-from pondera.commands import check, demo, explain, fit, gpus, map, models, report, scan, show, sweep, ui
+from pondera.commands import (
+    check,
+    compare,
+    demo,
+    explain,
+    fit,
+    gpus,
+    map,
+    models,
+    report,
+    scan,
+    show,
+    sweep,
+    ui,
+)
 from pondera.commands.command import Command
 
 COMMANDS: tuple[Command, ...] = (
     check.COMMAND,
+    compare.COMMAND,
     demo.COMMAND,
     explain.COMMAND,
     fit.COMMAND,

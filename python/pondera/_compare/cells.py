@@ -1,0 +1,99 @@
+"""Words of a comparison that text and pages share: values, titles and marks."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import PurePath
+from typing import Any
+
+from pondera._numbers import exact_count, plural, short_count, signed_bytes
+
+NONE = "-"
+"""What stands where a model has no such thing."""
+
+UNKNOWN = "?"
+"""What stands where there is no number, and a reason is told."""
+
+TITLES = {
+    "body": "Body",
+    "mind": "Mind",
+    "memory": "Memory, in a 16-bit cache",
+    "compute": "Compute",
+    "fit": "Where they fit",
+}
+"""What each section is called."""
+
+
+def shown(row: Mapping[str, Any], at: int) -> str:
+    """The value of a model in a row, as people read it."""
+    value = row["values"][at]
+    if value is None:
+        return UNKNOWN if row["why"][at] else NONE
+    if isinstance(value, str):
+        return value
+    match row["unit"]:
+        case "bytes":
+            return signed_bytes(value)
+        case "parameters" | "flops":
+            return short_count(value)
+        case _:
+            return exact_count(value)
+
+
+def exact(row: Mapping[str, Any], at: int) -> str:
+    """The same with all its digits, or why there is none."""
+    value = row["values"][at]
+    if value is None:
+        return str(row["why"][at] or "it has none")
+    if isinstance(value, str):
+        return value
+    unit = {"bytes": " bytes", "parameters": " parameters", "flops": " FLOPs", "tokens": " tokens"}
+    return f"{exact_count(value)}{unit.get(row['unit'], '')}"
+
+
+def titles(names: Sequence[str]) -> list[str]:
+    """A short name for each model: of a path its end, where that tells them apart."""
+    short = [PurePath(name).name or name for name in names]
+    return [one if short.count(one) == 1 else name for one, name in zip(short, names, strict=True)]
+
+
+def letters(count: int) -> list[str]:
+    """A letter for each model."""
+    return [chr(ord("A") + at) for at in range(count)]
+
+
+def meanings(row: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """The models of which something is told in a row, and what."""
+    return [(at, text) for at, text in enumerate(row["meaning"]) if text]
+
+
+def reasons(row: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """The models that have no number in a row, and why."""
+    return [(at, text) for at, text in enumerate(row["why"]) if text]
+
+
+def gpus(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, dict[str, Mapping[str, Any]]]]:
+    """The rows of each GPU, by what they tell."""
+    return [
+        (gpu, {row["key"].rpartition(".")[2]: row for row in own})
+        for gpu, own in groupby(rows, key=lambda row: row["group"])
+        if gpu is not None
+    ]
+
+
+def placed(own: Mapping[str, Mapping[str, Any]], at: int, *, unicode: bool = True) -> str:
+    """What is told of a model on a GPU, in a cell."""
+    if own["fits"]["values"][at] is None:
+        return shown(own["fits"], at)
+    spare = signed_bytes(abs(own["headroom"]["values"][at]))
+    if own["fits"]["values"][at] != "fits":
+        return f"{'✗' if unicode else 'x'} {spare} too much"
+    requests = own["requests"]["values"][at]
+    most = "" if requests is None else f", {plural(requests, 'request')}"
+    return f"fits, {spare} to spare{most}"
+
+
+def verdict(change: Mapping[str, Any]) -> str:
+    """Whether the same weights can wear a mind, in a sentence."""
+    if change["same_body"]:
+        return "the same weights can wear it"
+    return "the same weights cannot wear it: it needs others"

@@ -1,0 +1,138 @@
+"""From targets to a comparison: what is compared, with which minds, and on which GPUs."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+from pondera._asked import ASKED
+from pondera._compare import Comparison
+from pondera._fits import Target, chosen_gpus, gpu_name
+from pondera._native import (
+    COMPARE_MOST,
+    Architecture,
+    Checkpoint,
+    Fit,
+    Gpu,
+    Model,
+    PonderaError,
+    WhatIf,
+    compare_facts,
+    fit,
+)
+
+_LONGEST = 1000
+"""Characters of a target's name at the most, where it could not be opened."""
+
+
+def compared(
+    targets: Sequence[Target],
+    changes: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None,
+    gpu: str | Gpu | Iterable[str | Gpu] | None,
+    assume: str | None,
+    gpu_file: str | PathLike[str] | None,
+    asked: Mapping[str, Any],
+) -> Comparison:
+    """The comparison, as `pondera.compare` has it."""
+    minds = _minds(changes)
+    _check(targets, minds, asked)
+    names = [gpu] if isinstance(gpu, (str, Gpu)) else gpu
+    chosen = chosen_gpus(names, gpu_file)
+    models: list[Model | Architecture] = []
+    failures: dict[str, Exception] = {}
+    for target in targets:
+        try:
+            models.append(_opened(target, assume))
+        except (PonderaError, OSError) as error:
+            failures[str(target)[:_LONGEST]] = error
+            if minds and target is targets[0]:
+                # There is no first body for other minds.
+                raise
+    if len(models) + len(minds) < 2:
+        raise next(iter(failures.values()))
+    variants: list[WhatIf | None] = [None for _ in models]
+    for mind in minds:
+        model, answer = _variant(models[0], mind)
+        models.append(model)
+        variants.append(answer)
+    asked = {name: value for name, value in asked.items() if value is not None}
+    tried = _tried(models, chosen, asked, gpu_file)
+    facts = json.loads(compare_facts(models, variants, tried, assume))
+    return Comparison(facts, models, {name: _words(name, error) for name, error in failures.items()})
+
+
+def _minds(changes: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """What each other mind changes."""
+    if changes is None:
+        return []
+    several = [changes] if isinstance(changes, Mapping) else list(changes)
+    minds = [dict(one) for one in several]
+    if not all(minds):
+        raise PonderaError("set names no field; write set={'num_key_value_heads': 4}")
+    return minds
+
+
+def _check(targets: Sequence[Target], minds: Sequence[object], asked: Mapping[str, Any]) -> None:
+    for name in asked.keys() - {one.name for one in ASKED}:
+        raise TypeError(f"compare() got an unexpected keyword argument {name!r}")
+    if not targets or len(targets) + len(minds) < 2:
+        raise PonderaError("nothing to compare with; name at least two targets, or fields of the one to set")
+    if len(targets) + len(minds) > COMPARE_MOST:
+        raise PonderaError(
+            f"{len(targets) + len(minds)} models are too many to compare; name at most {COMPARE_MOST}"
+        )
+
+
+def _opened(target: Target, assume: str | None) -> Model | Architecture:
+    if isinstance(target, (Model, Architecture)):
+        return target
+    if isinstance(target, Checkpoint):
+        return Model.open(target.path, assume=assume)
+    if isinstance(target, Mapping):
+        return Architecture.from_config(target, assume=assume)
+    return Model.open(target, assume=assume)
+
+
+def _variant(model: Model | Architecture, mind: Mapping[str, Any]) -> tuple[Model | Architecture, WhatIf]:
+    """The model with another mind. Where that needs other weights, those there are do not count."""
+    if isinstance(model, Architecture):
+        answer = model.what_if(dict(mind))
+        return answer.architecture, answer
+    if model.architecture is None:
+        raise PonderaError(f"{model.name}: {model.unknown}")
+    changed, answer = model.what_if(dict(mind))
+    return (changed if answer.same_body else answer.architecture), answer
+
+
+def _tried(
+    models: Sequence[Model | Architecture],
+    chosen: Sequence[str | Gpu],
+    asked: Mapping[str, Any],
+    gpu_file: str | PathLike[str] | None,
+) -> list[tuple[str, list[Fit | str]]]:
+    """The estimate of each model on each GPU, or why there is none.
+
+    Raises:
+        PonderaError: What is asked cannot be, whatever the model and the GPU.
+    """
+    tried: list[tuple[str, list[Fit | str]]] = []
+    refused: list[PonderaError] = []
+    for one in chosen:
+        fits: list[Fit | str] = []
+        for model in models:
+            try:
+                fits.append(fit(model, gpu=one, gpu_file=gpu_file, **asked))
+            except PonderaError as error:
+                fits.append(str(error))
+                refused.append(error)
+        tried.append((gpu_name(one, gpu_file), fits))
+    reasons = {str(error) for error in refused}
+    if len(refused) == len(models) * len(chosen) and len(reasons) == 1:
+        raise refused[0]
+    return tried
+
+
+def _words(name: str, error: Exception) -> str:
+    """What went wrong, without the name that it begins with."""
+    words = (isinstance(error, OSError) and error.strerror) or str(error)
+    return words.removeprefix(f"{name}: ")
