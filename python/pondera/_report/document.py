@@ -73,7 +73,7 @@ def _section(number: int, subject: Subject) -> dict[str, Any]:
         "subject": subject,
         "headline": headline(subject),
         "shown": shown,
-        "facts": _joined(facts(shown)) if shown["roles"] else [],
+        "facts": [(label or "in all", words) for label, words in facts(shown)] if shown["roles"] else [],
         "map": picture(subject.map.svg),
         "map_lines": subject.map.lines(Screen(width=80)),
         "total": subject.facts.total,
@@ -91,18 +91,6 @@ def _section(number: int, subject: Subject) -> dict[str, Any]:
         "assumed": assumed,
         "warnings": list(dict.fromkeys(one for fit in subject.fits for one in fit.warnings)),
     }
-
-
-def _joined(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Labels and words, those without a label behind the ones before them."""
-    joined: list[tuple[str, str]] = []
-    for label, words in pairs:
-        if label or not joined:
-            joined.append((label, words))
-        else:
-            name, before = joined.pop()
-            joined.append((name, f"{before}: {words}"))
-    return joined
 
 
 def _memory(fits: Sequence[Fit]) -> list[Markup]:
