@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -12,6 +11,7 @@ import pondera
 import refresh_maps
 import writer
 from architecture_truth import CORPUS
+from map_minds import MINDS
 from pondera._map.inks import INKS, MIXERS, PARTS, PATTERNS
 from pondera._native import MAP_SCHEMA
 from pondera._text import display_width
@@ -73,9 +73,16 @@ def test_golden(name):
 
 
 def test_golden_maps_are_of_models_of_every_kind():
-    kinds = {kind for name in refresh_maps.MODELS for kind in pondera.draw(name)._facts[0].kinds}
-    assert kinds == set(MIXERS) - {"stateless"}
-    assert len(refresh_maps.MODELS) >= 12
+    drawn = [pondera.draw(one)._facts[0] for one in [*refresh_maps.MODELS, *MINDS.values()]]
+    assert {kind for facts in drawn for kind in facts.kinds} == set(MIXERS)
+    assert {tower.name for facts in drawn for tower in (facts.main, *facts.sides)} >= {
+        "decoder",
+        "encoder",
+        "vision",
+        "audio",
+    }
+    assert sum(facts.prediction is not None for facts in drawn) >= 2
+    assert len(drawn) >= 12
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -350,22 +357,6 @@ def test_a_picture_says_what_it_shows():
     desc = root.findtext(f"{SVG}desc")
     assert "20,914,757,184 parameters" in desc
     assert "1 x sliding(128), 1 x full; 24 layers" in desc
-
-
-def test_png():
-    pytest.importorskip("resvg_py")
-    drawing = pondera.draw("t5-small")
-    light, dark = drawing.png(), drawing.png(theme="dark")
-    assert light[:8] == dark[:8] == b"\x89PNG\r\n\x1a\n"
-    assert int.from_bytes(light[16:20], "big") == 1680
-    assert int.from_bytes(drawing.png(width=840)[16:20], "big") == 840
-    assert light != dark
-
-
-def test_png_without_its_library(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "resvg_py", None)
-    with pytest.raises(pondera.PonderaError, match=r"pip install 'pondera\[png\]'"):
-        pondera.draw("t5-small").save(tmp_path / "it.png")
 
 
 @pytest.mark.parametrize("end", ["svg", "SVG", "txt", "json"])

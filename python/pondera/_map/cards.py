@@ -119,10 +119,11 @@ def draw_cards(sheet: Sheet, facts: Facts, left: float, top: float, width: float
         top: The upper end.
         width: How wide they are together.
     """
+    rows = cards_of(facts)
+    own = _share(width, rows)
+    scale = own / max([1, *widths_of(facts)])
     bottom = top
-    for cards in cards_of(facts):
-        own = (width - _GAP * (len(cards) - 1)) / len(cards)
-        scale = own / max([1, *widths_of(facts)])
+    for number, cards in enumerate(rows):
         top = bottom
         for at, card in enumerate(cards):
             place = Place(left + at * (own + _GAP), own, scale)
@@ -130,8 +131,10 @@ def draw_cards(sheet: Sheet, facts: Facts, left: float, top: float, width: float
             for draw in _parts(card).values():
                 line = draw(sheet, place, line)
             bottom = max(bottom, line)
+        if number == 0:
+            bottom = _draw_rest(sheet, facts, left, bottom, width)
         bottom += 8
-    return _draw_rest(sheet, facts, left, bottom - 8, width)
+    return bottom - 8
 
 
 def draw_facing_cards(
@@ -156,8 +159,11 @@ def draw_facing_cards(
                 faced.append((_parts(card), Place(left + place * (own + _GAP), own, scale)))
         for name in _order([parts for parts, _ in faced]):
             top = max(draw(sheet, place, top) for parts, place in faced if (draw := parts.get(name)))
+        if at == 0:
+            rests = zip(facts, lefts, strict=True)
+            top = max(_draw_rest(sheet, one, left, top, width) for one, left in rests)
         top += 8
-    return max(_draw_rest(sheet, one, left, top - 8, width) for one, left in zip(facts, lefts, strict=True))
+    return top - 8
 
 
 def _share(width: float, rows: Sequence[Sequence[Card]]) -> float:

@@ -90,6 +90,16 @@ class Facts:
         names = [name for run in self.main.runs for name in mixer_kinds(run.kind)]
         return list(dict.fromkeys(names))
 
+    def kind_with(self, role: str) -> Mapping[str, Any] | None:
+        """The kind of layers in the main tower that has most of a role."""
+        sizes: dict[int, tuple[int, Mapping[str, Any]]] = {}
+        for run in self.main.runs:
+            if role in run.kind["roles"]:
+                size = run.count * run.kind["roles"][role]["parameters"]
+                before = sizes.get(id(run.kind), (0, run.kind))[0]
+                sizes[id(run.kind)] = before + size, run.kind
+        return max(sizes.values(), key=lambda one: one[0])[1] if sizes else None
+
     @property
     def reader(self) -> Tower | None:
         """The tower that reads the input for the main one, which attends to what it gives."""

@@ -103,3 +103,14 @@ ROLE_WORDS = {
     "mtp": "further tokens",
 }
 """Words for roles, where their names are not words."""
+
+
+def mixer_meaning(kind: str, *, ahead: bool) -> str:
+    """What a kind of mixer sees, in a few words.
+
+    Args:
+        kind: The kind.
+        ahead: Whether its layers look ahead as well as back, as those of encoders do.
+    """
+    words = MIXERS[kind].words
+    return words.replace("the last tokens", "the nearest tokens") if ahead else words

@@ -1,7 +1,7 @@
 """The key of a map: kinds of mixers with their inks, patterns and letters."""
 
 from pondera._map.facts import Facts, mixer_kinds, parts_of
-from pondera._map.inks import LIT, MIXERS
+from pondera._map.inks import LIT, MIXERS, mixer_meaning
 from pondera._svg import Sheet, cut, text_width
 
 
@@ -15,10 +15,11 @@ def draw_key(sheet: Sheet, facts: list[Facts], left: float, top: float, width: f
         for kind in mixer_kinds(run.kind)
     }
     kinds = [kind for kind in MIXERS if kind in shown]
+    ahead = all(one.main.looks_ahead for one in facts)
     at, line = left, top
     for kind in kinds:
         look = MIXERS[kind]
-        words = cut(look.words, 11, width - 40)
+        words = cut(mixer_meaning(kind, ahead=ahead), 11, width - 40)
         own = text_width(words, 11) * 0.9 + 46
         if at > left and at + own > left + width:
             at, line = left, line + 18

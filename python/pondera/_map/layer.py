@@ -52,8 +52,10 @@ def draw_mixer(mixer: Mapping[str, Any], sheet: Sheet, place: Place, top: float)
         words = mixer_words(mixer)
         look = MIXERS[kind]
         sheet.rect(place.left, top, 30, _BAR, look.ink, pattern=look.pattern, radius=1.5)
-        sheet.text(place.left + 38, top + 8.5, words, 11, ink="soft", room=place.width - 38)
-        return top + _BAR + 10
+        lines = wrapped(words, 11, place.width - 38, 2)
+        for at, line in enumerate(lines):
+            sheet.text(place.left + 38, top + 8.5 + 13 * at, line, 11, ink="soft")
+        return top + _BAR - 3 + 13 * len(lines)
     with sheet.group(mixer_words(mixer)):
         # A latent and a state serve all heads together.
         groups = mixer.get("kv_heads") or 1

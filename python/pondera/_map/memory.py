@@ -97,11 +97,13 @@ def draw_memory(
 def encoder_words(facts: Facts) -> str:
     """What the output of an encoder takes in memory, in words; nothing where there is none."""
     memory = facts.memory or {}
+    giver = facts.reader or next(iter(facts.sides), None)
+    name = giver.words if giver else "the encoder"
     if each := memory.get("bytes_per_encoder_token"):
-        return f"and {decimal_bytes(each)} for each token of the encoder"
+        return f"and {decimal_bytes(each)} for each token of {name}"
     if fixed := memory.get("cross_bytes"):
-        given = f", {exact_count(facts.given)} tokens" if facts.given else ""
-        return f"{decimal_bytes(fixed)} of it for the encoder{given}"
+        given = f"{exact_count(facts.given)} tokens of " if facts.given else ""
+        return f"{decimal_bytes(fixed)} of it for {given}{name}"
     return ""
 
 
@@ -153,9 +155,11 @@ def _kinds(
             # What grows is named where it begins, what does not at the other end, clear of where they cross.
             flat = points[len(points) // 2][1] - points[-1][1] < 4
             at = points[len(points) * 5 // 6 if flat else len(points) // 6]
-            sheet.rect(at[0] - 6, at[1] - 6, 12, 12, "paper", radius=2.5, opacity=0.9)
-            letter = look.letter if name in MIXERS else name[0]
-            sheet.text(at[0], at[1] + 3.7, letter, 10, bold=True, anchor="middle")
+            # What is no mixer has no letter.
+            word = look.letter if name in MIXERS else name
+            wide = max(text_width(word, 10.5), 12)
+            sheet.rect(at[0] - wide / 2, at[1] - 6, wide, 12, "paper", radius=2.5, opacity=0.9)
+            sheet.text(at[0], at[1] + 3.7, word, 10, bold=True, anchor="middle")
 
 
 def _draw_weights(

@@ -1,6 +1,6 @@
 """The map of two minds that face each other on one scale."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from pondera._map.axis import Axis, axis_of, draw_rope
 from pondera._map.cards import draw_facing_cards
@@ -171,7 +171,7 @@ def _draw_roles(sheet: Sheet, one: Facts, other: Facts, by: By, left: float, top
     shown = sorted(roles.items(), key=lambda item: -max(item[1]))[:9]
     most = max((max(sizes) for _, sizes in shown), default=1)
     for role, sizes in shown:
-        looks = [look_of(role, _kind_with(facts, role)) for facts in (one, other)]
+        looks = [look_of(role, facts.kind_with(role)) for facts in (one, other)]
         inks = ((looks[0].ink, looks[0].pattern), (looks[1].ink, looks[1].pattern))
         words = [
             facts.say(size, by) if size else "none" for size, facts in zip(sizes, (one, other), strict=True)
@@ -181,10 +181,6 @@ def _draw_roles(sheet: Sheet, one: Facts, other: Facts, by: By, left: float, top
         _facing(sheet, at, left + _HALF / 2, label, sizes, words, (longest, 56.0), inks)
         at += 18
     return at
-
-
-def _kind_with(facts: Facts, role: str) -> Mapping[str, object] | None:
-    return next((run.kind for run in facts.main.runs if role in run.kind["roles"]), None)
 
 
 def _active(facts: Facts) -> int | None:

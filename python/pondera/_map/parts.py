@@ -44,8 +44,7 @@ def draw_parts(sheet: Sheet, facts: Facts, by: By, left: float, top: float, widt
     shown, rest = roles[:9], roles[9:]
     at = top
     for role, one in shown:
-        kind = next((run.kind for run in facts.main.runs if role in run.kind["roles"]), None)
-        look = look_of(role, kind)
+        look = look_of(role, facts.kind_with(role))
         hover = f"{role}: {exact_count(one['tensors'])} tensors, {exact_count(one['parameters'])} parameters"
         hover += f", {exact_count(one['active'])} for each token"
         known = not facts.shown["bytes_unknown"]

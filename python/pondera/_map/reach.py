@@ -6,7 +6,7 @@ from typing import Any
 
 from pondera._map.axis import Axis, tokens_text
 from pondera._map.facts import Facts, mixer_kinds
-from pondera._map.inks import MIXERS
+from pondera._map.inks import MIXERS, mixer_meaning
 from pondera._map.stacks import Run, Tower
 from pondera._numbers import exact_count
 from pondera._svg import Anchor, Sheet, number, text_width
@@ -91,7 +91,7 @@ def draw_reach(sheet: Sheet, facts: Facts, axis: Axis, ground: float, height: fl
     for tick in ticks:
         sheet.line([(axis.at(tick), ground), (axis.at(tick), ground + 3)], "rule", width=0.8)
         sheet.text(axis.at(tick), ground + 14, tokens_text(tick), 10, ink="soft", anchor="middle")
-    words = "how many tokens back" if facts.memory else "how many tokens away"
+    words = "how many tokens, both ways" if facts.main.looks_ahead else "how many tokens back"
     words = "tokens back; in the encoder, both ways" if len(panels) > 1 else words
     words = "its whole input" if facts.endless else words
     middle, below = axis.left + axis.width / 2, 14 if facts.endless else 27
@@ -130,7 +130,7 @@ def _draw_run(sheet: Sheet, panel: _Panel, run: Run, axis: Axis, top: float, row
     own = [mixer for mixer in mixers if mixer["kind"] != "cross"]
     cross = [mixer for mixer in mixers if mixer["kind"] == "cross"]
     height = row * run.count
-    hover = ": ".join(filter(None, [panel.called + run.span, run.lack, _words(run.kind)]))
+    hover = ": ".join(filter(None, [panel.called + run.span, run.lack, _words(panel.tower, run.kind)]))
     with sheet.group(hover):
         each = height / max(len(own), 1)
         if not own and not cross:
@@ -170,7 +170,13 @@ def _name(
         return
     mixer = mixers[0]
     window = mixer.get("window")
-    words = f"the last {exact_count(window)}" if window else _SEES.get(mixer["kind"], "")
+    words = _SEES.get(mixer["kind"], "")
+    if window:
+        words = (
+            f"{exact_count(window)} around it"
+            if panel.tower.looks_ahead
+            else f"the last {exact_count(window)}"
+        )
     if mixer["kind"] == "chunked" and window:
         words = f"{exact_count(window)} at a time"
     if not words or words in named:
@@ -278,13 +284,13 @@ def _draw_numbers(sheet: Sheet, layers: int, axis: Axis, ground: float, row: flo
         sheet.text(x, y, str(layer), 9.5, ink="soft", anchor="start" if anchor == "start" else "end")
 
 
-def _words(kind: Mapping[str, Any]) -> str:
-    words = [_mixer_words(mixer) for mixer in kind["mixers"]]
+def _words(tower: Tower, kind: Mapping[str, Any]) -> str:
+    words = [_mixer_words(mixer, ahead=tower.looks_ahead) for mixer in kind["mixers"]]
     return "; ".join(words) or "no mixing of tokens"
 
 
-def _mixer_words(mixer: Mapping[str, Any]) -> str:
-    words = f"{mixer['words']}: {MIXERS[mixer['kind']].words}"
+def _mixer_words(mixer: Mapping[str, Any], *, ahead: bool) -> str:
+    words = f"{mixer['words']}: {mixer_meaning(mixer['kind'], ahead=ahead)}"
     if mixer.get("window"):
         words += f", {exact_count(mixer['window'])} tokens"
     if mixer.get("shared_with") is not None:

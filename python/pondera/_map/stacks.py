@@ -76,6 +76,11 @@ class Tower:
         return widths.pop() if len(widths) == 1 else None
 
     @property
+    def looks_ahead(self) -> bool:
+        """Whether its layers see what comes after a token as well as what came before."""
+        return self.name != "decoder"
+
+    @property
     def words(self) -> str:
         """What it is called in a picture."""
         return _STACK_WORDS.get(self.name, self.name)

@@ -99,6 +99,7 @@ def _sections(screen: Screen, facts: Facts, by: By, axis: tuple[int, int], scale
     inside: list[str] = []
     if facts.main.layers:
         layers = [*layers_view(screen, facts, axis), ""]
+    if facts.main.layers and facts.unknown is None:
         for cards in cards_of(facts):
             for card in cards:
                 inside += _inside(screen, card)

@@ -29,18 +29,22 @@ def layers_view(screen: Screen, facts: Facts, ends: tuple[int, int]) -> list[str
     narrow = screen.width < _NARROW
     axis = Axis(*ends, 0, _SEEN[narrow])
     low, high = tokens_text(ends[0]), tokens_text(ends[1])
+    if facts.unknown is not None:
+        return _bare(screen, facts)
+    unit = " tokens" if facts.main.looks_ahead else " tokens back"
+    unit = "" if narrow else unit
     columns = [
         Column("layers", "label"),
         Column("kind", "text", least=16),
-        Column(f"sees {low} to {high}{'' if narrow else ' tokens back'}", "label"),
+        Column(f"sees {low} to {high}{unit}", "label"),
         Column("each"),
         Column("share", optional=1),
     ]
-    shown, note = _folded(facts.main.runs)
+    shown, note = _folded(facts.main.runs, screen)
     apart = any("order" in line for line in note)
     rows = [_row(screen, facts, run, facts.longest, axis, apart=apart) for run in reversed(shown)]
     if reader := facts.reader:
-        read, more = _folded(reader.runs)
+        read, more = _folded(reader.runs, screen)
         note += [f"  {reader.words}: {line.strip()}" for line in more]
         far = facts.given or facts.longest
         rows += [_row(screen, facts, run, far, axis, of=f"{reader.words}: ") for run in reversed(read)]
@@ -50,6 +54,18 @@ def layers_view(screen: Screen, facts: Facts, ends: tuple[int, int]) -> list[str
         lines.insert(2, screen.paint("  next token out", "dim"))
         lines.append(screen.paint("  tokens in", "dim"))
     return lines + note
+
+
+def _bare(screen: Screen, facts: Facts) -> list[str]:
+    """The layers of a model whose mind is not known: their numbers and sizes."""
+    rows = []
+    for run in reversed(facts.main.runs[:_MOST_ROWS]):
+        each = int(run.kind["parameters"])
+        part = share(run.count * each, facts.total["parameters"])
+        rows.append(Row([run.span.partition(" ")[2], short_count(each), part]))
+    more = facts.main.layers - sum(run.count for run in facts.main.runs[:_MOST_ROWS])
+    note = [f"  and {plural(more, 'further layer')}"] if more else []
+    return table(screen, [Column("layers", "label"), Column("each"), Column("share")], rows) + note
 
 
 def _row(
@@ -71,7 +87,7 @@ def _row(
     )
 
 
-def _folded(runs: Sequence[Run]) -> tuple[Sequence[Run], list[str]]:
+def _folded(runs: Sequence[Run], screen: Screen) -> tuple[Sequence[Run], list[str]]:
     """The runs; if they are many, those before they repeat, or each kind once with the order in letters."""
     if len(runs) <= _MOST_ROWS:
         return runs, []
@@ -83,7 +99,8 @@ def _folded(runs: Sequence[Run]) -> tuple[Sequence[Run], list[str]]:
             return runs[:period], [f"  and so on, {plural(count, 'layer')} in all"]
     letters = "".join(MIXERS[mixer_kind(run.kind)].letter * run.count for run in runs)
     order = ["  in this order, from the first:"]
-    order += [f"    {letters[at : at + 64]}" for at in range(0, len(letters), 64)]
+    room = 64 if screen.width >= _NARROW else 48
+    order += [f"    {letters[at : at + room]}" for at in range(0, len(letters), room)]
     kinds: dict[int, Run] = {}
     for run in runs:
         known = kinds.get(id(run.kind))
