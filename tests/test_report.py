@@ -93,6 +93,25 @@ def test_the_facts_are_those_of_the_other_commands(made):
     assert json.loads(json.dumps(facts)) == facts
 
 
+def test_several_are_compared(made):
+    facts = made.to_dict()["comparison"]
+    assert facts == pondera.compare("llama-3.1-8b", "gemma-4-26b-a4b", **ASKED).to_dict()
+    text = Tags(made.html).text
+    rows = [row for section in facts["sections"] for row in section["rows"] if row["group"] is None]
+    meanings = [one for row in rows for one in row["meaning"] if one]
+    assert len(meanings) > 3
+    for one in meanings:
+        assert one in text
+    assert "Maps of llama-3.1-8b and gemma-4-26b-a4b" in text
+    assert pondera.report("llama-3.1-8b", gpu="l4").to_dict()["comparison"] is None
+
+
+def test_too_many_are_not_compared_but_reported():
+    made = pondera.report(*["qwen3-8b"] * 17, gpu="l4")
+    assert "too many to compare" in made.to_dict()["comparison_error"]
+    assert "They could not be compared." in made.html
+
+
 def test_heat_has_the_cell_that_is_asked(made):
     heat = made.to_dict()["targets"][0]["heat"]
     at = heat["gpu"].index("L4"), heat["context"].index(8192), heat["concurrency"].index(4)
@@ -283,7 +302,7 @@ def test_landmarks_headings_and_names(open_page, address):
     assert page.evaluate(
         """[...document.querySelectorAll("table")].every(one => one.tHead
             && [...one.tHead.querySelectorAll("th")].every(th => th.scope === "col" && th.textContent.trim())
-            && [...one.tBodies].every(body => [...body.rows].every(row => row.querySelector("th[scope]"))))"""
+            && [...one.tBodies].every(body => [...body.rows].every(row => row.cells.length === 1 || row.querySelector("th[scope]"))))"""
     )
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(one => one.id)")
     assert len(ids) == len(set(ids))

@@ -4,11 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from pondera._native import Architecture, Checkpoint, Fit, Gpu, Model, PonderaError, fit, gpu, gpus
+from pondera._native import Fit, Gpu, PonderaError, fit, gpu, gpus
 from pondera._solve import min_gpus
-
-Target = str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model
-"""What a model may be given as."""
+from pondera._targets import Target
 
 
 def chosen_gpus(

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
-    from pondera._fits import Target
     from pondera._map import Map
     from pondera._native import Architecture, Gpu, Model
+    from pondera._targets import Target
     from pondera._text import Screen
 
 

@@ -5,13 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from pondera._asked import ASKED
 from pondera._compare import Comparison
-from pondera._fits import Target, chosen_gpus, gpu_name
+from pondera._fits import chosen_gpus, gpu_name
 from pondera._native import (
     COMPARE_MOST,
     Architecture,
-    Checkpoint,
     Fit,
     Gpu,
     Model,
@@ -20,6 +18,7 @@ from pondera._native import (
     compare_facts,
     fit,
 )
+from pondera._targets import Target, check_keywords, failure_words, opened
 
 _LONGEST = 1000
 """Characters of a target's name at the most, where it could not be opened."""
@@ -42,7 +41,7 @@ def compared(
     failures: dict[str, Exception] = {}
     for target in targets:
         try:
-            models.append(_opened(target, assume))
+            models.append(opened(target, assume))
         except (PonderaError, OSError) as error:
             failures[str(target)[:_LONGEST]] = error
             if minds and target is targets[0]:
@@ -58,7 +57,7 @@ def compared(
     asked = {name: value for name, value in asked.items() if value is not None}
     tried = _tried(models, chosen, asked, gpu_file)
     facts = json.loads(compare_facts(models, variants, tried, assume))
-    return Comparison(facts, models, {name: _words(name, error) for name, error in failures.items()})
+    return Comparison(facts, models, {name: failure_words(name, error) for name, error in failures.items()})
 
 
 def _minds(changes: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
@@ -73,24 +72,13 @@ def _minds(changes: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None) -> l
 
 
 def _check(targets: Sequence[Target], minds: Sequence[object], asked: Mapping[str, Any]) -> None:
-    for name in asked.keys() - {one.name for one in ASKED}:
-        raise TypeError(f"compare() got an unexpected keyword argument {name!r}")
+    check_keywords("compare", asked)
     if not targets or len(targets) + len(minds) < 2:
         raise PonderaError("nothing to compare with; name at least two targets, or fields of the one to set")
     if len(targets) + len(minds) > COMPARE_MOST:
         raise PonderaError(
             f"{len(targets) + len(minds)} models are too many to compare; name at most {COMPARE_MOST}"
         )
-
-
-def _opened(target: Target, assume: str | None) -> Model | Architecture:
-    if isinstance(target, (Model, Architecture)):
-        return target
-    if isinstance(target, Checkpoint):
-        return Model.open(target.path, assume=assume)
-    if isinstance(target, Mapping):
-        return Architecture.from_config(target, assume=assume)
-    return Model.open(target, assume=assume)
 
 
 def _variant(model: Model | Architecture, mind: Mapping[str, Any]) -> tuple[Model | Architecture, WhatIf]:
@@ -130,9 +118,3 @@ def _tried(
     if len(refused) == len(models) * len(chosen) and len(reasons) == 1:
         raise refused[0]
     return tried
-
-
-def _words(name: str, error: Exception) -> str:
-    """What went wrong, without the name that it begins with."""
-    words = (isinstance(error, OSError) and error.strerror) or str(error)
-    return words.removeprefix(f"{name}: ")

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from pondera._fits import Target
+    from pondera._compare import Comparison
     from pondera._native import Gpu
     from pondera._report.subject import Subject
+    from pondera._targets import Target
 
 SCHEMA = "pondera.report/1"
 
@@ -31,14 +32,25 @@ class Report:
         failures: Targets that could not be opened, and why.
     """
 
-    def __init__(self, subjects: list[Subject], failures: dict[str, str]) -> None:
+    def __init__(
+        self,
+        subjects: list[Subject],
+        comparison: Comparison | None,
+        failures: dict[str, str],
+        *,
+        uncompared: str = "",
+    ) -> None:
         """A report on what was found.
 
         Args:
             subjects: What is known of each target.
+            comparison: The models side by side, if they are several that can be compared.
             failures: Targets that could not be opened, and why.
+            uncompared: Why several cannot be compared.
         """
+        self._uncompared = uncompared
         self._subjects = subjects
+        self._comparison = comparison
         self.failures = failures
         self._html = ""
 
@@ -56,7 +68,9 @@ class Report:
         from pondera._report.document import document
 
         if not self._html:
-            self._html = document(self._subjects, self.failures)
+            self._html = document(
+                self._subjects, self._comparison, self.failures, uncompared=self._uncompared
+            )
         return self._html
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -72,7 +86,13 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """The facts in schema `pondera.report/1`: every part of it is in its own schema."""
         failed = [{"target": name, "error": why} for name, why in self.failures.items()]
-        return {"schema": SCHEMA, "targets": [one.to_dict() for one in self._subjects], "failures": failed}
+        return {
+            "schema": SCHEMA,
+            "targets": [one.to_dict() for one in self._subjects],
+            "comparison": self._comparison.to_dict() if self._comparison else None,
+            "comparison_error": self._uncompared or None,
+            "failures": failed,
+        }
 
     def _repr_html_(self) -> str:
         from pondera._report.document import framed
@@ -108,15 +128,14 @@ def report(
         OSError: The file cannot be written.
         TypeError: A keyword is none of `fit`.
     """
-    from pondera._asked import ASKED
     from pondera._fits import chosen_gpus
     from pondera._native import Gpu
-    from pondera._report.subject import Asked, open_subject
+    from pondera._report.subject import Asked, compare_subjects, open_subject
+    from pondera._targets import check_keywords, failure_words
 
     if not targets:
         raise PonderaError("nothing to report on; give one or more targets")
-    for name in asked.keys() - {one.name for one in ASKED}:
-        raise TypeError(f"report() got an unexpected keyword argument {name!r}")
+    check_keywords("report", asked)
     names = [gpu] if isinstance(gpu, (str, Gpu)) else gpu
     asked = {name: value for name, value in asked.items() if value is not None}
     question = Asked(chosen_gpus(names, gpu_file), asked, assume, gpu_file)
@@ -129,13 +148,9 @@ def report(
             failures[str(target)[:1000]] = error
     if not subjects:
         raise next(iter(failures.values()))
-    made = Report(subjects, {name: _words(name, error) for name, error in failures.items()})
+    comparison, uncompared = compare_subjects(subjects, question)
+    told = {name: failure_words(name, error) for name, error in failures.items()}
+    made = Report(subjects, comparison, told, uncompared=uncompared)
     if path is not None:
         made.save(path)
     return made
-
-
-def _words(name: str, error: Exception) -> str:
-    """What went wrong, without the name that it begins with."""
-    words = (isinstance(error, OSError) and error.strerror) or str(error)
-    return words.removeprefix(f"{name}: ")

@@ -5,7 +5,9 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from pondera._fit_view import asked_words, layout, where
+from pondera._compare import Comparison
+from pondera._compare.html import comparison_html
+from pondera._fit_view import layout, where
 from pondera._heat import Heat
 from pondera._map import draw
 from pondera._native import Fit, role_meanings
@@ -25,20 +27,38 @@ _WIDE = 880
 """How wide pictures are on a wide page."""
 
 
-def document(subjects: Sequence[Subject], failures: Mapping[str, str]) -> str:
+def document(
+    subjects: Sequence[Subject],
+    comparison: Comparison | None,
+    failures: Mapping[str, str],
+    *,
+    uncompared: str = "",
+) -> str:
     """The whole page of a report.
 
     Args:
         subjects: What is known of each target.
+        comparison: The models side by side, if they are several.
         failures: Targets that could not be opened, and why.
+        uncompared: Why several cannot be compared.
     """
     sections = [_section(number, subject) for number, subject in enumerate(subjects, 1)]
     pairs = list(_pairs(subjects))
-    asked = next((asked_words(fit) for subject in subjects for fit in subject.fits), [])
-    body = render("report.html", sections=sections, failures=failures, asked=asked, pairs=pairs)
+    compared = Markup(comparison_html(comparison, with_map=False)) if comparison else None
+    body = render(
+        "report.html",
+        sections=sections,
+        failures=failures,
+        pairs=pairs,
+        compared=compared,
+        uncompared=uncompared,
+    )
     titles = [subject.title for subject in subjects]
     parts = [_contents(section) for section in sections]
-    contents = [Part("summary", "Summary"), *([Part("pairs", "Side by side")] if pairs else [])]
+    contents = [
+        Part("summary", "Summary"),
+        *([Part("compared", "Side by side")] if len(subjects) > 1 else []),
+    ]
     contents += parts if len(parts) > 1 else parts[0].parts
     return page(
         ", ".join(titles) if len(titles) < 4 else f"{', '.join(titles[:3])} and {len(titles) - 3} more",
@@ -87,7 +107,6 @@ def _section(number: int, subject: Subject) -> dict[str, Any]:
         "estimates": estimates,
         "would": would,
         "would_layout": layout(subject.would) if subject.would else "",
-        "asked": asked_words(subject.fits[0]) if subject.fits else [],
         "assumed": assumed,
         "warnings": list(dict.fromkeys(one for fit in subject.fits for one in fit.warnings)),
     }

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
-from pondera._fits import Target, fits_on, gpu_name, would_fit
+from pondera._compare import Comparison, compare
+from pondera._fits import fits_on, gpu_name, would_fit
 from pondera._heat import Heat, heat
 from pondera._map import Map, draw
 from pondera._map.facts import Facts
@@ -23,6 +24,7 @@ from pondera._native import (
     grid,
     parse_count,
 )
+from pondera._targets import Target, opened
 
 _SHORTEST = 1024
 _MOST_REQUESTS = 256
@@ -117,7 +119,7 @@ def open_subject(target: Target, asked: Asked) -> Subject:
         PonderaError: The target cannot be opened.
         FileNotFoundError: There is no such path and no built-in model of that name.
     """
-    model = _opened(target, asked.assume)
+    model = opened(target, asked.assume)
     shown = model.to_dict()
     drawn = draw(model, assume=asked.assume)
     name = shown["name"] if isinstance(target, (Mapping, Checkpoint, Architecture, Model)) else str(target)
@@ -156,18 +158,22 @@ def open_subject(target: Target, asked: Asked) -> Subject:
     )
 
 
+def compare_subjects(subjects: Sequence[Subject], asked: Asked) -> tuple[Comparison | None, str]:
+    """The models side by side, if there are several, or why there is no comparison."""
+    if len(subjects) < 2:
+        return None, ""
+    models = [one.model for one in subjects]
+    try:
+        found = compare(*models, gpu=asked.gpus, assume=asked.assume, gpu_file=asked.gpu_file, **asked.fit)
+    except PonderaError as error:
+        return None, str(error)
+    return found, ""
+
+
 def _laid_out(would: Fit, asked: Asked) -> dict[str, Any]:
     """The keywords of `fit` with the layout of an estimate."""
     degrees = {f"{name}_parallel": degree for name, degree in would.to_dict()["parallel"].items()}
     return {**asked.fit, "gpus": would.gpus, **degrees}
-
-
-def _opened(target: Target, assume: str | None) -> Model | Architecture:
-    if isinstance(target, (Model, Architecture)):
-        return target
-    if isinstance(target, Mapping):
-        return Architecture.from_config(target, assume=assume)
-    return Model.open(target.path if isinstance(target, Checkpoint) else target, assume=assume)
 
 
 def _heat(

@@ -1,0 +1,45 @@
+"""What is given to answers on several models: the targets, and the keywords of `fit`."""
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+from pondera._asked import ASKED
+from pondera._native import Architecture, Checkpoint, Model
+
+Target = str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model
+"""What a model may be given as."""
+
+
+def opened(target: Target, assume: str | None) -> Model | Architecture:
+    """A target, opened.
+
+    Args:
+        target: The target.
+        assume: A model type to take where that of a config is not known.
+
+    Raises:
+        PonderaError: It cannot be opened.
+        FileNotFoundError: There is no such path and no built-in model of that name.
+    """
+    if isinstance(target, (Model, Architecture)):
+        return target
+    if isinstance(target, Mapping):
+        return Architecture.from_config(target, assume=assume)
+    return Model.open(target.path if isinstance(target, Checkpoint) else target, assume=assume)
+
+
+def failure_words(name: str, error: Exception) -> str:
+    """What went wrong with a target, without the name that it begins with."""
+    words = (isinstance(error, OSError) and error.strerror) or str(error)
+    return words.removeprefix(f"{name}: ")
+
+
+def check_keywords(function: str, asked: Mapping[str, Any]) -> None:
+    """Sees that keywords are those of `fit`.
+
+    Raises:
+        TypeError: One is none of them.
+    """
+    for name in asked.keys() - {one.name for one in ASKED}:
+        raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
