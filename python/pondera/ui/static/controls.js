@@ -82,12 +82,12 @@ export class Typed extends Row {
   constructor(name, label, help, take, mode = "text") {
     super(name, label, help);
     this.input = make("input", { id: this.id, type: "text", inputmode: mode, spellcheck: "false" });
-    this.input.addEventListener("change", () => take(this.input.value.trim()));
+    listen(this.input, take);
     this.element.append(make("div", { class: "line" }, this.label, this.input), this.error);
   }
 
   show(value, placeholder) {
-    if (document.activeElement !== this.input) this.input.value = value ?? "";
+    if (!this.input.typed) this.input.value = value ?? "";
     if (placeholder !== undefined) this.input.placeholder = placeholder ?? "";
   }
 }
@@ -117,7 +117,7 @@ export class Slider extends Row {
       take(String(value), false);
     });
     this.range.addEventListener("change", () => take(String(this.values[Number(this.range.value)]), true));
-    this.input.addEventListener("change", () => take(this.input.value.trim(), true));
+    listen(this.input, (value) => take(value, true));
     this.unit = about.unit ?? "";
     this.element.append(
       make("div", { class: "line" }, this.label, ...(about.note ? [about.note] : []), this.input),
@@ -138,7 +138,7 @@ export class Slider extends Row {
   show(value) {
     const number = typeof value === "number" ? value : (counted(value ?? "") ?? (value ? Number(value) : NaN));
     this.value = value;
-    if (document.activeElement !== this.input) {
+    if (!this.input.typed) {
       const shown = Number.isFinite(number) ? this.words(number) : String(value ?? "");
       if (this.input.value !== shown) this.input.value = shown;
     }
@@ -150,6 +150,13 @@ export class Slider extends Row {
     if (this.range.value !== String(at)) this.range.value = String(at);
     this.range.setAttribute("aria-valuetext", `${this.words(number)}${this.unit}`);
   }
+}
+
+/** Takes what is typed into a field once it is whole; until then nothing is written over it. */
+function listen(input, take) {
+  input.addEventListener("input", () => (input.typed = true));
+  for (const name of ["change", "blur"]) input.addEventListener(name, () => (input.typed = false));
+  input.addEventListener("change", () => take(input.value.trim()));
 }
 
 /** How far two numbers are apart: by their ratio, where they have one. */

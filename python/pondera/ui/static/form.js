@@ -52,7 +52,7 @@ export class Form {
     });
     this._add("what", new Choice("target", "Model", "", [{ options: models }], (value) => this._newTarget(Number(value))));
     this._add("what", new Choice("gpu", WORDS.gpu, help("gpu"), offers(this.choices.gpus), (value) => set({ gpu: value })));
-    const ranks = { values: doublings(1, RANKS), words: exactCount };
+    const ranks = { values: doublings(1, RANKS, 1), words: exactCount };
     // How many there are says how they share, unless a layout does: each of the two takes the other back.
     this._add("what", new Slider("gpus", WORDS.gpus, help("gpus"), ranks, (value, settled) => {
       set({ gpus: value, ...Object.fromEntries(this._parallel().map((one) => [one.name, null])) }, settled);
@@ -79,7 +79,8 @@ export class Form {
     for (const one of this._parallel()) {
       if (!one.name.endsWith("_parallel")) continue;
       const label = `${one.name.split("_")[0]} parallel`;
-      const about = { values: doublings(1, RANKS), words: exactCount };
+      // Stages need not divide anything.
+      const about = { values: doublings(1, RANKS, one.name.startsWith("pipeline") ? 8 : 1), words: exactCount };
       this._add("spread", new Slider(one.name, label[0].toUpperCase() + label.slice(1), one.help, about, (value, settled) => {
         set({ gpus: null, [one.name]: value === "1" ? null : value }, settled);
       }));

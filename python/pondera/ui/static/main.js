@@ -54,9 +54,9 @@ function begin() {
     const known = choices.gpus.some((one) => one.name === first.gpu) ? first.gpu : choices.gpus[0].name;
     const values = { ...first, gpu: known, context: own ? Math.min(own, context) : context };
     for (const [name, value] of Object.entries(values)) if (state.get(name) === null) state.values.set(name, String(value));
-    state.keep();
-    state.written = location.search;
   }
+  state.keep();
+  state.written = location.search;
   if (state.left.length) {
     tell(byId("notice"), `Left out of the link, since this page does not know it: ${printable(state.left.join(", "), 200)}.`);
   }
@@ -127,16 +127,24 @@ function title(gpu, gpus) {
   write(byId("heat-gpu"), printable(gpus > 1 ? `${gpus} × ${gpu}` : gpu, 80));
 }
 
-/** A sentence of the server beside what caused it: the parameter that it names, or what was changed last. */
+/**
+ * A sentence of the server beside what caused it: the parameter that it names, if that was asked for, or what was
+ * changed last.
+ */
 function refused(error, query) {
   form.clear();
   for (const { row } of mind.rows.values()) row.refuse("");
   refuseAnswer(error.message);
   title(state.get("gpu") ?? "", Number(state.get("gpus")) || 1);
-  const named = [error.parameter, /^([a-z_]+)\b/.exec(error.message)?.[1], ...last].filter(Boolean);
-  const rows = named.map((name) => (name.startsWith("set.") ? mind.row(name.slice(4)) : (form.rows.get(name) ?? mind.row(name))));
+  const named = [error.parameter, /^([a-z_]+)\b/.exec(error.message)?.[1]].filter(Boolean);
+  const asked = named.flatMap((name) => [name, `set.${name}`]).filter((name) => state.get(name) !== null);
+  const rows = [...asked, ...last, ...named].map(rowOf);
   rows.find(Boolean)?.refuse(printable(error.message, 600));
   drawn("fit", query);
+}
+
+function rowOf(name) {
+  return name.startsWith("set.") ? mind.row(name.slice(4)) : (form.rows.get(name) ?? mind.row(name));
 }
 
 function drawHeat(found, query) {

@@ -118,11 +118,11 @@ const numbered = (text) => (text.trim() !== "" && Number.isFinite(Number(text)) 
 function consequences(change) {
   const said = [];
   const parameters = change.parameters ?? 0;
-  if (parameters) said.push(`${parameters > 0 ? "+" : "−"}${shortCount(Math.abs(parameters))} parameters`);
+  if (parameters) said.push(`${parameters > 0 ? "+" : "-"}${shortCount(Math.abs(parameters))} parameters`);
   const cache = change.bytes_per_token ?? 0;
-  if (cache) said.push(`cache ${cache > 0 ? "+" : ""}${signedBytes(cache).replace("-", "−")} a token`);
+  if (cache) said.push(`cache ${cache > 0 ? "+" : ""}${signedBytes(cache)} a token`);
   const flops = change.flops_per_token ?? 0;
-  if (flops) said.push(`${flops > 0 ? "+" : "−"}${shortCount(Math.abs(flops))} FLOP a token`);
+  if (flops) said.push(`${flops > 0 ? "+" : "-"}${shortCount(Math.abs(flops))} FLOP a token`);
   if (change.note) said.push(printable(change.note, 400));
   return said.join(", ") || "the same weights and cache";
 }

@@ -2,6 +2,7 @@
 
 const BYTES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"];
 const THOUSANDS = ["", "K", "M", "B", "T", "Q"];
+const ESCAPES = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 /** Bytes in powers of 1024, as `641.29 GiB`. */
@@ -37,6 +38,7 @@ export function printable(text, most = 300) {
     .slice(0, most + 1)
     .replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu, (char) => {
       const code = char.codePointAt(0);
+      if (ESCAPES[char]) return ESCAPES[char];
       if (code < 0x100) return `\\x${code.toString(16).padStart(2, "0")}`;
       return code < 0x10000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\U${code.toString(16).padStart(8, "0")}`;
     });
