@@ -19,6 +19,8 @@ INKS = {
     "green": Ink("#009E73", "#17B588"),
     "orange": Ink("#E69F00", "#E69F00"),
     "vermilion": Ink("#D55E00", "#E8732B"),
+    # Vermilion that is dark enough for words: 4.5 to 1 against paper and panel (WCAG 2.2, 1.4.3).
+    "alarm": Ink("#B84E00", "#E8732B"),
     "purple": Ink("#CC79A7", "#DB93BB"),
     "yellow": Ink("#F0E442", "#F0E442"),
     "slate": Ink("#8593A1", "#6E7C8A"),

@@ -12,7 +12,7 @@ from pondera._map.inks import MIXERS
 from pondera._numbers import decimal_bytes, exact_count
 from pondera._svg import Sheet, number, text_width, track, wrapped
 
-_LINES = ("ink", "vermilion")
+_LINES = ("ink", "alarm")
 """Inks of the lines, where there are two models."""
 
 _DASHES = ("", "6 3")

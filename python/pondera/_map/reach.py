@@ -156,9 +156,7 @@ def _draw_run(sheet: Sheet, panel: _Panel, run: Run, axis: Axis, top: float, row
             if height >= 11:
                 middle = axis.left + axis.width / 2
                 words = f"✗ {run.lack}"
-                sheet.text(
-                    middle, top + height / 2 + 4, words, 11, ink="vermilion", bold=True, anchor="middle"
-                )
+                sheet.text(middle, top + height / 2 + 4, words, 11, ink="alarm", bold=True, anchor="middle")
 
 
 def _name(

@@ -38,7 +38,7 @@ def draw_head(
     kept = [word for word in words if word]
     while len(kept) > 2 and text_width(" · ".join(kept), 12) > width:
         kept.pop(-2)
-    line, ink = (f"with {facts.changed}", "vermilion") if facts.changed else (" · ".join(kept), "soft")
+    line, ink = (f"with {facts.changed}", "alarm") if facts.changed else (" · ".join(kept), "soft")
     x = left + width if mirrored else left
     end: Anchor = "end" if mirrored else "start"
     size = 25 if text_width(facts.title, 27) <= width else 19
@@ -83,7 +83,7 @@ def draw_disagreements(sheet: Sheet, facts: Facts, left: float, top: float, widt
     title = f"✗ {facts.title}: weights and config disagree"
     if facts.changed:
         title = f"✗ where the weights of {facts.title} and this mind disagree"
-    return _draw_note(sheet, title, rows, "vermilion", left, top, width)
+    return _draw_note(sheet, title, rows, "alarm", left, top, width)
 
 
 def draw_changes(sheet: Sheet, facts: Facts, left: float, top: float, width: float) -> float:
@@ -94,7 +94,7 @@ def draw_changes(sheet: Sheet, facts: Facts, left: float, top: float, width: flo
     rows = [(words, row) for words in changes[:_MOST_WAYS] for row in wrapped(words, 11, width - 24, 2)]
     more = len(changes) - _MOST_WAYS
     rows += [("", f"and {more} more")] if more > 0 else []
-    ink = "ink" if facts.shown["same_body"] else "vermilion"
+    ink = "ink" if facts.shown["same_body"] else "alarm"
     return _draw_note(sheet, facts.verdict(), rows, ink, left, top, width)
 
 
@@ -116,7 +116,7 @@ def draw_foot(sheet: Sheet, facts: list[Facts], top: float, width: float = WIDTH
     for one in facts:
         unknown = f"{one.title}: the config says no more: {one.unknown}" if one.unknown else ""
         for row in wrapped(unknown, 11, inside, 2):
-            sheet.text(EDGE, top, row, 11, ink="vermilion")
+            sheet.text(EDGE, top, row, 11, ink="alarm")
             top += 15
         assumed |= dict.fromkeys(one.assumed()[:2])
     for words in assumed:

@@ -78,7 +78,7 @@ class _Picture:
         sheet, left, right = self._sheet, self._edge, self._edge + self._inside
         y += 14
         verdict = f"{'✓ fits' if bar.shown['fits'] else '✗ does not fit'}: {bar.words()}"
-        ink = "ink" if bar.shown["fits"] else "vermilion"
+        ink = "ink" if bar.shown["fits"] else "alarm"
         words = [word for word in own.values() if word]
         head = words[0] if words else ""
         beside = self._inside - text_width(verdict, 12.5) * 1.06 - 12
@@ -101,7 +101,7 @@ class _Picture:
         draw_bar(sheet, bar, left, top, self._inside, self._whole)
         low, high = (left + self._inside * max(count, 0) / self._whole for count in bar.gap)
         x, anchor = self._frame.anchored((low + high) / 2, text_width(bar.words(), 10.5))
-        ink = "soft" if bar.shown["fits"] else "vermilion"
+        ink = "soft" if bar.shown["fits"] else "alarm"
         sheet.text(x, top + HEIGHT + 18, bar.words(), 10.5, ink=ink, anchor=anchor)
         return top + HEIGHT + 24
 
