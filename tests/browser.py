@@ -97,3 +97,20 @@ def watch(opened: Opened) -> None:
             else None
         ),
     )
+
+
+def clashes(opened: Opened) -> list[str]:
+    """Words of the SVG pictures of a page that leave their picture, and pairs of them that lie over each other."""
+    return opened.page.evaluate(
+        """() => [...document.querySelectorAll('svg')].flatMap(svg => {
+            const frame = svg.getBoundingClientRect();
+            const boxes = [...svg.querySelectorAll('text')].map(
+                text => [text.firstChild.data, text.getBoundingClientRect()]);
+            const outside = boxes.filter(([, box]) => box.left < frame.left - 1 || box.right > frame.right + 1
+                || box.top < frame.top - 1 || box.bottom > frame.bottom + 1).map(([words]) => words);
+            const over = boxes.flatMap(([words, one], at) => boxes.slice(at + 1).filter(([, two]) =>
+                one.left < two.right - 1 && two.left < one.right - 1
+                && one.top < two.bottom - 3 && two.top < one.bottom - 3).map(([other]) => `${words} / ${other}`));
+            return [...outside, ...over];
+        })"""
+    )

@@ -10,6 +10,7 @@ import pytest
 
 import pondera
 import refresh_pictures
+from browser import clashes
 from pondera._heat import CANNOT_BE, FITS, heat
 from pondera._map.inks import PATTERNS
 from pondera._picture.heat import draw_heat
@@ -276,19 +277,7 @@ def test_words_do_not_overlap(open_page, tmp_path, width, dark):
         encoding="utf-8",
     )
     opened = open_page(page.as_uri(), width=width + 40, dark=dark)
-    found = opened.page.evaluate(
-        """() => [...document.querySelectorAll('svg')].flatMap(svg => {
-            const frame = svg.getBoundingClientRect();
-            const boxes = [...svg.querySelectorAll('text')].map(
-                text => [text.firstChild.data, text.getBoundingClientRect()]);
-            const outside = boxes.filter(([, box]) => box.left < frame.left - 1 || box.right > frame.right + 1
-                || box.top < frame.top - 1 || box.bottom > frame.bottom + 1).map(([words]) => words);
-            const over = boxes.flatMap(([words, one], at) => boxes.slice(at + 1).filter(([, two]) =>
-                one.left < two.right - 1 && two.left < one.right - 1
-                && one.top < two.bottom - 3 && two.top < one.bottom - 3).map(([other]) => `${words} / ${other}`));
-            return [...outside, ...over];
-        })"""
-    )
+    found = clashes(opened)
     assert found == []
     assert opened.errors == []
 

@@ -21,6 +21,10 @@ _LEFT = 46
 _MARKS = (4096, 32_768, 131_072)
 
 
+_LINE = 13
+"""Between the middles of two lines of text."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Label:
     """A number beside a dot: where it begins, how wide it is, and the height of its middle."""
@@ -28,6 +32,11 @@ class _Label:
     left: float
     width: float
     middle: float
+
+    def meets(self, left: float, width: float, middle: float) -> bool:
+        """Whether a text that is there would touch it."""
+        beside = left + width < self.left or self.left + self.width < left
+        return not beside and abs(middle - self.middle) < _LINE
 
 
 def draw_memory(
@@ -80,7 +89,7 @@ def draw_memory(
         with sheet.group(f"{one.full_title}: bytes it remembers after so many tokens"):
             sheet.path(track(track_), stroke=ink, width=2.2, dash=_DASHES[at])
         rival = curves[1 - at] if len(curves) > 1 else []
-        said += _marks(sheet, one, axis, y, ink, rival)
+        said += _marks(sheet, one, axis, y, ink, rival, said)
     for at, one in enumerate(facts):
         if (line := lines[at]) is not None:
             said += _name_weights(sheet, one, axis, line, inks[at], said)
@@ -140,6 +149,7 @@ def _kinds(
     names = list(dict.fromkeys(name for point in curve for name in point["kinds"]))
     if len(names) < 2:
         return
+    named: list[_Label] = []
     for name in names:
         look = MIXERS.get(name, MIXERS["none"])
         points = [
@@ -154,12 +164,19 @@ def _kinds(
             sheet.path(track(points), stroke=look.ink, width=1.6)
             # What grows is named where it begins, what does not at the other end, clear of where they cross.
             flat = points[len(points) // 2][1] - points[-1][1] < 4
-            at = points[len(points) * 5 // 6 if flat else len(points) // 6]
+            first = len(points) * 5 // 6 if flat else len(points) // 6
             # What is no mixer has no letter.
             word = look.letter if name in MIXERS else name
             wide = max(text_width(word, 10.5), 12)
-            sheet.rect(at[0] - wide / 2, at[1] - 6, wide, 12, "paper", radius=2.5, opacity=0.9)
-            sheet.text(at[0], at[1] + 3.7, word, 10, bold=True, anchor="middle")
+            clear = [
+                (x, at)
+                for x, at in (*points[first:], *points[:first])
+                if not any(label.meets(x - wide / 2, wide, at) for label in named)
+            ]
+            x, at = clear[0] if clear else points[first]
+            sheet.rect(x - wide / 2, at - 6, wide, 12, "paper", radius=2.5, opacity=0.9)
+            sheet.text(x, at + 3.7, word, 10, bold=True, anchor="middle")
+            named.append(_Label(x - wide / 2, wide, at))
 
 
 def _draw_weights(
@@ -183,12 +200,10 @@ def _name_weights(
     wide = text_width(words, 10) + 6
     # At the left, or behind what is in the way.
     begins = sorted([axis.left + 5, *(label.left + label.width + 5 for label in said)])
-    level = [label for label in said if abs(label.middle - at) < 13]
     free = [
         begin
         for begin in begins
-        if begin + wide <= axis.left + axis.width
-        and all(begin + wide < label.left or label.left + label.width < begin for label in level)
+        if begin + wide <= axis.left + axis.width and not any(label.meets(begin, wide, at) for label in said)
     ]
     if not free:
         return []
@@ -204,10 +219,11 @@ def _marks(
     y: Callable[[float], float],
     ink: str,
     rival: Sequence[Mapping[str, Any]],
+    taken: Sequence[_Label],
 ) -> list[_Label]:
     """Dots with their bytes at usual lengths, on the side of the line where the other one is not.
 
-    Gives the numbers.
+    Gives the numbers, which keep clear of those that are taken.
     """
     curve = one.memory["curve"] if one.memory else []
     wanted = {mark for mark in _MARKS if mark <= (one.context or mark)} | {one.context}
@@ -229,15 +245,20 @@ def _marks(
             sheet.path(dot, fill=ink, stroke="paper", width=1)
             wide = text_width(words, 10.5)
             above = point["bytes"] >= others.get(point["tokens"], 0)
-            begins = [x - wide, x + 3] if above else [x + 3, x - wide]
             # First where the line is not, then behind the dot and below it.
-            free = [begin for begin in begins if axis.left <= begin and begin + wide <= edge]
+            places = [(x - wide, at - 6), (x + 3, at + 14)]
+            free = [
+                (begin, line)
+                for begin, line in (places if above else reversed(places))
+                if axis.left <= begin
+                and begin + wide <= edge
+                and not any(label.meets(begin, wide, line - 3.5) for label in taken)
+            ]
             if not free or point["bytes"] == said:
                 continue
-            over = above and free[0] == begins[0]
-            edge, said = free[0] - 4, point["bytes"]
-            line = at - 6 if over else at + 14
-            sheet.rect(free[0] - 1, line - 9, wide, 11.5, "paper", radius=2, opacity=0.75)
-            sheet.text(free[0], line, words, 10.5, bold=True, ink=ink)
-            labels.append(_Label(free[0], wide, line - 3.5))
+            begin, line = free[0]
+            edge, said = begin - 4, point["bytes"]
+            sheet.rect(begin - 1, line - 9, wide, 11.5, "paper", radius=2, opacity=0.75)
+            sheet.text(begin, line, words, 10.5, bold=True, ink=ink)
+            labels.append(_Label(begin, wide, line - 3.5))
     return labels
