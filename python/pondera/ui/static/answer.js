@@ -69,7 +69,7 @@ function showFacts(fit, mind) {
     }
   }
   const rate = fit.roofline?.decode?.tokens_per_second;
-  if (rate != null) add("at most", `${exactCount(Math.floor(rate))} tokens/s`, "written by the whole deployment: a roofline, an upper bound");
+  if (rate != null) add("tokens/s at most", exactCount(Math.floor(rate)), "written by the whole deployment: a roofline, an upper bound");
   if (fit.limit) add("limit", printable(fit.limit, 200));
   const place = byId("facts");
   // The same facts keep their places: their numbers alone are written.
@@ -113,28 +113,29 @@ function showAlternatives(alternatives, take) {
   );
 }
 
+/** Rows have their roles said, since a narrow page lays them out as blocks. */
 function showReasons(fit) {
   const groups = new Map();
   for (const one of fit.reasons) groups.set(one.component, [...(groups.get(one.component) ?? []), one]);
   const bodies = [...groups].map(([component, reasons]) =>
     make(
       "tbody",
-      {},
+      { role: "rowgroup" },
       make(
         "tr",
-        { class: "component" },
-        make("th", { scope: "rowgroup" }, component.replace(/_/g, " ")),
+        { class: "component", role: "row" },
+        make("th", { scope: "rowgroup", role: "rowheader" }, component.replace(/_/g, " ")),
         number(fit[component] ?? 0),
-        make("td", { colspan: 2 }, band(fit.band[component])),
+        make("td", { colspan: 2, role: "cell", class: "formula" }, band(fit.band[component])),
       ),
       ...reasons.map((one) =>
         make(
           "tr",
-          {},
-          make("th", { scope: "row" }, printable(one.name, 200)),
+          { role: "row" },
+          make("th", { scope: "row", role: "rowheader" }, printable(one.name, 200)),
           number(one.bytes),
-          make("td", { class: "formula" }, printable(one.formula, 1000)),
-          make("td", { class: "source" }, make("span", { class: `chip ${one.origin}` }, one.origin), ` ${printable(one.source, 1000)}`),
+          make("td", { class: "formula", role: "cell" }, printable(one.formula, 1000)),
+          make("td", { class: "source", role: "cell" }, make("span", { class: `chip ${one.origin}` }, one.origin), ` ${printable(one.source, 1000)}`),
         ),
       ),
     ),
@@ -144,7 +145,7 @@ function showReasons(fit) {
   table.append(...bodies);
 }
 
-const number = (bytes) => make("td", { class: "number", title: `${exactCount(bytes)} bytes` }, binaryBytes(bytes));
+const number = (bytes) => make("td", { class: "number", role: "cell", title: `${exactCount(bytes)} bytes` }, binaryBytes(bytes));
 
 /** How sure a number is. */
 function band(found) {

@@ -66,7 +66,7 @@ export class Form {
     const schemes = this.choices.weights.map((one) => [one.name, one.name]);
     this._add("what", new Choice("weights", WORDS.weights, help("weights"), [{ options: [["", "as stored"], ...schemes] }], (value) => set({ weights: value || null })));
     const formats = this.choices.cache.map((one) => [one.name, one.name]);
-    this._add("what", new Choice("cache", WORDS.cache, help("cache"), [{ options: [["", "as the engine would"], ...formats] }], (value) => set({ cache: value || null })));
+    this._add("what", new Choice("cache", WORDS.cache, help("cache"), [{ options: [["", "the engine's own"], ...formats] }], (value) => set({ cache: value || null })));
     this._add("what", new Slider("context", WORDS.context, help("context"), { values: doublings(SHORTEST, LONGEST), words: tokens, unit: " tokens" }, (value, settled) => set({ context: value }, settled)));
     this._add("what", new Slider("concurrency", WORDS.concurrency, help("concurrency"), { values: doublings(1, REQUESTS), words: exactCount, unit: " requests" }, (value, settled) => set({ concurrency: value }, settled)));
   }
@@ -92,7 +92,7 @@ export class Form {
       const words = one.name.replace(/_/g, " ");
       const label = words[0].toUpperCase() + words.slice(1);
       if (one.kind === "flag") {
-        const options = [["", "as the engine does"], ["true", "yes"], ["false", "no"]];
+        const options = [["", "the engine's own"], ["true", "yes"], ["false", "no"]];
         this._add("tuning", new Choice(one.name, label, one.help, [{ options }], (value) => set({ [one.name]: value || null })));
       } else if (one.kind === "share") {
         const values = Array.from({ length: 51 }, (_, at) => (50 + at) / 100);
@@ -167,9 +167,9 @@ export class Form {
       const value = settings[one.name];
       if (row instanceof Slider) row.show(value ?? "");
       else if (row instanceof Typed) row.show("", value == null ? "" : String(value));
-      else write(row.select.options[0], value == null ? "as the engine does" : `as the engine does (${value ? "yes" : "no"})`);
+      else write(row.select.options[0], value == null ? "the engine's own" : `the engine's own (${value ? "yes" : "no"})`);
     }
-    write(rows.get("cache").select.options[0], `as the engine would (${settings.cache})`);
+    write(rows.get("cache").select.options[0], `the engine's own (${settings.cache})`);
     write(rows.get("weights").select.options[0], state.get("weights") ? "as stored" : `as stored (${printable(fit.storage, 60)})`);
   }
 

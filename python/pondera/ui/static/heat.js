@@ -169,6 +169,7 @@ export class Heat {
 
   _read() {
     const [x, y] = this.cell;
+    byId("heat-read").classList.toggle("away", y >= 0.55 * this.rows);
     const where = `${tokens(this.shown.context[x])} tokens, ${plural(this.shown.concurrency[y], "request")}`;
     write(byId("heat-read"), `${where}: ${this.said(x * this.rows + y)}`);
   }

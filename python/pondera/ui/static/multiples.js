@@ -2,7 +2,7 @@
 
 import { byId, make, write } from "./elements.js";
 import { exactCount, printable, tokens } from "./numbers.js";
-import { Levels } from "./paint.js";
+import { CANNOT_BE, Levels } from "./paint.js";
 
 export class Multiples {
   /** @param {(gpu: string) => void} take takes a GPU */
@@ -52,7 +52,8 @@ export class Multiples {
     const top = shown.concurrency[shown.concurrency.length - 1];
     this.parts.forEach((part, at) => {
       const most = shown.frontier[at][column];
-      write(part.most, most === 0 ? "✗ none" : most === top ? `✓ ${exactCount(most)} or more` : `✓ ${exactCount(most)}`);
+      const fewest = shown.levels[(at * axis.length + column) * shown.concurrency.length];
+      write(part.most, most ? `✓ ${exactCount(most)}${most === top ? " or more" : ""}` : fewest === CANNOT_BE ? "– cannot be" : "✗ none");
       const pressed = shown.gpu[at] === gpu ? "true" : "false";
       if (part.button.getAttribute("aria-pressed") !== pressed) part.button.setAttribute("aria-pressed", pressed);
     });
