@@ -302,8 +302,12 @@ def test_other_gpus_say_what_fits_on_them_and_a_press_takes_one(open_ui):
         count = re.sub(r"\D", "", most)
         if count:
             assert pondera.fit(MODELS[0], **{**ASKED, "gpu": name, "concurrency": count}).fits
+        elif most == "✗ none":
+            assert not pondera.fit(MODELS[0], **{**ASKED, "gpu": name, "concurrency": "1"}).fits
         else:
-            assert most == "✗ none"
+            assert most == "- cannot be"
+            with pytest.raises(pondera.PonderaError):
+                pondera.fit(MODELS[0], **{**ASKED, "gpu": name, "concurrency": "1"})
     page.locator("#multiples button", has_text="L40S").click()
     address_has(page, gpu="L40S")
     shows(page, asked_of(page))
