@@ -311,25 +311,29 @@ def test_landmarks_headings_and_names(open_page, address):
 
 
 CONTRAST = """() => {
-    const channel = value => value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    const channel = value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
     const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
     const light = colour => {
-        const [r, g, b] = numbers(colour).map(value => channel(value / 255));
+        const [r, g, b] = colour.map(value => channel(value / 255));
         return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     };
     const ground = one => {
         for (; one; one = one.parentElement) {
-            const colour = getComputedStyle(one).backgroundColor;
-            if ((numbers(colour)[3] ?? 1) === 1) return colour;
+            const colour = numbers(getComputedStyle(one).backgroundColor);
+            if ((colour[3] ?? 1) === 1) return colour;
         }
-        return "rgb(255, 255, 255)";
+        return [255, 255, 255];
     };
     const found = [];
     for (const one of document.querySelectorAll("body *:not(svg *)")) {
         if (![...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim())) continue;
         if (!one.checkVisibility() || one.matches("script, style")) continue;
-        const [a, b] = [light(getComputedStyle(one).color), light(ground(one))];
-        found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), one.tagName, one.className]);
+        const [words, page] = [numbers(getComputedStyle(one).color), ground(one)];
+        let opacity = words[3] ?? 1;
+        for (let at = one; at; at = at.parentElement) opacity *= getComputedStyle(at).opacity;
+        const seen = [0, 1, 2].map(part => words[part] * opacity + page[part] * (1 - opacity));
+        const [a, b] = [light(seen), light(page)];
+        found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), one.tagName, one.className, one.textContent]);
     }
     return found;
 }"""
