@@ -218,8 +218,12 @@ def test_hostile_names_are_inert(tmp_path, write, open_page):
     folder = tmp_path / EVIL.replace("/", "_")
     write(folder / "model.safetensors", {EVIL: ("F32", [4]), "x" * 10_000: ("F32", [4])})
     (folder / "config.json").write_text(json.dumps({"model_type": EVIL * 100, "architectures": [EVIL]}))
+    known = tmp_path / f"known{'z' * 200}"
+    write(known / "model.safetensors", {f"model.layers.{n}.{EVIL}": ("F32", [4]) for n in range(3)})
+    config = pondera.Architecture.from_config("llama-3.1-8b").config
+    (known / "config.json").write_text(json.dumps({**config, "architectures": [EVIL * 1000], EVIL: EVIL}))
     path = tmp_path / "out.html"
-    made = pondera.report(folder, {"model_type": EVIL}, "y" * 10_000, gpu="l4", path=path)
+    made = pondera.report(folder, known, {"model_type": EVIL}, "y" * 10_000, gpu="l4", path=path)
     assert len(made.failures) == 2
     assert "\u202e" not in made.html
     page = Tags(made.html)
@@ -229,7 +233,7 @@ def test_hostile_names_are_inert(tmp_path, write, open_page):
     for width in (1280, 390):
         opened = open_page(path.as_uri(), width=width)
         assert opened.errors == []
-        assert opened.page.title() == shortened(folder.name, 200)
+        assert opened.page.title() == shortened(f"{folder.name}, {known.name}", 200)
         assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
 
 

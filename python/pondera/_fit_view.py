@@ -168,15 +168,19 @@ def memory_bar(screen: Screen, shown: Mapping[str, Any]) -> str:
 
 
 def _heading(screen: Screen, fit: Fit) -> list[str]:
-    by = binary_bytes(abs(fit.headroom))
-    each = " on each GPU" if fit.gpus > 1 else ""
-    rest = f"{by} to spare{each}" if fit.fits else f"{by} too much{each}"
     return [
         screen.paint(f"{fit.model} on {where(fit)}", "bold"),
         *screen.prose(f"  {_asked(screen, fit)}", "  "),
-        *screen.prose(f"  {_verdict(screen, fit)}: {rest}", "  ", "bold" if fit.fits else "red"),
+        *screen.prose(f"  {_verdict(screen, fit)}: {spare_words(fit)}", "  ", "bold" if fit.fits else "red"),
         *_warnings(screen, fit),
     ]
+
+
+def spare_words(fit: Fit) -> str:
+    """How much is to spare, or too much."""
+    by = binary_bytes(abs(fit.headroom))
+    each = " on each GPU" if fit.gpus > 1 else ""
+    return f"{by} to spare{each}" if fit.fits else f"{by} too much{each}"
 
 
 def _warnings(screen: Screen, fit: Fit) -> list[str]:

@@ -36,13 +36,19 @@ def model_view(
 
 def disagreement_lines(screen: Screen, disagreements: Sequence[Mapping[str, Any]]) -> list[str]:
     """A line for each thing in which body and mind disagree, worst first."""
-    lines: list[str] = []
-    for one in disagreements:
-        text = f"{one['severity']}: {one['kind']}: {plural(one['count'], 'tensor')} {one['pattern']}"
-        if one["expected"] is not None and one["found"] is not None:
-            text += f" (config: {_shape(one['expected'])}, weights: {_shape(one['found'])})"
-        lines += screen.prose(f"{text}: {one['cause']}", "  ", _SEVERITIES[one["severity"]])
-    return lines
+    return [
+        line
+        for one in disagreements
+        for line in screen.prose(disagreement_words(one), "  ", _SEVERITIES[one["severity"]])
+    ]
+
+
+def disagreement_words(one: Mapping[str, Any]) -> str:
+    """A thing in which body and mind disagree, and its likely cause."""
+    text = f"{one['severity']}: {one['kind']}: {plural(one['count'], 'tensor')} {one['pattern']}"
+    if one["expected"] is not None and one["found"] is not None:
+        text += f" (config: {_shape(one['expected'])}, weights: {_shape(one['found'])})"
+    return f"{text}: {one['cause']}"
 
 
 def change_lines(screen: Screen, changes: Sequence[Mapping[str, Any]]) -> list[str]:

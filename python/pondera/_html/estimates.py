@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pondera._fit_view import asked_words, band_words, where
+from pondera._fit_view import asked_words, band_words, spare_words, where
 from pondera._heat import AXES, Heat
 from pondera._html.frame import block, folded, heading, hover, note, picture, table, words
 from pondera._html.tables import END_ROWS
@@ -23,7 +23,6 @@ _CELLS = 16
 def fit_html(fit: Fit) -> str:
     """An estimate: the verdict, a bar of the memory, and all its parts with their formulas and sources."""
     verdict = "fits" if fit.fits else "does not fit"
-    spare = f"{binary_bytes(abs(fit.headroom))} {'to spare' if fit.fits else 'too much'}"
     shown = fit.to_dict()
     reasons = shown["reasons"]
     rows = [
@@ -38,7 +37,7 @@ def fit_html(fit: Fit) -> str:
     total = ["total", _bytes(fit.total), share(fit.total, fit.usable), f"of {_bytes(fit.usable)} usable"]
     titles = ["per GPU", "bytes", "of the GPU", "known"]
     return block(
-        heading(f"{fit.model} on {where(fit)}", "", [f"{verdict}, {spare}", *asked_words(fit)]),
+        heading(f"{fit.model} on {where(fit)}", "", [f"{verdict}, {spare_words(fit)}", *asked_words(fit)]),
         *(note(f"warning: {one}") for one in fit.warnings),
         picture(draw_memory([shown])),
         table(titles, rows, total, left={0, 3}),

@@ -20,7 +20,7 @@ from pondera._report.headline import headline
 from pondera._report.page import Part, page
 from pondera._report.render import picture, render
 from pondera._report.subject import Subject
-from pondera._show_view import facts
+from pondera._show_view import disagreement_words, facts
 from pondera._text import Screen
 
 _WIDE = 880
@@ -52,6 +52,7 @@ def document(
         pairs=pairs,
         compared=compared,
         uncompared=uncompared,
+        disagreement_words=disagreement_words,
     )
     titles = [subject.title for subject in subjects]
     parts = [_contents(section) for section in sections]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pondera._fit_view import band_words, engine_facts, speed_facts, where
+from pondera._fit_view import band_words, engine_facts, spare_words, speed_facts, where
 from pondera._native import Fit
 from pondera._numbers import binary_bytes, share
 
@@ -68,8 +68,7 @@ class Estimate:
     @property
     def spare(self) -> str:
         """How much is to spare, or too much."""
-        each = " on each GPU" if self.fit.gpus > 1 else ""
-        return f"{binary_bytes(abs(self.fit.headroom))} {'to spare' if self.fit.fits else 'too much'}{each}"
+        return spare_words(self.fit)
 
     @property
     def components(self) -> list[Component]:

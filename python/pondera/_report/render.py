@@ -11,7 +11,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pondera import _numbers
-from pondera._scan_data import shape_text
 from pondera._text import shortened
 
 _LONGEST = 2000
@@ -58,7 +57,6 @@ def _environment() -> Environment:
     for name in _FILTERS:
         environment.filters[name] = getattr(_numbers, name)
     environment.filters["shortened"] = shortened
-    environment.filters["shape"] = shape_text
     return environment
 
 
