@@ -21,7 +21,6 @@ from pondera._native import (
     Gpu,
     Model,
     PonderaError,
-    grid,
     parse_count,
 )
 from pondera._targets import Target, opened
@@ -192,11 +191,12 @@ def _heat(
     longest = max(shown["context"] or 0, context or 0)
     if not longest:
         raise PonderaError("the config states no longest context; give one")
-    doubled = grid(min(_SHORTEST, longest), longest)
-    # A picture of one GPU alone has room for twice as many.
-    steps = grid(doubled[0], longest, 2 * len(doubled) - 1) if len(gpus) == 1 else doubled
-    contexts = {*steps, context or longest}
-    crowds = {*grid(1, max(_MOST_REQUESTS, concurrency or 1)), concurrency or 1}
+    first = min(_SHORTEST, longest)
+    contexts = {*_doubled(first, longest), longest, context or longest}
+    if len(gpus) == 1:
+        # A picture of one GPU alone has room for twice as many.
+        contexts |= {*_doubled(first * 3 // 2, longest)}
+    crowds = {*_doubled(1, max(_MOST_REQUESTS, concurrency or 1)), concurrency or 1}
     return heat(
         model,
         gpu=gpus,
@@ -206,6 +206,15 @@ def _heat(
         gpu_file=asked.gpu_file,
         **rest,
     )
+
+
+def _doubled(first: int, last: int) -> list[int]:
+    """A number, twice as many, and so on, up to another."""
+    numbers = []
+    while first <= last:
+        numbers.append(first)
+        first *= 2
+    return numbers
 
 
 def _counted(value: int | str | None) -> int | None:
