@@ -57,10 +57,11 @@ def run(options: Namespace) -> int:
     try:
         from pondera.ui.serve import serve
     except ImportError as error:
-        if error.name and error.name.partition(".")[0] == "pondera":
+        missing = (error.name or "").partition(".")[0]
+        if missing == "pondera":
             raise
         raise PonderaError(
-            f"the page needs starlette and uvicorn, and {error.name} is not there; pip install 'pondera[ui]'"
+            f"the page needs starlette and uvicorn, and {missing} is not there; pip install 'pondera[ui]'"
         ) from error
     from pondera.ui.minds import Minds
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import Any, TypeVar
 
 from pondera._native import PonderaError
@@ -41,6 +42,7 @@ class Work:
         self._seconds = seconds
         self._most = waiting
         self._waiting = 0
+        self._lock = Lock()
 
     async def do(self, call: Callable[[], Answer], receive: Callable[[], Awaitable[Any]]) -> Answer:
         """Does something in a thread.
@@ -53,12 +55,14 @@ class Work:
             Refused: It cannot be answered, takes too long, or there is too much to do already.
             Gone: Nobody waits for it; if it had not begun, it never will.
         """
-        if self._waiting >= self._most:
-            raise Refused(503, f"{self._most} requests are in work already; ask again when they are done")
-        work = asyncio.wrap_future(self._threads.submit(_told, call))
-        # A thread that is too slow keeps its place until it ends: there are never more than these.
-        self._waiting += 1
-        work.add_done_callback(self._done)
+        with self._lock:
+            if self._waiting >= self._most:
+                raise Refused(503, f"{self._most} requests are in work already; ask again when they are done")
+            self._waiting += 1
+        begun = self._threads.submit(_told, call)
+        # What is too slow keeps its place until it ends: there are never more than these.
+        begun.add_done_callback(self._done)
+        work = asyncio.wrap_future(begun)
         leaving = asyncio.ensure_future(_leaving(receive))
         try:
             done, _ = await asyncio.wait(
@@ -68,14 +72,16 @@ class Work:
             leaving.cancel()
         if work in done:
             return work.result()
-        # What has begun cannot be stopped; what it says at last is not looked at.
+        # What has begun in a thread cannot be stopped; what it says at last is not looked at.
+        begun.cancel()
         work.cancel()
         if leaving in done:
             raise Gone
         raise Refused(503, f"this takes more than {self._seconds:g} s; ask for less")
 
-    def _done(self, work: asyncio.Future[Any]) -> None:
-        self._waiting -= 1
+    def _done(self, work: Future[Any]) -> None:
+        with self._lock:
+            self._waiting -= 1
 
     def close(self) -> None:
         """Ends what has not begun."""
