@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from openapi_spec_validator import validate
 
 import pondera
+import writer
+from conftest import TINY
 from pondera._picture.memory import draw_memory
+from pondera.ui.addresses import ADDRESSES, FIT
 from pondera.ui.answers import ANSWERS
 from pondera.ui.axis import spread
 from pondera.ui.openapi import document
-from pondera.ui.parameters import ADDRESSES, FIT, MOST_PARAMETERS, MOST_QUERY
+from pondera.ui.parameters import MOST_PARAMETERS, MOST_QUERY
 from ui_server import served
 
 TARGETS = ("llama-3.1-8b", "deepseek-v3", "gemma-4-26b-a4b", "mamba-2.8b", "whisper-large-v3")
@@ -124,6 +127,47 @@ def test_the_picture_is_that_of_the_estimate(client):
     assert told["picture"] == draw_memory([fit], "dark", width=400, framed=False)
 
 
+@pytest.fixture
+def weights(tmp_path):
+    """A small model with weights and a config that agree."""
+    config = {
+        "model_type": "llama",
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": 8,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "vocab_size": 100,
+        "max_position_embeddings": 4096,
+        "torch_dtype": "bfloat16",
+    }
+    post = {"model.layers.0.post_attention_layernorm.weight": ("BF16", [8])}
+    writer.write(tmp_path / "small" / "model.safetensors", {**TINY, **post})
+    (tmp_path / "small" / "config.json").write_text(json.dumps(config))
+    return tmp_path / "small"
+
+
+def test_weights_count_as_long_as_the_mind_can_wear_them(weights, run):
+    """Twice the width is four times each matrix of 8 x 8: weights that are there are then not counted."""
+    with served(weights) as address, httpx.Client(base_url=address) as client:
+        asked = {"gpu": "l4", "engine": "transformers", "context": 64}
+        command = ["fit", weights, "--gpu", "l4", "--engine", "transformers", "--context", 64, "--json"]
+        for change, same in (("rope_theta=500000", True), ("hidden_size=16", False)):
+            name, _, value = change.partition("=")
+            told = data(client.get("/api/fit", params={**asked, f"set.{name}": value}))
+            _, out, talk = run(*command, "--set", change)
+            assert told["fit"] == json.loads(out)
+            assert told["mind"]["same_body"] is same
+            assert talk.count("that mind needs other weights") == (not same)
+            model, what_if = pondera.Model.open(weights).what_if({name: int(value)})
+            worn = model if same else what_if.architecture
+            fit = pondera.fit(worn, gpu="l4", engine="transformers", context=64)
+            assert told["fit"]["parts"] == fit.parts
+        # By hand: attention 4 x 16 x 16, mlp 3 x 32 x 16, in 2 bytes.
+        assert told["fit"]["parts"]["weights"]["attention"] == 2 * 4 * 16 * 16
+        assert told["fit"]["parts"]["weights"]["mlp"] == 2 * 3 * 32 * 16
+
+
 def heat_of(answer):
     """The header and the planes of an answer in bytes."""
     assert answer.headers["content-type"] == "application/octet-stream"
@@ -211,7 +255,21 @@ def test_the_map_is_that_of_the_command(client):
     assert two.text == pondera.draw(TARGETS[0], TARGETS[2]).svg
     facts = data(client.get("/api/map", params={"format": "json", "set.num_hidden_layers": 12}))
     changed, _ = pondera.Model.open(TARGETS[0]).what_if(num_hidden_layers=12)
-    assert facts == pondera.draw(changed).to_dict()
+    assert facts == pondera.draw(TARGETS[0], set={"num_hidden_layers": 12}, alone=True).to_dict()
+    assert facts["total"]["parameters"] == changed.architecture.parameters
+    beside = client.get("/api/map", params={"beside": "true", "set.num_hidden_layers": 12})
+    assert beside.text == pondera.draw(TARGETS[0], set={"num_hidden_layers": 12}).svg
+
+
+def test_compare_says_what_the_command_says(client, run):
+    _, out, _ = run(
+        "compare", TARGETS[0], TARGETS[2], "--gpu", "l4", "--gpu", "h100", "--context", "32k", "--json"
+    )
+    params = [("target", 0), ("target", 2), ("gpu", "l4,h100"), ("context", "32k")]
+    assert data(client.get("/api/compare", params=params)) == json.loads(out)
+    _, out, _ = run("compare", TARGETS[1], "--set", "num_experts_per_tok=4", "--json")
+    told = data(client.get("/api/compare", params={"target": 1, "set.num_experts_per_tok": 4}))
+    assert told == json.loads(out)
 
 
 def test_show_says_what_the_command_says(client, run):
@@ -287,19 +345,20 @@ def test_the_description_is_valid_and_whole(client):
         assert described == [each.name for each in one.parameters] + ["set.FIELD"] * one.fields
 
 
+def written(value, *, apart):
+    """A value of the description as it stands in a query."""
+    if isinstance(value, list):
+        return value if apart else ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else value
+
+
 @pytest.mark.parametrize("one", ADDRESSES, ids=lambda one: one.path)
 def test_examples_and_defaults_of_the_description_are_answered(client, one):
     params = {}
     for each in document()["paths"][one.path]["get"]["parameters"]:
         value = each.get("example", each["schema"].get("default"))
         if value is not None:
-            params[each["name"]] = (
-                ",".join(value)
-                if isinstance(value, list)
-                else str(value).lower()
-                if isinstance(value, bool)
-                else value
-            )
+            params[each["name"]] = written(value, apart=each.get("explode", True))
     answer = client.get(one.path, params=params)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].partition(";")[0] in one.media
@@ -346,6 +405,9 @@ WRONG = [
     ("/api/heat", "gpus_shown=l4,l40s,h100,h200,b200&contexts=256&concurrencies=256", 422, None),
     ("/api/map", "other=7", 422, "target"),
     ("/api/map", "by=colour", 422, "by"),
+    ("/api/compare", "target=0", 422, None),
+    ("/api/compare", "&".join(["target=0"] * 17), 422, None),
+    ("/api/compare", "target=0&target=99", 422, "target"),
     ("/api/targets", "x=1", 400, "x"),
     ("/api/show", "set.num_hidden_layers=x", 422, "set.num_hidden_layers"),
 ]

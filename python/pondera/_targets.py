@@ -5,7 +5,7 @@ from os import PathLike
 from typing import Any
 
 from pondera._asked import ASKED
-from pondera._native import Architecture, Checkpoint, Model
+from pondera._native import Architecture, Checkpoint, Model, PonderaError, WhatIf
 
 Target = str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model
 """What a model may be given as."""
@@ -27,6 +27,27 @@ def opened(target: Target, assume: str | None) -> Model | Architecture:
     if isinstance(target, Mapping):
         return Architecture.from_config(target, assume=assume)
     return Model.open(target.path if isinstance(target, Checkpoint) else target, assume=assume)
+
+
+def with_mind(model: Model | Architecture, fields: Mapping[str, Any]) -> tuple[Model | Architecture, WhatIf]:
+    """A model with another mind, and what that changes.
+
+    Where it needs other weights, those there are do not count.
+
+    Args:
+        model: The model.
+        fields: Fields of its config by name, with their values.
+
+    Raises:
+        PonderaError: The model's mind is not known, or the changed config cannot be.
+    """
+    if isinstance(model, Architecture):
+        answer = model.what_if(dict(fields))
+        return answer.architecture, answer
+    if model.architecture is None:
+        raise PonderaError(f"{model.name}: {model.unknown}")
+    changed, answer = model.what_if(dict(fields))
+    return (changed if answer.same_body or model.checkpoint is None else answer.architecture), answer
 
 
 def failure_words(name: str, error: Exception) -> str:

@@ -18,7 +18,7 @@ from pondera._native import (
     compare_facts,
     fit,
 )
-from pondera._targets import Target, check_keywords, failure_words, opened
+from pondera._targets import Target, check_keywords, failure_words, opened, with_mind
 
 _LONGEST = 1000
 """Characters of a target's name at the most, where it could not be opened."""
@@ -51,7 +51,7 @@ def compared(
         raise next(iter(failures.values()))
     variants: list[WhatIf | None] = [None for _ in models]
     for mind in minds:
-        model, answer = _variant(models[0], mind)
+        model, answer = with_mind(models[0], mind)
         models.append(model)
         variants.append(answer)
     asked = {name: value for name, value in asked.items() if value is not None}
@@ -79,17 +79,6 @@ def _check(targets: Sequence[Target], minds: Sequence[object], asked: Mapping[st
         raise PonderaError(
             f"{len(targets) + len(minds)} models are too many to compare; name at most {COMPARE_MOST}"
         )
-
-
-def _variant(model: Model | Architecture, mind: Mapping[str, Any]) -> tuple[Model | Architecture, WhatIf]:
-    """The model with another mind. Where that needs other weights, those there are do not count."""
-    if isinstance(model, Architecture):
-        answer = model.what_if(dict(mind))
-        return answer.architecture, answer
-    if model.architecture is None:
-        raise PonderaError(f"{model.name}: {model.unknown}")
-    changed, answer = model.what_if(dict(mind))
-    return (changed if answer.same_body else answer.architecture), answer
 
 
 def _tried(

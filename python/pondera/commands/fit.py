@@ -8,8 +8,10 @@ from typing import Any
 from pondera._asked import ASKED, add_asked
 from pondera._fit_view import comparison_view, fit_view, offers_view
 from pondera._fits import chosen_gpus, fits_on, would_fit
-from pondera._native import FITS_SCHEMA, OFFERS_SCHEMA, Fit, Model, PonderaError, fit, gpus
+from pondera._native import FITS_SCHEMA, OFFERS_SCHEMA, Architecture, Fit, Model, fit, gpus
 from pondera._solve import cheapest_gpu
+from pondera._talk import say
+from pondera._targets import with_mind
 from pondera._text import Screen
 from pondera.commands.command import Command, UsageError
 from pondera.commands.show import add_assume, change
@@ -66,7 +68,7 @@ def run(options: Namespace) -> int:
     return _compare(model, asked, options)
 
 
-def _compare(model: Model, asked: dict[str, Any], options: Namespace) -> int:
+def _compare(model: Model | Architecture, asked: dict[str, Any], options: Namespace) -> int:
     """A row for each GPU; one that the engine does not run on is told apart."""
     compared, refused = fits_on(model, chosen_gpus(options.gpu, options.gpu_file), asked, options.gpu_file)
     if options.json:
@@ -78,17 +80,18 @@ def _compare(model: Model, asked: dict[str, Any], options: Namespace) -> int:
     return 0 if any(one.fits for one in compared) else 1
 
 
-def _model(options: Namespace) -> Model:
+def _model(options: Namespace) -> Model | Architecture:
     """The target, with the changes that were asked for."""
     model = Model.open(options.target, assume=options.assume)
-    if options.changes:
-        if model.architecture is None:
-            raise PonderaError(f"{model.name}: {model.unknown}")
-        model, _ = model.what_if(dict(options.changes))
-    return model
+    if not options.changes:
+        return model
+    changed, answer = with_mind(model, dict(options.changes))
+    if model.checkpoint is not None and not answer.same_body:
+        say(f"pondera: that mind needs other weights; those of {model.name} are not counted")
+    return changed
 
 
-def _cheapest(model: Model, asked: dict[str, Any], options: Namespace) -> int:
+def _cheapest(model: Model | Architecture, asked: dict[str, Any], options: Namespace) -> int:
     """The GPUs of a price file, the cheapest first."""
     if options.gpu is not None or options.gpus is not None or options.explain:
         raise UsageError("--prices finds GPUs and how many: leave --gpu, --gpus and --explain out")

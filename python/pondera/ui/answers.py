@@ -8,9 +8,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pondera._asked import ASKED
+from pondera._compare import compare
 from pondera._heat import CANNOT_BE, FITS, MOST, SCHEMA, Heat, heat
 from pondera._map import draw
-from pondera._native import cache_formats, engines, fit, gpus, weight_schemes
+from pondera._native import Architecture, PonderaError, cache_formats, engines, fit, gpus, weight_schemes
 from pondera._picture.memory import draw_memory
 from pondera._text import shortened
 from pondera.ui.axis import spread
@@ -18,7 +19,7 @@ from pondera.ui.parameters import MOST_CELLS, MOST_GPUS, Question
 from pondera.ui.refused import Refused
 
 if TYPE_CHECKING:
-    from pondera._native import Architecture, WhatIf
+    from pondera._native import Model, WhatIf
     from pondera.ui.minds import Minds
 
 JSON = "application/json"
@@ -98,13 +99,20 @@ def fitted(minds: Minds, question: Question) -> Body:
     shown = {**estimate, "roofline": found.roofline()}
     if question.values["alternatives"]:
         shown["alternatives"] = [] if found.fits else found.alternatives()
-    told: dict[str, Any] = {"fit": shown, "mind": _mind(model.architecture, what_if)}
+    told: dict[str, Any] = {"fit": shown, "mind": _mind(_architecture(model, what_if), what_if)}
     if question.values["picture"]:
         values = question.values
         told["picture"] = draw_memory(
             [estimate], values["theme"], width=values["width"], framed=values["framed"]
         )
     return as_json(told)
+
+
+def _architecture(model: Model | Architecture, what_if: WhatIf | None) -> Architecture | None:
+    """The mind that was asked for, if it is known."""
+    if what_if is not None:
+        return what_if.architecture
+    return model if isinstance(model, Architecture) else model.architecture
 
 
 def _mind(mind: Architecture | None, what_if: WhatIf | None) -> dict[str, Any] | None:
@@ -131,8 +139,8 @@ def heated(minds: Minds, question: Question) -> Body:
     cells = len(shown) * values["contexts"] * values["concurrencies"]
     if cells > MOST_CELLS:
         raise Refused(422, f"{cells:,} cells are asked for; {MOST_CELLS:,} are the most")
-    model, _ = minds.changed(values["target"], question.changes)
-    mind = model.architecture
+    model, what_if = minds.changed(values["target"], question.changes)
+    mind = _architecture(model, what_if)
     last = values.get("context_max") or (mind.context if mind else None)
     if last is None:
         raise Refused(422, "context_max is missing, and the model does not say its own", "context_max")
@@ -185,19 +193,38 @@ def framed(found: Heat) -> bytes:
 def mapped(minds: Minds, question: Question) -> Body:
     """The map of a model, or of two."""
     values = question.values
-    model, _ = minds.changed(values["target"], question.changes)
-    other = minds.model(values["other"]) if "other" in values else None
-    drawn = draw(model, other, by=values["by"])
+    model = minds.model(values["target"])
+    if "other" in values:
+        changed, _ = minds.changed(values["target"], question.changes)
+        drawn = draw(changed, minds.model(values["other"]), by=values["by"])
+    elif question.changes:
+        changes = dict(question.changes)
+        drawn = draw(model, set=changes, alone=not values["beside"], by=values["by"])
+    else:
+        drawn = draw(model, by=values["by"])
     if values["format"] == "json":
         return as_json(drawn.to_dict())
     return SVG, drawn.drawn(values["theme"]).encode("utf-8", "replace")
 
 
+def compared(minds: Minds, question: Question) -> Body:
+    """Models side by side."""
+    models = [minds.model(number) for number in question.values["target"]]
+    changes = dict(question.changes) or None
+    made = compare(*models, set=changes, gpu=question.values.get("gpu"), **question.asked)
+    return as_json(made.to_dict())
+
+
 def shown(minds: Minds, question: Question) -> Body:
     """A model, and what changes of its mind do."""
-    model, what_if = minds.changed(question.values["target"], question.changes)
-    told = model.to_dict()
-    return as_json(told if what_if is None else {**told, "changes": what_if.changes})
+    model = minds.model(question.values["target"])
+    if not question.changes:
+        return as_json(model.to_dict())
+    if model.architecture is None:
+        raise PonderaError(f"{model.name}: {model.unknown}")
+    # Held against the weights there are, whatever it needs.
+    changed, what_if = model.what_if(dict(question.changes))
+    return as_json({**changed.to_dict(), "changes": what_if.changes})
 
 
 ANSWERS = {
@@ -206,6 +233,7 @@ ANSWERS = {
     "/api/fit": fitted,
     "/api/heat": heated,
     "/api/map": mapped,
+    "/api/compare": compared,
     "/api/show": shown,
 }
 """What answers at each address."""

@@ -14,11 +14,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pondera._text import shortened
+from pondera.ui.addresses import ADDRESSES
 from pondera.ui.answers import ANSWERS, Body, as_json
 from pondera.ui.guard import Application, Guard
 from pondera.ui.minds import Minds
 from pondera.ui.openapi import document
-from pondera.ui.parameters import ADDRESSES, Address, about, read
+from pondera.ui.parameters import Address, about, read
 from pondera.ui.refused import Refused
 from pondera.ui.work import Gone, Work
 

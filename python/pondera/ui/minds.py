@@ -10,6 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pondera._native import Architecture, Model, PonderaError, explain_field
+from pondera._targets import with_mind
 from pondera._text import shortened
 from pondera.ui.refused import Refused
 from pondera.ui.steps import steps
@@ -55,7 +56,7 @@ class Minds:
         """
         self.targets = tuple(targets)
         self.models = tuple(Model.open(target, assume=assume) for target in targets)
-        self._kept: OrderedDict[tuple[int, str], tuple[Model, WhatIf]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, str], tuple[Model | Architecture, WhatIf]] = OrderedDict()
         self._lock = Lock()
         self._told = [_told(at, *one) for at, one in enumerate(zip(self.targets, self.models, strict=True))]
 
@@ -77,25 +78,23 @@ class Minds:
             )
         return self.models[number]
 
-    def changed(self, number: int, changes: Mapping[str, Any]) -> tuple[Model, WhatIf | None]:
+    def changed(self, number: int, changes: Mapping[str, Any]) -> tuple[Model | Architecture, WhatIf | None]:
         """The model of a number with fields of its config changed, and what that does.
 
         Raises:
-            Refused: There is no such model, or its mind is not known.
-            PonderaError: The changed config cannot be.
+            Refused: There is no such model.
+            PonderaError: Its mind is not known, or the changed one cannot be.
         """
         model = self.model(number)
         if not changes:
             return model, None
-        if model.architecture is None:
-            raise Refused(422, f"{shortened(model.name, 200)}: {model.unknown}")
         key = (number, json.dumps(changes))
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
         # Two threads may work out the same mind; the locks of all others are not held for that.
-        found = model.what_if(dict(changes))
+        found = with_mind(model, changes)
         with self._lock:
             self._kept[key] = found
             while len(self._kept) > _MOST_KEPT:

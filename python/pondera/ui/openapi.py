@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pondera._native import FIT_SCHEMA, MAP_SCHEMA, SHOW_SCHEMA, __version__
-from pondera.ui.parameters import ADDRESSES, MOST_VALUE, SET, Address, Parameter
+from pondera.ui.addresses import ADDRESSES
+from pondera.ui.parameters import MOST_VALUE, SET, Address, Parameter
 
 _NUMBER = {"type": "integer"}
 _TEXT = {"type": "string"}
@@ -85,6 +86,8 @@ def _schema(one: Parameter) -> dict[str, Any]:
             schema = {"type": "array", "items": {**_TEXT, "maxLength": MOST_VALUE}, "maxItems": one.most}
         case _:
             schema = {"type": "string", "maxLength": MOST_VALUE}
+    if one.several:
+        schema = {"type": "array", "items": schema}
     if one.default is not None:
         schema["default"] = str(one.default) if kind == "count" else one.default
     return schema
@@ -288,5 +291,6 @@ _SCHEMAS: dict[str, Any] = {
         }
     ),
     "map": _schema_of(MAP_SCHEMA, "map.md"),
+    "compare": _schema_of("pondera.compare/1", "compare.md"),
     "show": _schema_of(SHOW_SCHEMA, "models.md"),
 }

@@ -1,16 +1,15 @@
-"""Every parameter of every address, once: what is read by this table is described by it too."""
+"""Parameters of a query: what they are, and how a query is read by them."""
 
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
-from pondera._asked import ASKED, DEFAULT, Asked, parts, value_of
+from pondera._asked import DEFAULT, Asked, parts, value_of
 from pondera._native import PonderaError, parse_count
-from pondera._picture.place import WIDE
 from pondera._text import shortened
 from pondera.commands.show import json_or_text
 from pondera.ui.refused import Refused
@@ -48,6 +47,7 @@ class Parameter:
         default: What holds if it is not given; None if nothing does.
         choices: The words that may be chosen.
         required: Whether it must be given.
+        several: Whether it may be given several times; its value is then a list.
         asked: The keyword of `fit`.
         example: A value.
     """
@@ -60,6 +60,7 @@ class Parameter:
     default: Any = None
     choices: tuple[str, ...] = ()
     required: bool = False
+    several: bool = False
     asked: Asked | None = None
     example: Any = None
 
@@ -152,133 +153,6 @@ class Question:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _asked(*, required: Iterable[str] = ()) -> tuple[Parameter, ...]:
-    """The keywords of `fit`."""
-    return tuple(
-        Parameter(
-            one.name,
-            one.help,
-            "asked",
-            asked=one,
-            required=one.name in required,
-            example=_EXAMPLES.get(one.name),
-        )
-        for one in ASKED
-    )
-
-
-_EXAMPLES = {
-    "gpu": "H100-SXM-80GB",
-    "engine": "vllm==0.19.0",
-    "context": "32k",
-    "concurrency": "8",
-}
-
-_TARGET = Parameter(
-    "target", "number of the model in /api/targets", "number", least=0, most=9999, default=0, example=0
-)
-_THEME = Parameter(
-    "theme", "for which pages a picture is", "choice", default="auto", choices=("auto", "light", "dark")
-)
-_LONGEST = 1 << 40
-"""Tokens and requests of an axis of a heatmap; the core takes no more requests either."""
-
-FIT = Address(
-    "/api/fit",
-    "Whether a model fits: what `pondera fit --json` prints, what a change of the mind does, and the bar",
-    (
-        _TARGET,
-        *_asked(required=["gpu"]),
-        Parameter(
-            "alternatives",
-            "whether to look for what would fit, if this does not: by far the most of the time it takes",
-            "flag",
-            default=True,
-        ),
-        Parameter(
-            "picture", "whether to draw the bar of memory, as SVG under `picture`", "flag", default=False
-        ),
-        Parameter("width", "how wide the picture is", "number", least=280, most=1600, default=WIDE),
-        Parameter("framed", "whether the picture has paper and an edge of its own", "flag", default=True),
-        _THEME,
-    ),
-    fields=True,
-)
-
-HEAT = Address(
-    "/api/heat",
-    "How much of each GPU is taken over contexts and requests: a header in JSON, and a byte for each cell",
-    (
-        _TARGET,
-        *_asked(),
-        Parameter(
-            "gpus_shown",
-            f"names of the GPUs, between commas, at most {MOST_GPUS}; the one of `gpu`, if not given",
-            "names",
-            most=MOST_GPUS,
-            example="H100-SXM-80GB,L4",
-        ),
-        Parameter("contexts", "how many contexts", "number", least=1, most=256, default=64),
-        Parameter("concurrencies", "how many numbers of requests", "number", least=1, most=256, default=64),
-        Parameter(
-            "context_min", "the shortest; 1k if not given", "count", least=1, most=_LONGEST, example="1k"
-        ),
-        Parameter(
-            "context_max",
-            "the longest; what the model allows if not given",
-            "count",
-            least=1,
-            most=_LONGEST,
-            example="128k",
-        ),
-        Parameter("concurrency_min", "the fewest requests", "count", least=1, most=_LONGEST, default=1),
-        Parameter("concurrency_max", "the most requests", "count", least=1, most=_LONGEST, default=256),
-        Parameter(
-            "format",
-            "`json` for schema pondera.heat/1",
-            "choice",
-            default="binary",
-            choices=("binary", "json"),
-        ),
-    ),
-    fields=True,
-    media=("application/octet-stream", "application/json"),
-)
-
-MAP = Address(
-    "/api/map",
-    "The map of a model, as `pondera map` draws it",
-    (
-        _TARGET,
-        Parameter("other", "number of a model that faces it", "number", least=0, most=9999),
-        Parameter(
-            "by",
-            "what areas are in proportion to",
-            "choice",
-            default="parameters",
-            choices=("parameters", "bytes"),
-        ),
-        _THEME,
-        Parameter(
-            "format", "`json` for schema pondera.map/1", "choice", default="svg", choices=("svg", "json")
-        ),
-    ),
-    fields=True,
-    media=("image/svg+xml", "application/json"),
-)
-
-SHOW = Address("/api/show", "A model, as `pondera show --json` prints it", (_TARGET,), fields=True)
-
-TARGETS = Address(
-    "/api/targets", "The models that the server was started with, and the fields of their minds"
-)
-
-CHOICES = Address("/api/choices", "What may be chosen: GPUs, engines, schemes of weights, and every option")
-
-ADDRESSES = (TARGETS, CHOICES, FIT, HEAT, MAP, SHOW)
-"""Every address that answers."""
-
-
 def read(address: Address, query: bytes) -> Question:
     """What a query asks of an address.
 
@@ -288,15 +162,17 @@ def read(address: Address, query: bytes) -> Question:
     values: dict[str, Any] = {}
     changes: dict[str, Any] = {}
     for name, text in _pairs(query):
-        if name in values or (name.removeprefix(SET) in changes and name.startswith(SET)):
+        parameter = address.named(name)
+        again = parameter is not None and parameter.several
+        if (name in values and not again) or (name.removeprefix(SET) in changes and name.startswith(SET)):
             raise Refused(400, f"{shortened(name, MOST_VALUE)} is given twice; give it once", name)
         if name.startswith(SET) and address.fields:
             changes[name.removeprefix(SET)] = _field(name, text)
             continue
-        parameter = address.named(name)
         if parameter is None:
             raise Refused(400, _unknown(address, name), name)
-        values[name] = parameter.read(text)
+        value = parameter.read(text)
+        values[name] = [*values.get(name, []), value] if again else value
     for one in address.parameters:
         if one.required and one.name not in values:
             raise Refused(400, f"{one.name} is missing; give it, such as {one.name}={one.example}", one.name)
