@@ -77,7 +77,7 @@ def minds(changes: Iterable[tuple[str, Any]]) -> list[dict[str, Any]]:
 
 COMMAND = Command(
     name="compare",
-    summary="set models side by side, and tell what each difference buys and costs",
+    summary="set models side by side, and tell what each difference costs",
     description="""\
 Set models side by side: parameters by role, layers, heads, experts, windows, rope and reach, the cache over
 the length of a text, operations, and what fits on which GPU. What differs is marked, with a line on what it
