@@ -85,7 +85,7 @@ def run(options: Namespace) -> int:
 
 COMMAND = Command(
     name="ui",
-    summary="serve a page on this machine to look at models and try deployments",
+    summary="serve a page on this machine: look at models, try deployments",
     description=f"""\
 Serve a page on this machine: sliders and pickers for the GPU, the engine, precision, context, requests, the
 layout and the fields of the config; the memory, the verdict, a heatmap and the map answer while you drag.
