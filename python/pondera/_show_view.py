@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pondera._numbers import binary_bytes, both_bytes, exact_count, plural, share, short_count
-from pondera._text import Column, Row, Screen, table
+from pondera._text import Column, Row, Screen, shortened, table
 
 _SEVERITIES = {"error": "red", "warning": "yellow", "info": "dim"}
 _LABEL_WIDTH = 12
+_LONGEST = 400
+"""Characters of a name, a value or a remark of a config at the most."""
 
 
 def model_view(
@@ -73,9 +75,10 @@ def change_words(change: Mapping[str, Any]) -> str:
         )
         if change[name]
     ]
-    before, after = json.dumps(change["from"]), json.dumps(change["to"])
-    text = f"set {change['field']}: {before} -> {after}: {change['class']}, {words[change['class']]}"
-    return "; ".join(filter(None, [text, ", ".join(costs), change["note"] or ""]))
+    before, after = (shortened(json.dumps(change[end]), _LONGEST) for end in ("from", "to"))
+    field, note = (shortened(change[name] or "", _LONGEST) for name in ("field", "note"))
+    text = f"set {field}: {before} -> {after}: {change['class']}, {words[change['class']]}"
+    return "; ".join(filter(None, [text, ", ".join(costs), note]))
 
 
 def _heading(screen: Screen, shown: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import PurePath
 from typing import Any
 
 from pondera._numbers import exact_count, plural, short_count, signed_bytes
+from pondera._text import shortened
 
 NONE = "-"
 """What stands where a model has no such thing."""
@@ -22,6 +23,9 @@ TITLES = {
 }
 """What each section is called."""
 
+_LONGEST = 200
+"""Characters of a text in a cell at the most."""
+
 
 def shown(row: Mapping[str, Any], at: int) -> str:
     """The value of a model in a row, as people read it."""
@@ -29,7 +33,7 @@ def shown(row: Mapping[str, Any], at: int) -> str:
     if value is None:
         return UNKNOWN if row["why"][at] else NONE
     if isinstance(value, str):
-        return value
+        return shortened(value, _LONGEST)
     match row["unit"]:
         case "bytes":
             return signed_bytes(value)

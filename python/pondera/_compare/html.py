@@ -1,10 +1,12 @@
 """A comparison as HTML: a part that pages and notebooks show, and a whole page."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pondera._compare import Comparison
 from pondera._compare.cells import (
     TITLES,
+    UNKNOWN,
     exact,
     gpus,
     letters,
@@ -48,6 +50,14 @@ def comparison_page(comparison: Comparison) -> str:
     )
 
 
+def _told(row: Mapping[str, Any], count: int) -> list[str]:
+    """What a row means, and why numbers are missing; of more than two models with the letter of each."""
+    marks = letters(count)
+    means = [text if count == 2 else f"{marks[at]}: {text}" for at, text in meanings(row)]
+    missing = [f"{UNKNOWN} {marks[at]}: {text}" for at, text in reasons(row)]
+    return means + missing
+
+
 def _filled(comparison: Comparison, level: int, *, with_map: bool, is_page: bool = False) -> Any:  # noqa: ANN401
     facts = comparison.to_dict()
     count = len(facts["models"])
@@ -76,7 +86,6 @@ def _filled(comparison: Comparison, level: int, *, with_map: bool, is_page: bool
         verdict=verdict,
         shown=shown,
         exact=exact,
-        meanings=meanings,
-        reasons=reasons,
+        told_of=lambda row: _told(row, count),
         placed=placed,
     )

@@ -16,12 +16,14 @@ from pondera._compare.cells import (
     verdict,
 )
 from pondera._show_view import change_lines
-from pondera._text import Column, Row, Screen, display_width, table
+from pondera._text import Column, Row, Screen, display_width, shortened, table
 
 _DIFFERENT = ("≠", "!")
 _SAME = ("=", "=")
 _MOST_NAMED = 4
 _WIDEST_CELL = 28
+_LONGEST = 300
+"""Characters of a model's name at the most."""
 
 
 def comparison_view(screen: Screen, facts: Mapping[str, Any], *, all_rows: bool = False) -> list[str]:
@@ -52,7 +54,7 @@ def _heading(screen: Screen, facts: Mapping[str, Any]) -> list[str]:
         kind = model["class"] or model["model_type"]
         source = "its files" if model["source"] == "checkpoint" else "its config"
         told = dot.join(filter(None, [kind, f"by {source}"]))
-        lines += screen.prose(f"{letter}  {model['name']}{dot}{told}", "   ", "bold")
+        lines += screen.prose(f"{letter}  {shortened(model['name'], _LONGEST)}{dot}{told}", "   ", "bold")
         if model["unknown"]:
             lines += screen.prose(f"   its mind is not known: {model['unknown']}", "   ", "yellow")
         if model["disagrees"]:

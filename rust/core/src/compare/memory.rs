@@ -14,6 +14,15 @@ pub const DTYPE: Dtype = Dtype::Bf16;
 /// The key of the row of the cache at a length begins with this.
 pub const AT: &str = "cache_at.";
 
+/// The key of the row of what the first token takes.
+pub const START: &str = "cache_per_token";
+
+/// The key of the row of what the last token takes.
+pub const LATE: &str = "cache_per_token_late";
+
+/// The key of the row of the cache at a model's own context.
+pub const WHOLE: &str = "cache_whole";
+
 /// The key of the row of operations at a length begins with this.
 pub const FLOPS_AT: &str = "flops_at.";
 
@@ -66,7 +75,7 @@ pub fn rows(seen: &[Seen<'_>]) -> Vec<Row> {
         other => bytes(other),
     };
     let mut rows = vec![
-        row("cache_per_token", "cache per token at the start", &|mind| {
+        row(START, "cache per token at the start", &|mind| {
             bytes(mind.bytes_per_token(0, DTYPE))
         }),
         row(
@@ -83,12 +92,21 @@ pub fn rows(seen: &[Seen<'_>]) -> Vec<Row> {
             })
         })
     }));
-    rows.push(row("cache_whole", "cache at its whole context", &|mind| {
+    rows.push(row(WHOLE, "cache at its whole context", &|mind| {
         mind.context.map_or_else(
             || Cell::Missing("the config states no context".to_owned()),
             |tokens| bytes(mind.cache_bytes(tokens, 0, 1, DTYPE)),
         )
     }));
+    // What is told already is not told again: growth that never changes, a context that is one of the usual lengths.
+    let told = |at: usize, by: &[usize]| {
+        by.iter()
+            .any(|&other| rows[other].values == rows[at].values)
+    };
+    let whole = rows.len() - 1;
+    let usual: Vec<usize> = (2..whole).collect();
+    let (late, whole_again) = (told(1, &[0]), told(whole, &usual));
+    rows.retain(|row| !(late && row.key == LATE || whole_again && row.key == WHOLE));
     rows.push(row("state", "state of a sequence", &|mind| {
         fixed(mind.state_bytes(DTYPE))
     }));

@@ -1,25 +1,318 @@
-use super::{Comparison, Entry};
+use super::alone::alone;
+use super::mind::{FACTS, Fact};
+use super::row::Cell;
+use super::{Comparison, Entry, Row};
+use crate::architecture::{Architecture, WhatIf};
 use crate::model::{Model, builtin};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
-fn entry(name: &str) -> Entry {
-    let config = builtin::find(name).map(|known| known.config.clone());
+fn of_config(name: &str, config: Value) -> Entry {
     Entry {
-        model: Arc::new(Model::of(name.to_owned(), None, config, None)),
+        model: Arc::new(Model::of(name.to_owned(), None, Some(config), None)),
         assume: None,
         variant: None,
     }
 }
 
+fn entry(name: &str) -> Entry {
+    of_config(name, builtin::find(name).unwrap().config.clone())
+}
+
+fn compared(names: &[&str]) -> Comparison {
+    let entries: Vec<Entry> = names.iter().map(|name| entry(name)).collect();
+    Comparison::of(&entries, &[]).unwrap()
+}
+
+fn meaning(comparison: &Comparison, key: &str) -> String {
+    let row = comparison.row(key).unwrap_or_else(|| panic!("{key}"));
+    row.meaning[1].clone().unwrap_or_default()
+}
+
+fn fact(key: &str) -> &'static Fact {
+    FACTS.iter().find(|fact| fact.key == key).unwrap()
+}
+
+/// A small model of the usual kind, with some fields of its own.
+fn small(fields: &Value) -> Value {
+    let mut config = json!({
+        "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4,
+        "num_attention_heads": 8, "num_key_value_heads": 8, "vocab_size": 100, "max_position_embeddings": 4096,
+        "tie_word_embeddings": false, "torch_dtype": "bfloat16",
+    });
+    for (name, value) in fields.as_object().unwrap() {
+        config[name] = value.clone();
+    }
+    config
+}
+
 #[test]
-fn a_model_is_the_same_as_itself() {
+fn a_model_does_not_differ_from_itself() {
     for known in builtin::ALL.iter() {
-        let both = [entry(&known.name), entry(&known.name)];
-        let comparison = Comparison::of(&both, &[]).unwrap();
+        let comparison = compared(&[&known.name, &known.name]);
         for row in comparison.rows() {
             let missing = row.why.iter().any(Option::is_some);
             assert!(row.same || missing, "{}: {}", known.name, row.key);
             assert!(row.meaning.iter().all(Option::is_none), "{}", row.key);
         }
     }
+}
+
+#[test]
+fn the_order_of_models_changes_the_direction_alone() {
+    let names = [
+        "llama-2-7b",
+        "gemma-4-26b-a4b",
+        "deepseek-v3",
+        "bert-base-uncased",
+    ];
+    for one in names {
+        for other in names {
+            let (forth, back) = (compared(&[one, other]), compared(&[other, one]));
+            let keys =
+                |of: &Comparison| -> Vec<String> { of.rows().map(|row| row.key.clone()).collect() };
+            assert_eq!(keys(&forth), keys(&back));
+            for row in forth.rows() {
+                let turned = back.row(&row.key).unwrap();
+                let mut values = turned.values.clone();
+                values.reverse();
+                assert_eq!(row.values, values, "{}", row.key);
+                assert_eq!(row.same, turned.same, "{}", row.key);
+            }
+        }
+    }
+}
+
+/// Llama 2 7B has 32 KV heads of 128 numbers in 32 layers, Llama 3.1 8B has 8 (their published configs): keys and values
+/// of 2 bytes are 32 x 32 x 128 x 2 x 2 = 524,288 bytes for each token, and a fourth of that. Projections to keys and
+/// values that are 3,072 narrower in 32 layers are 2 x 4,096 x 3,072 x 32 = 805,306,368 weights less, 1.5 GiB in 16 bits.
+#[test]
+fn fewer_kv_heads_make_the_cache_a_fourth() {
+    let comparison = compared(&["llama-2-7b", "llama-3.1-8b"]);
+    let row = comparison.row("cache_per_token").unwrap();
+    assert_eq!(row.values, [Cell::Number(524_288), Cell::Number(131_072)]);
+    assert_eq!(
+        meaning(&comparison, "cache_per_token"),
+        "one fourth: 384.00 KiB less for each token; KV heads 8/32"
+    );
+    let told = meaning(&comparison, "kv_heads");
+    let begin = "8 KV heads against 32: on its own cache one fourth, weights 1.50 GiB less";
+    assert!(told.starts_with(begin), "{told}");
+}
+
+#[test]
+fn what_is_told_of_one_fact_changes_that_one_alone() {
+    let bases = [
+        "llama-2-7b",
+        "mixtral-8x7b",
+        "qwen3-30b-a3b",
+        "deepseek-v3",
+        "gemma-3-1b",
+    ];
+    let mut told = 0;
+    for base in bases {
+        let config = &builtin::find(base).unwrap().config;
+        let mind = Architecture::from_config(config.clone(), None).unwrap();
+        for known in builtin::ALL.iter() {
+            let other = Architecture::from_config(known.config.clone(), None).unwrap();
+            for fact in FACTS.iter().filter(|fact| !fact.follows) {
+                let to = (fact.read)(&other);
+                if to == (fact.read)(&mind) {
+                    continue;
+                }
+                let Some(changed) = alone(&mind, config, None, fact, &to) else {
+                    continue;
+                };
+                told += 1;
+                // The config itself, read again, has the fact, and no other one differs that is not named.
+                let again = Architecture::from_config(changed.config, None).unwrap();
+                assert_eq!((fact.read)(&again), to);
+                for rest in FACTS
+                    .iter()
+                    .filter(|one| !one.follows && one.key != fact.key)
+                {
+                    let named = changed.with.iter().any(|one| one.key == rest.key);
+                    assert!(
+                        named || (rest.read)(&again) == (rest.read)(&mind),
+                        "{base}: {} for {}",
+                        rest.key,
+                        fact.key
+                    );
+                }
+            }
+        }
+    }
+    assert!(told > 1000, "{told}");
+}
+
+#[test]
+fn more_heads_do_not_make_them_narrower() {
+    // Without a head_dim, 64 wide with 8 heads is 8 each; 16 heads stay 8 wide.
+    let config = small(&json!({"num_key_value_heads": null}));
+    let mind = Architecture::from_config(config.clone(), None).unwrap();
+    let changed = alone(&mind, &config, None, fact("heads"), &Cell::Number(16)).unwrap();
+    assert!(changed.with.is_empty(), "{:?}", changed.with);
+    assert_eq!((fact("head_dim").read)(&changed.mind), Cell::Number(8));
+    assert_eq!((fact("kv_heads").read)(&changed.mind), Cell::Number(8));
+}
+
+#[test]
+fn a_fact_that_no_field_states_is_not_guessed() {
+    let config = small(&json!({}));
+    let mind = Architecture::from_config(config.clone(), None).unwrap();
+    for (key, to) in [
+        ("kv_heads", Cell::Number(3)),
+        (
+            "kv_heads",
+            Cell::Text("2 in 2 layers, 4 in 2 layers".to_owned()),
+        ),
+        ("experts", Cell::Number(8)),
+        ("layers", Cell::Number(-1)),
+        ("hidden_size", Cell::None),
+    ] {
+        assert!(
+            alone(&mind, &config, None, fact(key), &to).is_none(),
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn factors_multiply_to_the_ratio_they_explain() {
+    let mut told = 0;
+    for known in builtin::ALL.iter() {
+        for base in ["llama-2-7b", "deepseek-v3", "qwen3-next-80b-a3b"] {
+            let comparison = compared(&[base, &known.name]);
+            for row in comparison
+                .rows()
+                .filter(|row| row.key.starts_with("cache_"))
+            {
+                let Some((_, why)) = row.meaning[1]
+                    .as_deref()
+                    .and_then(|text| text.split_once("; "))
+                else {
+                    continue;
+                };
+                told += 1;
+                let (mut above, mut below) = (1_i128, 1_i128);
+                for part in why.split(" x ") {
+                    let (_, fraction) = part.rsplit_once(' ').unwrap();
+                    let (one, other) = fraction.split_once('/').unwrap();
+                    above *= one.replace(',', "").parse::<i128>().unwrap();
+                    below *= other.replace(',', "").parse::<i128>().unwrap();
+                }
+                let [Cell::Number(before), Cell::Number(after)] = row.values[..] else {
+                    panic!("{row:?}");
+                };
+                assert_eq!(before * above, after * below, "{}: {why}", known.name);
+            }
+        }
+    }
+    assert!(told > 100, "{told}");
+}
+
+#[test]
+fn windows_save_what_they_do_not_keep() {
+    let fields = json!({"model_type": "mistral", "sliding_window": 1024});
+    let entries = [
+        of_config("a", small(&json!({}))),
+        of_config("b", small(&fields)),
+    ];
+    let comparison = Comparison::of(&entries, &[]).unwrap();
+    // 4 layers of 8 heads of 8 numbers twice in 2 bytes are 1,024 bytes for each token: 3,072 tokens less are 3 MiB.
+    assert_eq!(
+        meaning(&comparison, "window"),
+        "the cache of 4 layers stops growing at 1,024 tokens, which saves 3.00 MiB at 4k"
+    );
+    let turned = [entries[1].clone(), entries[0].clone()];
+    let comparison = Comparison::of(&turned, &[]).unwrap();
+    let told = meaning(&comparison, "window");
+    assert!(
+        told.starts_with("no window; in the first the cache of 4 layers"),
+        "{told}"
+    );
+}
+
+#[test]
+fn more_experts_with_as_many_for_a_token_cost_weights_and_not_compute() {
+    let config = |experts: u64| {
+        json!({
+            "model_type": "mixtral", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4,
+            "num_attention_heads": 8, "num_key_value_heads": 8, "vocab_size": 100, "num_local_experts": experts,
+            "num_experts_per_tok": 2, "torch_dtype": "bfloat16",
+        })
+    };
+    let entries = [of_config("a", config(8)), of_config("b", config(16))];
+    let comparison = Comparison::of(&entries, &[]).unwrap();
+    let told = meaning(&comparison, "experts");
+    assert!(
+        told.starts_with("16 experts against 8: on its own weights "),
+        "{told}"
+    );
+    // The router alone has a column more for each expert: 4 x 8 x 64 weights, twice as many operations.
+    let flops = comparison.row("flops").unwrap();
+    let [Cell::Number(before), Cell::Number(after)] = flops.values[..] else {
+        panic!("{flops:?}");
+    };
+    assert_eq!(after - before, 2 * 4 * 8 * 64);
+}
+
+#[test]
+fn another_mind_tells_whether_the_weights_can_wear_it() {
+    let base = entry("llama-3.1-8b");
+    let variant = |fields: &[(String, Value)]| {
+        let (model, what_if) = base.model.what_if(fields, None).unwrap();
+        Entry {
+            model: Arc::new(model),
+            assume: None,
+            variant: Some(Arc::new(what_if)),
+        }
+    };
+    let worn = variant(&[("rope_theta".to_owned(), json!(1e6))]);
+    let torn = variant(&[("num_key_value_heads".to_owned(), json!(4))]);
+    let comparison = Comparison::of(&[base.clone(), worn, torn], &[]).unwrap();
+    let shown: Value = serde_json::from_str(&comparison.to_json()).unwrap();
+    assert_eq!(shown["schema"], super::SCHEMA);
+    assert_eq!(shown["models"][0]["variant"], Value::Null);
+    assert_eq!(shown["models"][1]["variant"]["same_body"], true);
+    assert_eq!(shown["models"][2]["variant"]["same_body"], false);
+    assert_eq!(
+        shown["models"][2]["name"],
+        "llama-3.1-8b with num_key_value_heads=4"
+    );
+    let class = &shown["models"][2]["variant"]["changes"][0]["class"];
+    assert_eq!(class, "structural");
+}
+
+#[test]
+fn what_is_not_known_of_one_leaves_the_others() {
+    let strange = of_config("strange", json!({"model_type": "of tomorrow"}));
+    let comparison =
+        Comparison::of(&[entry("llama-2-7b"), strange, entry("qwen3-8b")], &[]).unwrap();
+    let row: &Row = comparison.row("layers").unwrap();
+    assert!(matches!(&row.values[1], Cell::Missing(why) if why.contains("of tomorrow")));
+    assert!(!row.same);
+    assert_eq!(row.meaning[1], None);
+    assert!(row.meaning[2].is_some());
+}
+
+#[test]
+fn too_few_and_too_many_are_refused() {
+    let one = entry("llama-2-7b");
+    for count in [0, 1, super::MOST + 1] {
+        let error = Comparison::of(&vec![one.clone(); count], &[]).unwrap_err();
+        assert!(error.to_string().contains(&count.to_string()), "{error}");
+    }
+    assert!(Comparison::of(&vec![one; super::MOST], &[]).is_ok());
+}
+
+#[test]
+fn what_if_is_the_same_as_the_config_changed() {
+    let config = small(&json!({}));
+    let fields = [("num_key_value_heads".to_owned(), json!(2))];
+    let what_if = WhatIf::derive(&config, &fields, None).unwrap();
+    let mind = Architecture::from_config(config.clone(), None).unwrap();
+    let changed = alone(&mind, &config, None, fact("kv_heads"), &Cell::Number(2)).unwrap();
+    assert_eq!(changed.mind.layers, what_if.architecture.layers);
+    assert_eq!(changed.mind.total(), what_if.architecture.total());
 }
