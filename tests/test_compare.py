@@ -273,8 +273,14 @@ def test_values_are_told_in_short_and_exactly():
 
 
 def test_titles_are_short_where_they_still_tell_models_apart():
-    assert titles(["/a/b/one", "two"]) == ["one", "two"]
-    assert titles(["/a/one", "/b/one"]) == ["/a/one", "/b/one"]
+    def of(*names):
+        return titles([{"name": name, "variant": None} for name in names])
+
+    assert of("/a/b/one", "two") == ["one", "two"]
+    assert of("/a/one", "/b/one") == ["/a/one", "/b/one"]
+    both = pondera.compare("llama-3.1-8b", set={"num_key_value_heads": 4}, gpu="l4")
+    assert "B with num_key_value_heads 4" in both.text
+    assert "llama-3.1-8b with another mind" in Tags(both.html).text
 
 
 def test_comparisons_can_be_pickled(pair):

@@ -1,5 +1,6 @@
 """Words of a comparison that text and pages share: values, titles and marks."""
 
+import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import PurePath
@@ -54,10 +55,19 @@ def exact(row: Mapping[str, Any], at: int) -> str:
     return f"{exact_count(value)}{unit.get(row['unit'], '')}"
 
 
-def titles(names: Sequence[str]) -> list[str]:
-    """A short name for each model: of a path its end, where that tells them apart."""
+def titles(models: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A short name for each model: the end of a path where that tells them apart, what a variant changes."""
+    names = [str(model["name"]) for model in models]
     short = [PurePath(name).name or name for name in names]
-    return [one if short.count(one) == 1 else name for one, name in zip(short, names, strict=True)]
+    return [
+        _changed(model["variant"]) if model["variant"] else one if short.count(one) == 1 else name
+        for one, name, model in zip(short, names, models, strict=True)
+    ]
+
+
+def _changed(variant: Mapping[str, Any]) -> str:
+    words = (f"{one['field'].rpartition('.')[2]} {json.dumps(one['to'])}" for one in variant["changes"])
+    return f"with {', '.join(words)}"
 
 
 def letters(count: int) -> list[str]:

@@ -1,6 +1,6 @@
 """A comparison as HTML: a part that pages and notebooks show, and a whole page."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pondera._compare import Comparison
@@ -35,19 +35,25 @@ def comparison_html(comparison: Comparison, *, level: int = 3, with_map: bool = 
 
 def comparison_page(comparison: Comparison) -> str:
     """A comparison as a whole page that loads nothing."""
-    names = titles(comparison.models)
     found = comparison.to_dict()
+    names = titles(found["models"])
     contents = [Part("compare-models", "Models")]
     if len(names) == 2:
         contents.append(Part("compare-map", "Map"))
     contents += [Part(f"compare-{one['section']}", TITLES[one["section"]]) for one in found["sections"]]
     return page(
-        " and ".join(names) if len(names) == 2 else f"{names[0]} and {len(names) - 1} others",
+        _title(found["models"], names),
         _filled(comparison, 2, with_map=True, is_page=True),
         kicker="Pondera comparison",
         description="What differs, and what each difference buys and costs.",
         contents=contents,
     )
+
+
+def _title(models: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+    if all(model["variant"] for model in models[1:]):
+        return f"{names[0]} with {'another mind' if len(names) == 2 else 'other minds'}"
+    return " and ".join(names) if len(names) == 2 else f"{names[0]} and {len(names) - 1} others"
 
 
 def _told(row: Mapping[str, Any], count: int) -> list[str]:
@@ -69,7 +75,7 @@ def _filled(comparison: Comparison, level: int, *, with_map: bool, is_page: bool
         models=facts["models"],
         failures=comparison.failures,
         marks=letters(count),
-        names=titles(comparison.models),
+        names=titles(facts["models"]),
         sections=[
             {
                 "key": one["section"],

@@ -172,7 +172,7 @@ def _fits(screen: Screen, facts: Mapping[str, Any], rows: Sequence[Mapping[str, 
 
 def _titles(facts: Mapping[str, Any]) -> list[str]:
     """What stands above the columns: the names where they are short enough, and the letter of each."""
-    names = titles([model["name"] for model in facts["models"]])
+    names = titles(facts["models"])
     marks = letters(len(names))
     if len(names) > _MOST_NAMED or max(map(display_width, names)) > _WIDEST_CELL:
         return marks

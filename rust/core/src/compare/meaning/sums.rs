@@ -21,9 +21,7 @@ pub fn active(pair: &Pair<'_>) -> Option<String> {
     if own == first {
         return Some(text);
     }
-    Some(format!(
-        "{text}; of its weights it goes through {own}, in the first through {first}"
-    ))
+    Some(format!("{text}; {own}, in the first {first}"))
 }
 
 pub fn stored(pair: &Pair<'_>) -> Option<String> {
