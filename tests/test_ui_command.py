@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ import pytest
 import pondera
 import writer
 from conftest import TINY
-from ui_server import PATIENCE
+from ui_server import PATIENCE, served
 
 
 def started(*arguments):
@@ -45,6 +46,26 @@ def test_without_json_nothing_is_data():
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=PATIENCE)[0] == ""
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_browser_is_shown_the_page_if_it_is_asked_for(tmp_path, monkeypatch, wanted):
+    """A browser of a terminal holds whoever starts it until it has the page."""
+    told = tmp_path / "told"
+    browser = tmp_path / "browser"
+    browser.write_text(
+        f"#!{sys.executable}\nimport sys, urllib.request\n"
+        "urllib.request.urlopen(sys.argv[1] + 'api/targets', timeout=20).read()\n"
+        f"open({str(told)!r}, 'w').write(sys.argv[1])\n"
+    )
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", str(browser))
+    with served("llama-3.1-8b", "--open" if wanted else "--no-open") as address:
+        assert httpx.get(f"{address}/api/targets").status_code == 200
+        end = time.monotonic() + PATIENCE
+        while wanted and not (told.exists() and told.read_text()) and time.monotonic() < end:
+            time.sleep(0.02)
+        assert (told.read_text().strip() if told.exists() else None) == (f"{address}/" if wanted else None)
 
 
 def test_it_ends_when_it_is_told_to():

@@ -72,15 +72,21 @@ def run(options: Namespace) -> int:
             sys.stdout.flush()
         say(f"pondera: the page is at {address} and ends with Ctrl-C")
         if options.open or (options.open is None and sys.stdout.isatty() and not options.json):
-            import webbrowser
-
-            webbrowser.open(address)
+            _show(address)
 
     try:
         serve(Minds(options.targets, options.assume), options.port, ready)
     except KeyboardInterrupt:
         say("pondera: stopped")
     return 0
+
+
+def _show(address: str) -> None:
+    """Shows the page in a browser: one that runs in this terminal holds whoever starts it."""
+    import threading
+    import webbrowser
+
+    threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
 
 
 COMMAND = Command(
