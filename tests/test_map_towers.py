@@ -122,6 +122,23 @@ def test_experts_of_a_mind_that_is_not_known_are_not_lit(tmp_path):
     assert "sees" not in drawing.text
 
 
+def test_an_adapter_is_told_as_what_it_is(tmp_path):
+    tensors = {
+        f"base_model.model.model.layers.{layer}.self_attn.q_proj.lora_{side}.weight": ("F32", shape)
+        for layer in range(3)
+        for side, shape in (("A", [4, 64]), ("B", [64, 4]))
+    }
+    writer.write(tmp_path / "adapter_model.safetensors", tensors)
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4}')
+    drawing = pondera.draw(tmp_path)
+    assert drawing.to_dict()["kind"] == "adapter"
+    assert drawing.to_dict()["roles"]["adapter"]["parameters"] == 3 * 2 * 4 * 64
+    words = " ".join(texts(parsed(drawing)))
+    assert "is an adapter: the model that it belongs to has the config" in words
+    assert "nobody knows" not in words
+    assert "adapter ·" in drawing.text
+
+
 def test_a_token_lights_as_many_more_as_it_visits_more():
     fewer, more = (
         parsed(pondera.draw("gpt-oss-20b", set={"num_experts_per_tok": count}, alone=True))

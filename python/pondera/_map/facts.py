@@ -37,6 +37,18 @@ class Facts:
         self.main, self.sides, self.prediction = towers(shown)
 
     @property
+    def is_adapter(self) -> bool:
+        """Whether it is an adapter without a mind, which belongs to another model."""
+        return self.shown.get("kind") == "adapter" and self.unknown is not None
+
+    @property
+    def mystery(self) -> str:
+        """What is not known of its mind, in a sentence; nothing where all is."""
+        if self.is_adapter:
+            return f"{self.title} is an adapter: the model that it belongs to has the config"
+        return f"{self.title}: the config says no more: {self.unknown}" if self.unknown else ""
+
+    @property
     def title(self) -> str:
         """Its name; of a path, the last part of it."""
         parts = [part for part in self.name.replace("\\", "/").split("/") if part not in ("", ".")]

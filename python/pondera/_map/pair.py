@@ -93,6 +93,8 @@ def _draw_bodies(sheet: Sheet, one: Facts, other: Facts, by: By, top: float) -> 
             end: Anchor = "end" if mirrored else "start"
             x = left + (width if mirrored else 0)
             sheet.text(x, stand.roof - 8, facts.say(facts.size(by), by), 11, anchor=end)
+    # Towers beside one of them stand in the middle, so what is whose must be seen.
+    sheet.line([(_MIDDLE, top + 12), (_MIDDLE, ground)], "rule", dash="3 3")
     half = _ROOM + 14
     sheet.line([(_MIDDLE - half, ground + 0.5), (_MIDDLE + half, ground + 0.5)], "rule")
     draw_scale_square(sheet, by, scale, _MIDDLE - 78, ground + 24)

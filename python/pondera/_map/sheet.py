@@ -29,7 +29,7 @@ def draw_head(
     """The name of a model and what it is in a line; gives the line of that."""
     shown = facts.shown
     words = [
-        shown["class"] or shown["model_type"],
+        "adapter" if facts.is_adapter else shown["class"] or shown["model_type"],
         plural(facts.main.layers, "layer") if facts.main.layers else None,
         f"{exact_count(shown['hidden_size'])} wide" if shown["hidden_size"] else None,
         f"vocabulary of {exact_count(shown['vocab_size'])}" if shown["vocab_size"] else None,
@@ -114,9 +114,8 @@ def draw_foot(sheet: Sheet, facts: list[Facts], top: float, width: float = WIDTH
     inside = width - 2 * EDGE
     assumed: dict[str, None] = {}
     for one in facts:
-        unknown = f"{one.title}: the config says no more: {one.unknown}" if one.unknown else ""
-        for row in wrapped(unknown, 11, inside, 2):
-            sheet.text(EDGE, top, row, 11, ink="alarm")
+        for row in wrapped(one.mystery, 11, inside, 2):
+            sheet.text(EDGE, top, row, 11, ink="soft" if one.is_adapter else "alarm")
             top += 15
         assumed |= dict.fromkeys(one.assumed()[:2])
     for words in assumed:

@@ -117,7 +117,10 @@ def _sections(screen: Screen, facts: Facts, by: By, axis: tuple[int, int], scale
 
 def _heading(screen: Screen, facts: Facts) -> list[str]:
     total, shown = facts.total, facts.shown
-    parts = [shown["class"] or shown["model_type"], f"{short_count(total['parameters'])} parameters"]
+    parts = [
+        "adapter" if facts.is_adapter else shown["class"] or shown["model_type"],
+        f"{short_count(total['parameters'])} parameters",
+    ]
     if facts.unknown is None and total["active"] != total["parameters"]:
         parts.append(f"{short_count(total['active'])} used per token")
     if not shown["bytes_unknown"]:
@@ -245,11 +248,8 @@ def _memory(screen: Screen, facts: Facts, scale: _Scale) -> list[str]:
 
 def _serious(screen: Screen, facts: Facts) -> list[str]:
     lines: list[str] = []
-    if facts.unknown:
-        lines += [
-            screen.paint(line, "yellow")
-            for line in _wrap(screen, f"the config says no more: {facts.unknown}")
-        ]
+    style = "dim" if facts.is_adapter else "yellow"
+    lines += [screen.paint(line, style) for line in _wrap(screen, facts.mystery)]
     if changes := facts.changes():
         style = "" if facts.shown["same_body"] else "red"
         lines += [screen.paint(line, style) for line in _wrap(screen, facts.verdict())]

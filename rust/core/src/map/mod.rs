@@ -38,6 +38,8 @@ struct Map<'a> {
     unknown: Option<String>,
     /// `checkpoint` where the sums are those of files, `config` where they are worked out.
     source: &'static str,
+    /// What a checkpoint is: a model, an adapter and so on.
+    kind: Option<&'static str>,
     /// The scheme or dtype of the weights, in a word.
     storage: Option<String>,
     /// Why bytes are not known.
@@ -115,6 +117,7 @@ impl Model {
             } else {
                 "config"
             },
+            kind: self.checkpoint.as_ref().map(|body| body.kind.name()),
             storage,
             bytes_unknown,
             assumptions,
