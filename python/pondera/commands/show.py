@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from math import isinf
 from typing import Any, NoReturn
 
 from pondera._native import Model, PonderaError
@@ -49,9 +50,17 @@ def change(text: str) -> tuple[str, Any]:
 def json_or_text(text: str) -> Any:  # noqa: ANN401
     """The value of a JSON text, or the text as it stands: `NaN` is no JSON, nor is what nests too deep."""
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError):
         return text
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if isinf(value):
+        # No number of 64 bits: a config has none such.
+        raise ValueError(f"{text} is too large")
+    return value
 
 
 def _no_number(text: str) -> NoReturn:

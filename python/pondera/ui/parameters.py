@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ MOST_CELLS = 64 * 64 * MOST_GPUS * 2
 
 SET = "set."
 """What stands before the name of a field of the config."""
+
+_DEEPEST = 32
+"""Levels of lists and objects in the value of a field."""
 
 _YES = {"true": True, "1": True, "false": False, "0": False}
 
@@ -210,7 +214,22 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
 def _field(name: str, text: str) -> Any:  # noqa: ANN401
     if name == SET:
         raise Refused(400, f"{SET} must be followed by a field, as in {SET}num_hidden_layers=40", name)
-    return json_or_text(text)
+    value = json_or_text(text)
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise Refused(422, f"{shortened(name, MOST_VALUE)} has half of a letter of Unicode", name) from None
+    if _nested(value, _DEEPEST):
+        raise Refused(
+            422, f"{shortened(name, MOST_VALUE)} nests deeper than {_DEEPEST} levels, as no config does", name
+        )
+    return value
+
+
+def _nested(value: object, left: int) -> bool:
+    """Whether lists and objects nest deeper than that."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(left == 0 or _nested(one, left - 1) for one in inside)
 
 
 def _unknown(address: Address, name: str) -> str:
