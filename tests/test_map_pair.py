@@ -121,6 +121,11 @@ def test_a_model_faces_itself_with_another_mind():
     assert repr(drawing).startswith("Map(llama-3.1-8b | llama-3.1-8b with num_key_value_heads 8")
 
 
+def test_a_comparison_shows_the_same_map():
+    fields = {"num_key_value_heads": 2}
+    assert pondera.compare("llama-3.1-8b", set=fields).map.svg == pondera.draw("llama-3.1-8b", set=fields).svg
+
+
 def test_the_changed_model_alone():
     drawing = pondera.draw("gpt-oss-20b", set={"num_experts_per_tok": 8}, alone=True)
     shown = drawing.to_dict()

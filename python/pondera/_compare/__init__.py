@@ -75,7 +75,12 @@ class Comparison:
         """The maps of two models, facing each other on one scale; nothing for more."""
         from pondera._map import draw
 
-        return draw(*self._targets) if len(self._targets) == 2 else None
+        if len(self._targets) != 2:
+            return None
+        if variant := self._shown["models"][1]["variant"]:
+            fields = {one["field"]: one["to"] for one in variant["changes"]}
+            return draw(self._targets[0], set=fields)
+        return draw(*self._targets)
 
     @property
     def text(self) -> str:
