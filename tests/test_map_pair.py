@@ -121,6 +121,16 @@ def test_a_model_faces_itself_with_another_mind():
     assert repr(drawing).startswith("Map(llama-3.1-8b | llama-3.1-8b with num_key_value_heads 8")
 
 
+def test_a_mind_that_is_not_known_faces_one_that_is(make):  # noqa: F811
+    drawing = pondera.draw(make(weights(CONFIG), {**CONFIG, "model_type": "of_tomorrow"}), "llama-3.1-8b")
+    words = texts(parsed(drawing))
+    assert "not known" in words
+    assert "none: each token by itself" not in words
+    assert not any(word.partition(" x ")[2] == "layer" for word in words)
+    assert any(word.startswith("Without a config that is known") for word in words)
+    check_harmless(drawing)
+
+
 def test_a_comparison_shows_the_same_map():
     fields = {"num_key_value_heads": 2}
     assert pondera.compare("llama-3.1-8b", set=fields).map.svg == pondera.draw("llama-3.1-8b", set=fields).svg

@@ -41,6 +41,8 @@ _Row = Callable[[Sheet, Place, float], float]
 
 def cards_of(facts: Facts) -> list[list[Card]]:
     """The cards in rows: of the most frequent kinds of the main tower, and of the towers beside it."""
+    if facts.unknown is not None:
+        return []
     own = [
         Card(f"{many} x {kind['words'] or 'layer'}", many, kind, kind["width"] or facts.shown["hidden_size"])
         for many, kind in anatomies(facts.main.runs)[:_MOST]

@@ -49,6 +49,13 @@ class Facts:
         return f"{self.title}: the config says no more: {self.unknown}" if self.unknown else ""
 
     @property
+    def blank(self) -> str:
+        """What stands where a mind that is not known would be drawn."""
+        if self.is_adapter:
+            return "An adapter sees and remembers nothing by itself: the model that it belongs to does."
+        return "Without a config that is known, nobody knows what it sees and remembers."
+
+    @property
     def title(self) -> str:
         """Its name; of a path, the last part of it."""
         parts = [part for part in self.name.replace("\\", "/").split("/") if part not in ("", ".")]

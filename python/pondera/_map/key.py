@@ -10,6 +10,7 @@ def draw_key(sheet: Sheet, facts: list[Facts], left: float, top: float, width: f
     shown = {
         kind
         for one in facts
+        if one.unknown is None
         for tower in (one.main, *one.sides)
         for run in tower.runs
         for kind in mixer_kinds(run.kind)

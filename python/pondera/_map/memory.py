@@ -56,9 +56,7 @@ def draw_memory(
     if not any(curves):
         words = "It reads its whole input at once and keeps nothing between tokens."
         if facts[0].unknown:
-            words = "Without a config nobody knows what it remembers."
-        if facts[0].is_adapter:
-            words = "An adapter remembers nothing by itself: the model that it belongs to does."
+            words = facts[0].blank
         rows = wrapped(words, 11, width - 24, 2)
         sheet.rect(left, top, width, 20 + 16 * len(rows), "panel", radius=4)
         for at, row in enumerate(rows):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from pondera._map.axis import Axis, axis_of, draw_rope
-from pondera._map.cards import draw_facing_cards
+from pondera._map.cards import cards_of, draw_facing_cards
 from pondera._map.facts import Facts
 from pondera._map.inks import INKS, PARTS, PATTERNS, ROLE_WORDS
 from pondera._map.key import draw_key
@@ -23,7 +23,7 @@ from pondera._map.sheet import (
 from pondera._map.stacks import By
 from pondera._map.tower import best_scale, draw_towers, draw_zoom, towers_width
 from pondera._numbers import decimal_bytes, exact_count, share, short_count
-from pondera._svg import Anchor, Sheet, Theme, number, text_width
+from pondera._svg import Anchor, Sheet, Theme, number, text_width, wrapped
 
 _TALL = 330
 _MIDDLE = PAIR_WIDTH / 2
@@ -35,6 +35,7 @@ _SPAN = 290.0
 _HALF = 596.0
 """How wide a column of a half is."""
 
+_MEMORY = "memory per token"
 _BAR = 250.0
 _LABEL = 84.0
 """Of rows that face each other: the longest bar, and half of what is between the two."""
@@ -55,8 +56,9 @@ def draw_pair(one: Facts, other: Facts, by: By, theme: Theme) -> str:
     draw_title(sheet, right, y, _HALF, "What they are made of", by)
     y = max(bottom, _draw_roles(sheet, one, other, by, right, y + 26)) + 14
     y = draw_key(sheet, both, EDGE, y, _INSIDE) + 16
-    draw_title(sheet, EDGE, y, _HALF, "Inside their layers", "bars on one scale")
-    y = draw_facing_cards(sheet, both, (EDGE, right), y + 14, _HALF) + 4
+    if any(map(cards_of, both)):
+        draw_title(sheet, EDGE, y, _HALF, "Inside their layers", "bars on one scale")
+        y = draw_facing_cards(sheet, both, (EDGE, right), y + 14, _HALF) + 4
     for facts in both:
         y = draw_changes(sheet, facts, EDGE, y + 6, _INSIDE)
         y = draw_disagreements(sheet, facts, EDGE, y + 6, _INSIDE)
@@ -81,9 +83,14 @@ def _draw_bodies(sheet: Sheet, one: Facts, other: Facts, by: By, top: float) -> 
         width = towers_width(facts, by, scale, aspect)
         left = _MIDDLE - 7 - width if mirrored else _MIDDLE + 7
         stand = draw_towers(sheet, facts, by, left, ground, scale, aspect, mirrored=mirrored)
+        axis = span[mirrored]
+        if facts.unknown is not None:
+            anchor: Anchor = "start" if mirrored else "end"
+            edge = EDGE if mirrored else PAIR_WIDTH - EDGE
+            for at, row in enumerate(wrapped(facts.blank, 11, _SPAN, 2)):
+                sheet.text(edge, top + 24 + 16 * at, row, 11, ink="soft", anchor=anchor)
         if not facts.main.layers or facts.unknown is not None:
             continue
-        axis = span[mirrored]
         inner = axis.left + axis.width + 24 if mirrored else axis.left - 24
         ends = draw_reach(sheet, facts, axis, ground, _TALL - 8)
         draw_zoom(sheet, stand, inner, *ends, mirrored=mirrored)
@@ -109,16 +116,23 @@ def _draw_stats(sheet: Sheet, one: Facts, other: Facts, top: float) -> float:
         ("layers", one.main.layers, other.main.layers, exact_count),
         ("width", one.shown["hidden_size"], other.shown["hidden_size"], exact_count),
         ("tokens of context", one.context, other.context, exact_count),
-        ("memory per token", _per_token(one), _per_token(other), decimal_bytes),
+        (_MEMORY, _per_token(one), _per_token(other), decimal_bytes),
     ]
     at = top
     for label, left, right, say in rows:
         values = left or 0, right or 0
-        missing = "none" if label == "memory per token" else "not known"
-        words = [missing if value is None else say(value) for value in (left, right)]
+        words = [
+            _missing(facts, label) if value is None else say(value)
+            for facts, value in ((one, left), (other, right))
+        ]
         _facing(sheet, at, _MIDDLE, label, values, words, (_BAR, _LABEL), ratio=True)
         at += 19
     return at
+
+
+def _missing(facts: Facts, label: str) -> str:
+    """What is said of a number that is not there: only memory can be none."""
+    return "none" if label == _MEMORY and facts.unknown is None else "not known"
 
 
 def _facing(
