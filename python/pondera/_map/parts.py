@@ -58,9 +58,9 @@ def draw_parts(sheet: Sheet, facts: Facts, by: By, left: float, top: float, widt
                 lit = max(13 * one["active"] / one["parameters"], 1.5)
                 sheet.rect(left, at - 9, lit, 10, "yellow")
             sheet.text(left + 20, at, ROLE_WORDS.get(role, role), 11.5, room=94)
-            sheet.text(left + width * 0.62, at, facts.say(one[by], by), 11.5, anchor="end")
+            sheet.text(left + width * 0.61, at, facts.say(one[by], by), 11.5, anchor="end")
             sheet.text(
-                left + width * 0.785, at, share(one[by], facts.size(by)), 11.5, ink="soft", anchor="end"
+                left + width * 0.795, at, share(one[by], facts.size(by)), 11.5, ink="soft", anchor="end"
             )
             sheet.text(
                 left + width,
