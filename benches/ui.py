@@ -4,9 +4,10 @@
 
 Needs a release build of pondera (`make build`), the group `test`, and a Chromium. Sliders are dragged with the mouse, step
 by step, while the page shows a map of 64 contexts x 64 numbers of requests on 32 GPUs. A step begins with the time that the
-browser gives its input event. It is painted when the first frame after everything that it changes is drawn has been made,
-and over when the frame after that begins: both the answers of the server and the browser's own work are in it. The
-distributions are printed as JSON.
+browser gives its input event, which is up to a frame before the page hears of it, and is painted when the first frame after
+everything that it changes is drawn has been made: both the answers of the server and the browser's own work are in it.
+Beside that stands the time from when the page hears of it until the frame after that one begins. The distributions are
+printed as JSON.
 """
 
 from __future__ import annotations
@@ -45,9 +46,11 @@ WATCH = """
   const times = (window.dragTimes = []);
   window.dragInputs = 0;
   let begun = null;
+  let handled = 0;
   let asked = new Map();
   document.addEventListener("input", (event) => {
     begun = event.timeStamp;
+    handled = performance.now();
     asked = new Map();
     window.dragInputs += 1;
   }, true);
@@ -58,17 +61,30 @@ WATCH = """
     asked.delete(kind);
     if ([...asked.keys()].some((one) => one !== "map")) return;
     const since = begun;
+    const from = handled;
     begun = null;
     requestAnimationFrame(() => {
       let painted = 0;
       const after = new MessageChannel();
       after.port1.onmessage = () => { painted = performance.now() - since; };
       after.port2.postMessage(null);
-      requestAnimationFrame(() => times.push([painted, performance.now() - since]));
+      requestAnimationFrame(() => {
+        times.push([painted, performance.now() - from]);
+        window.dragDone?.();
+      });
     });
   });
 }
 """
+
+
+DONE = """
+count => new Promise((done) => {
+  window.dragDone = () => window.dragTimes.length > count && done();
+  window.dragDone();
+})
+"""
+"""Waits for the step of a number without asking again and again, which would be work of its own."""
 
 
 def gpus(target: str) -> list[str]:
@@ -118,9 +134,7 @@ def drag(page, slider: str, drags: int) -> list[list[float]]:
             x += forward
             page.mouse.move(x, y)
         at = int(thumb.evaluate("one => one.value"))
-        page.wait_for_function(
-            "count => window.dragTimes.length > count", arg=number, polling=5, timeout=20_000
-        )
+        page.evaluate(DONE, number)
         # What comes later, such as the map, is not part of the next step.
         page.wait_for_timeout(20)
     page.mouse.up()

@@ -3,11 +3,12 @@
 import { byId, write } from "./elements.js";
 import { Choice, doublings, Slider, Typed } from "./controls.js";
 import { offers } from "./gpus.js";
-import { exactCount, printable, shortCount, tokens } from "./numbers.js";
+import { counted, exactCount, printable, shortCount, tokens } from "./numbers.js";
 
 const LONGEST = 1 << 17;
 const SHORTEST = 256;
 const REQUESTS = 256;
+const MOST_REQUESTS = 1 << 20;
 const RANKS = 64;
 const WORDS = {
   gpu: "GPU",
@@ -142,15 +143,14 @@ export class Form {
 
   /** The longest context of the slider and the map: the model's, or what is asked where that is longer. */
   mostContext(target) {
-    const asked = this.rows.get("context").value;
-    const own = Number(new Map(this.state.fields).get("max_position_embeddings")) || target?.context || LONGEST;
-    return Math.max(own, SHORTEST, Number(this.state.get("context")) || 0, typeof asked === "number" && !target ? asked : 0);
+    const changed = Number(new Map(this.state.fields).get("max_position_embeddings"));
+    return Math.max(changed || target.context || LONGEST, SHORTEST, counted(this.state.get("context")) ?? 0);
   }
 
   /** The most requests of the slider and the map. */
   mostRequests() {
     let most = REQUESTS;
-    while (most < (Number(this.state.get("concurrency")) || 1)) most *= 2;
+    while (most < (counted(this.state.get("concurrency")) ?? 1) && most < MOST_REQUESTS) most *= 2;
     return most;
   }
 

@@ -9,7 +9,7 @@ import { Shown } from "./gpus.js";
 import { Heat } from "./heat.js";
 import { Mind } from "./mind.js";
 import { Multiples } from "./multiples.js";
-import { printable } from "./numbers.js";
+import { counted, printable } from "./numbers.js";
 import { State } from "./state.js";
 
 const FIRST = { gpu: "H100-SXM-80GB", context: 32768, concurrency: 8 };
@@ -26,6 +26,7 @@ const heat = new Heat((context, concurrency, settled) => state.set({ context, co
 const multiples = new Multiples((gpu) => state.set({ gpu }));
 const soon = afterPaint();
 let last = new Set();
+let barWidth = byId("bar").clientWidth;
 let mapWaits = 0;
 /** Where the GPU that is asked for is among those shown, if the large map is a part of their answer; else -1. */
 let place = -1;
@@ -63,6 +64,14 @@ function begin() {
   changed({ names: new Set(["target"]), settled: true });
 }
 
+/** The bar is drawn as wide as its place; asking for the width while dragging would lay the page out twice. */
+new ResizeObserver(([entry]) => {
+  const width = Math.round(entry.contentRect.width);
+  if (width === barWidth) return;
+  barWidth = width;
+  ask("fit", state.forFit(true, barWidth));
+}).observe(byId("bar"));
+
 /** Whatever was changed: shows it, and asks. */
 function changed({ names, settled }) {
   const target = targets[state.target] ?? targets[0];
@@ -71,21 +80,22 @@ function changed({ names, settled }) {
     document.title = `${printable(target.name, 80)} · Pondera`;
   }
   if (names.size) last = names;
-  form.show(target);
-  mind.show(state);
-  byId("by").value = state.get("by") ?? "";
+  // Asked first, so that it is answered while the rest is shown.
   const most = { context_max: form.mostContext(target), concurrency_max: form.mostRequests() };
   const others = shown.names(state.get("gpus_shown"));
-  ask("fit", state.forFit(settled, byId("bar").clientWidth));
+  ask("fit", state.forFit(settled, barWidth));
   // The GPU that is asked for is mostly among those shown: then one answer serves both, unless it takes long.
   place = lines.others.took < LONG_MS ? others.indexOf(state.get("gpu")) : -1;
   if (place < 0) ask("heat", state.forHeat(null, most));
   else lines.heat.last = null;
   ask("others", state.forHeat(others, most));
   askMap(settled);
-  const context = Number(state.get("context"));
+  form.show(target);
+  mind.show(state);
+  byId("by").value = state.get("by") ?? "";
+  const context = counted(state.get("context"));
   if (context) {
-    heat.place(context, Number(state.get("concurrency")) || 1);
+    heat.place(context, counted(state.get("concurrency")) ?? 1);
     multiples.label(context);
   }
   soon(() => showCommands(state, target, choices.options));

@@ -25,7 +25,7 @@ export const plural = (count, noun) => `${exactCount(count)} ${noun}${count === 
 
 /** The whole number that a text such as 32768, 32,768 or 32k stands for; null if it is none. */
 export function counted(text) {
-  const found = /^(\d{1,15})\s*([km]?)$/i.exec(String(text).replace(/[,_ ]/g, ""));
+  const found = /^(\d{1,15})\s*([km]?)$/i.exec(String(text ?? "").replace(/[,_ ]/g, ""));
   if (!found) return null;
   const scale = { "": 1, k: 1024, m: 1048576 }[found[2].toLowerCase()];
   const value = Number(found[1]) * scale;

@@ -38,12 +38,17 @@ function packed(hex) {
   return (255 << 24) | (blue << 16) | (green << 8) | red;
 }
 
+/** In place of a pixel: what is hatched, and what has crosses. Pixels are opaque, so none is as small. */
+const HATCHED = 0;
+const CROSSED = 1;
+
 /** A canvas that shows levels. */
 export class Levels {
   /** @param {HTMLCanvasElement} canvas where @param {number} line width of the boundary in pixels of the page */
   constructor(canvas, line) {
     this.canvas = canvas;
-    this.context = canvas.getContext("2d", { alpha: false });
+    // Kept in memory: dozens of canvases that are written whole are no work for a GPU.
+    this.context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
     this.line = line;
     this.image = null;
   }
@@ -58,8 +63,20 @@ export class Levels {
     this.image = this.context.createImageData(wide, high);
     this.pixels = new Uint32Array(this.image.data.buffer);
     this.scale = scale;
-    this.columnOf = null;
+    this.columns = this.rows = 0;
     return true;
+  }
+
+  /** Finds where columns and rows lie. */
+  _divide(columns, rows) {
+    if (this.columns === columns && this.rows === rows) return;
+    const { width, height } = this.image;
+    this.columns = columns;
+    this.rows = rows;
+    this.columnOf = Uint16Array.from({ length: width }, (_, x) => Math.floor((x * columns) / width));
+    this.left = edges(columns, width);
+    this.top = edges(rows, height);
+    this.inks = new Uint32Array(columns);
   }
 
   /**
@@ -72,63 +89,79 @@ export class Levels {
    */
   paint(levels, from, columns, rows) {
     if (!this.image) return;
+    this._divide(columns, rows);
     const { flat, mark, line } = palette();
-    const { width, height } = this.image;
-    const pixels = this.pixels;
-    if (this.columnOf?.columns !== columns) {
-      this.columnOf = Uint32Array.from({ length: width }, (_, x) => Math.floor((x * columns) / width));
-      this.columnOf.columns = columns;
-    }
-    const columnOf = this.columnOf;
+    const { pixels, columnOf, inks } = this;
+    const { width } = this.image;
     const period = Math.round(6 * this.scale);
     const thick = Math.max(1, Math.round(1.3 * this.scale));
     const arm = Math.round(2 * this.scale);
     const centre = period >> 1;
-    for (let y = 0, at = 0; y < height; y += 1) {
-      const row = from + rows - 1 - Math.floor((y * rows) / height);
-      const down = (y % period) - centre;
-      let slant = y % period;
-      for (let x = 0, over = -centre; x < width; x += 1, at += 1) {
-        const level = levels[row + columnOf[x] * rows];
-        if (level <= FITS) pixels[at] = flat[level];
-        else if (level !== CANNOT_BE) pixels[at] = slant < thick ? mark : flat[level];
-        else pixels[at] = Math.abs(Math.abs(over) - Math.abs(down)) < thick && Math.abs(over) <= arm ? mark : flat[level];
-        slant = slant + 1 === period ? 0 : slant + 1;
-        over = over + 1 === period - centre ? -centre : over + 1;
+    const pale = flat[MOST];
+    for (let band = 0; band < rows; band += 1) {
+      let plain = true;
+      for (let column = 0, at = from + rows - 1 - band; column < columns; column += 1, at += rows) {
+        const level = levels[at];
+        inks[column] = level <= FITS ? flat[level] : level === CANNOT_BE ? CROSSED : HATCHED;
+        plain &&= level <= FITS;
+      }
+      const end = this.top[band + 1];
+      for (let y = this.top[band]; y < end; y += 1) {
+        const begin = y * width;
+        if (plain && y > this.top[band]) {
+          pixels.copyWithin(begin, begin - width, begin);
+          continue;
+        }
+        const down = Math.abs((y % period) - centre);
+        let slant = y % period;
+        for (let x = 0; x < width; x += 1) {
+          const ink = inks[columnOf[x]];
+          if (ink > CROSSED) {
+            pixels[begin + x] = ink;
+          } else if (ink === HATCHED) {
+            pixels[begin + x] = slant < thick ? mark : pale;
+          } else {
+            const over = Math.abs((x % period) - centre);
+            pixels[begin + x] = over <= arm && Math.abs(over - down) < thick ? mark : pale;
+          }
+          slant += 1;
+          if (slant === period) slant = 0;
+        }
       }
     }
-    this._boundary(levels, from, columns, rows, line);
+    this._boundary(levels, from, line);
     this.context.putImageData(this.image, 0, 0);
   }
 
-  _boundary(levels, from, columns, rows, ink) {
-    const { width, height } = this.image;
+  /** Draws a line wherever what fits meets what does not. */
+  _boundary(levels, from, ink) {
+    const { columns, rows, left, top } = this;
     const thick = Math.max(1, Math.round(this.line * this.scale));
-    const fits = (column, row) => levels[from + column * rows + row] <= FITS;
-    const left = (column) => Math.round((column * width) / columns);
-    const top = (row) => Math.round(((rows - 1 - row) * height) / rows);
+    const half = thick >> 1;
     for (let column = 0; column < columns; column += 1) {
-      for (let row = 0; row < rows; row += 1) {
-        const one = fits(column, row);
-        if (row + 1 < rows && fits(column, row + 1) !== one) {
-          this._fill(left(column), top(row) - (thick >> 1), left(column + 1) + (thick >> 1), thick, ink);
+      for (let row = 0, at = from + column * rows; row < rows; row += 1, at += 1) {
+        const fits = levels[at] <= FITS;
+        const band = rows - 1 - row;
+        if (row + 1 < rows && levels[at + 1] <= FITS !== fits) {
+          this._fill(left[column], top[band] - half, left[column + 1] + half, top[band] - half + thick, ink);
         }
-        if (column + 1 < columns && fits(column + 1, row) !== one) {
-          const y = top(row);
-          for (let at = y; at < top(row - 1); at += 1) {
-            this._fill(left(column + 1) - (thick >> 1), at, left(column + 1) - (thick >> 1) + thick, 1, ink);
-          }
+        if (column + 1 < columns && levels[at + rows] <= FITS !== fits) {
+          const x = left[column + 1] - half;
+          this._fill(x, top[band], x + thick, top[band + 1], ink);
         }
       }
     }
   }
 
-  _fill(left, top, right, height, ink) {
-    const { width, height: whole } = this.image;
-    const end = Math.min(right, width);
+  _fill(left, top, right, bottom, ink) {
+    const { width, height } = this.image;
     const begin = Math.max(left, 0);
-    for (let y = Math.max(top, 0); y < Math.min(top + height, whole); y += 1) {
-      if (end > begin) this.pixels.fill(ink, y * width + begin, y * width + end);
+    const end = Math.min(right, width);
+    for (let y = Math.max(top, 0); y < Math.min(bottom, height); y += 1) {
+      for (let x = begin; x < end; x += 1) this.pixels[y * width + x] = ink;
     }
   }
 }
+
+/** Where so many equal parts of a length begin, and the last one ends: the pixels whose place lies in a part are its. */
+const edges = (count, length) => Uint16Array.from({ length: count + 1 }, (_, at) => Math.ceil((at * length) / count));
