@@ -129,7 +129,7 @@ fn is_stated(config: &Value, read: &FieldRead) -> bool {
     read.names.iter().any(there)
 }
 
-/// What a field becomes that has the value a fact has: the number it shall be, or the other truth value.
+/// What a field becomes that has the value a fact has: what it shall be, or the other truth value.
 fn as_changed(value: &Value, from: &Cell, to: &Cell) -> Option<Value> {
     match (from, to) {
         (Cell::Number(from), Cell::Number(to)) => {
@@ -144,7 +144,11 @@ fn as_changed(value: &Value, from: &Cell, to: &Cell) -> Option<Value> {
             let to = i64::try_from(*to).ok()?;
             same.then(|| Value::Number(Number::from(to)))
         }
-        (Cell::Text(_), Cell::Text(_)) => value.as_bool().map(|flag| Value::Bool(!flag)),
+        (Cell::Text(from), Cell::Text(to)) => match value {
+            Value::Bool(flag) => Some(Value::Bool(!flag)),
+            Value::String(text) if text == from => Some(Value::String(to.clone())),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -32,6 +32,22 @@ pub fn effects(before: Side<'_>, after: Side<'_>) -> Vec<String> {
     found
 }
 
+/// What differs of cache and compute from one mind to another, where weights are told elsewhere.
+#[must_use]
+pub fn of_layers(before: &Architecture, after: &Architecture) -> Vec<String> {
+    let longest = lengths(&[before, after]).last().copied();
+    let compute = longest.and_then(|tokens| {
+        let flops = |mind: &Architecture| mind.flops_per_token(tokens, 0).map(i128::from);
+        let (old, new) = flops(before).zip(flops(after))?;
+        let text = || {
+            let at = length(tokens);
+            format!("compute for a token after {at} {}", ratio(old, new))
+        };
+        (old > 0 && new > 0 && old != new).then(text)
+    });
+    cache(before, after).into_iter().chain(compute).collect()
+}
+
 /// How the cache differs: at all lengths if it does so in one ratio, or else at the longest that both allow.
 fn cache(before: &Architecture, after: &Architecture) -> Option<String> {
     let lengths = lengths(&[before, after]);
@@ -45,7 +61,7 @@ fn cache(before: &Architecture, after: &Architecture) -> Option<String> {
     let &(tokens, old, new) = sizes.last()?;
     let everywhere = sizes
         .iter()
-        .all(|&(_, one, other)| one.checked_mul(new) == other.checked_mul(old));
+        .all(|&(_, one, other)| product(one, new) == product(other, old));
     if old == 0 || new == 0 || (old == new && everywhere) {
         return None;
     }
@@ -53,6 +69,11 @@ fn cache(before: &Architecture, after: &Architecture) -> Option<String> {
         return Some(format!("cache {}", ratio(old, new)));
     }
     Some(format!("cache at {} {}", length(tokens), ratio(old, new)))
+}
+
+/// The product of two sizes, which are of 64 bits each.
+const fn product(one: i128, other: i128) -> u128 {
+    one.unsigned_abs().saturating_mul(other.unsigned_abs())
 }
 
 /// The lengths at which caches are held against each other: the usual ones that all minds allow, or else the shortest

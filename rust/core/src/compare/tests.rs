@@ -1,9 +1,13 @@
 use super::alone::alone;
+use super::meaning::RULES;
 use super::mind::{FACTS, Fact};
 use super::row::Cell;
-use super::{Comparison, Entry, Row};
+use super::{Comparison, Entry, Placed, Row, Tried};
 use crate::architecture::{Architecture, WhatIf};
+use crate::hardware::Catalogue;
 use crate::model::{Model, builtin};
+use crate::request::Request;
+use crate::subject::Subject;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -157,6 +161,21 @@ fn more_heads_do_not_make_them_narrower() {
 }
 
 #[test]
+fn a_kind_of_rope_changes_no_bytes() {
+    let scaling = json!({"rope_scaling": {"rope_type": "yarn", "factor": 8.0}});
+    let other = json!({"rope_scaling": {"rope_type": "linear", "factor": 8.0}});
+    let entries = [
+        of_config("a", small(&scaling)),
+        of_config("b", small(&other)),
+    ];
+    let comparison = Comparison::of(&entries, &[]).unwrap();
+    assert_eq!(
+        meaning(&comparison, "rope"),
+        "rope linear and not yarn: on its own no change of cache, weights or compute"
+    );
+}
+
+#[test]
 fn a_fact_that_no_field_states_is_not_guessed() {
     let config = small(&json!({}));
     let mind = Architecture::from_config(config.clone(), None).unwrap();
@@ -304,6 +323,49 @@ fn too_few_and_too_many_are_refused() {
         assert!(error.to_string().contains(&count.to_string()), "{error}");
     }
     assert!(Comparison::of(&vec![one; super::MOST], &[]).is_ok());
+}
+
+#[test]
+fn every_rule_is_of_a_row_and_every_key_is_of_one_fact() {
+    let gpu = Catalogue::built_in().find("H100-SXM-80GB").unwrap();
+    let names = [
+        "llama-3.1-8b",
+        "gemma-4-26b-a4b",
+        "deepseek-v3",
+        "qwen3-next-80b-a3b",
+        "whisper-tiny",
+    ];
+    let entries: Vec<Entry> = names.iter().map(|name| entry(name)).collect();
+    let fits = entries
+        .iter()
+        .map(|one| {
+            let subject = Subject::of(&one.model).unwrap();
+            let request = Request::new(gpu.clone(), "vllm==0.19.0");
+            let fit = request.fit(&subject).map_err(|error| error.to_string())?;
+            Ok(Placed {
+                subject: Arc::new(subject),
+                fit,
+            })
+        })
+        .collect();
+    let tried = Tried {
+        gpu: gpu.gpu.name.clone(),
+        fits,
+    };
+    let comparison = Comparison::of(&entries, &[tried]).unwrap();
+    let keys: Vec<&str> = comparison.rows().map(|row| row.key.as_str()).collect();
+    for (at, key) in keys.iter().enumerate() {
+        assert!(!keys[..at].contains(key), "{key}");
+    }
+    // Two with states tell what those of one take against the other's.
+    let states = compared(&["qwen3-next-80b-a3b", "nemotron-3-nano-30b-a3b"]);
+    for (known, _) in RULES {
+        let is_of = |key: &&str| *key == *known || known.ends_with('.') && key.starts_with(known);
+        assert!(keys.iter().any(is_of), "{known}");
+        // A rule that has nothing to say of any of these is none.
+        let told = |row: &Row| is_of(&row.key.as_str()) && row.meaning.iter().any(Option::is_some);
+        assert!(comparison.rows().chain(states.rows()).any(told), "{known}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::architecture::Architecture;
 use crate::architecture::layer::{Mixer, Reach};
 use crate::checkpoint::Role;
 use crate::compare::alone::alone;
-use crate::compare::effect::{Side, effects, lengths};
+use crate::compare::effect::{Side, effects, lengths, of_layers};
 use crate::compare::memory::{DTYPE, length};
 use crate::compare::mind::{self, FACTS, Fact};
 use crate::compare::row::Cell;
@@ -72,6 +72,28 @@ fn words_of(cell: &Cell) -> String {
 fn signed(number: i128) -> String {
     let sign = if number < 0 { "-" } else { "" };
     format!("{sign}{}", grouped(number.unsigned_abs()))
+}
+
+/// What all layers do together: of their order nothing can be told apart.
+pub fn layers(pair: &Pair<'_>) -> Option<String> {
+    let (one, other) = pair.minds()?;
+    let found = of_layers(one, other);
+    (!found.is_empty()).then(|| format!("in sum {}", found.join(", ")))
+}
+
+/// Keys and values: on their own, or else together with all else that a token keeps.
+pub fn keys(pair: &Pair<'_>) -> Option<String> {
+    only_alone(pair).or_else(|| {
+        let (one, other) = pair.minds()?;
+        let size = |mind: &Architecture| mind.bytes_per_token(0, DTYPE).ok().map(i128::from);
+        let (before, after) = size(one).zip(size(other))?;
+        (before > 0 && after > 0).then(|| {
+            format!(
+                "with all else that is kept of a token, the cache of the first one: {}",
+                ratio(before, after)
+            )
+        })
+    })
 }
 
 /// What the latent vector saves against keys and values of every head, in the model that has one.

@@ -28,21 +28,25 @@ pub struct Pair<'a> {
 }
 
 /// A rule; nothing where it has nothing to say.
-type Rule = fn(&Pair<'_>) -> Option<String>;
+pub(super) type Rule = fn(&Pair<'_>) -> Option<String>;
 
 /// The rules by the key of the row, or by what it begins with where that ends in a dot.
-const RULES: &[(&str, Rule)] = &[
+pub(super) const RULES: &[(&str, Rule)] = &[
     ("parameters", sums::total),
     ("active", sums::active),
     ("bytes", sums::stored),
     ("storage", sums::storage),
     (ROLE, sums::role),
+    ("pattern", minds::layers),
+    ("pattern.vision", sums::tower),
+    ("pattern.audio", sums::tower),
+    ("pattern.prediction", sums::tower),
+    ("kv_heads", minds::keys),
+    ("head_dim", minds::keys),
     ("latent_rank", minds::latent),
     ("window", minds::window),
     ("state_layers", minds::state),
     ("experts", minds::experts),
-    ("experts_per_token", minds::only_alone),
-    ("head", minds::only_alone),
     ("context", minds::context),
     ("rope_base", minds::rope_base),
     (START, caches::cache),

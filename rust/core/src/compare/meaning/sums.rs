@@ -1,8 +1,10 @@
 //! Rules for sums: parameters, bytes, operations, and what fits.
 
 use super::Pair;
+use crate::checkpoint::Role;
 use crate::compare::seen::Seen;
 use crate::compare::words::{bytes, change, parameters, ratio, short};
+use crate::size::format_bytes;
 
 pub fn total(pair: &Pair<'_>) -> Option<String> {
     let (before, after) = pair.numbers()?;
@@ -87,5 +89,28 @@ pub fn fit(pair: &Pair<'_>) -> Option<String> {
             let (one, other) = pair.numbers()?;
             Some(format!("{} as many requests", ratio(one, other)))
         }
+    }
+}
+
+/// What layers beside the text model weigh.
+pub fn tower(pair: &Pair<'_>) -> Option<String> {
+    let role = match pair.row.key.as_str() {
+        "pattern.vision" => Role::Vision,
+        "pattern.audio" => Role::Audio,
+        _ => Role::Mtp,
+    };
+    let told = |one: &Seen<'_>| {
+        let roles = one.weighed.sums.roles();
+        let sum = roles.get(&role)?;
+        let size = one.bytes().map_or_else(String::new, |_| {
+            format!(", {} to load", format_bytes(sum.bytes))
+        });
+        Some(format!("{}{size}", short(sum.parameters.into())))
+    };
+    match (told(pair.base), told(pair.other)) {
+        (Some(before), Some(after)) => Some(format!("{after}; in the first {before}")),
+        (None, Some(text)) => Some(text),
+        (Some(text), None) => Some(format!("none; in the first {text}")),
+        (None, None) => None,
     }
 }
