@@ -13,9 +13,10 @@ import pytest
 import writer
 from browser import chromium, open_page
 from pondera.cli import main
+from ui_page import open_ui, ui_address
 from ui_server import serve_ui
 
-__all__ = ["chromium", "open_page", "serve_ui"]
+__all__ = ["chromium", "open_page", "open_ui", "serve_ui", "ui_address"]
 
 # A decoder of one layer. By hand:
 #   embedding  100 x 8 BF16          800 parameters  1,600 bytes

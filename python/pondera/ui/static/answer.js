@@ -53,7 +53,8 @@ function asked(fit) {
 function showFacts(fit, mind) {
   const facts = [];
   const add = (name, value, hint) => facts.push([name, value, hint ?? ""]);
-  add("taken", `${binaryBytes(fit.total)}`, `${exactCount(fit.total)} bytes of ${exactCount(fit.usable)} usable (${fit.gpu.usable_is})`);
+  const usable = `${exactCount(fit.usable)} usable (${fit.gpu.usable_is})`;
+  add("taken", binaryBytes(fit.total), `${exactCount(fit.total)} bytes of ${usable}`);
   add("usable", binaryBytes(fit.usable), fit.gpu.usable_from ?? "");
   add("cache pool", fit.cache_pool ? binaryBytes(fit.cache_pool) : "none", `${exactCount(fit.cache_pool)} bytes`);
   add("tokens in it", fit.cache_tokens ? exactCount(fit.cache_tokens) : "none", "as the engine would print it");
@@ -69,14 +70,16 @@ function showFacts(fit, mind) {
     }
   }
   const rate = fit.roofline?.decode?.tokens_per_second;
-  if (rate != null) add("tokens/s at most", exactCount(Math.floor(rate)), "written by the whole deployment: a roofline, an upper bound");
+  const bound = "written by the whole deployment: a roofline, an upper bound";
+  if (rate != null) add("tokens/s at most", exactCount(Math.floor(rate)), bound);
   if (fit.limit) add("limit", printable(fit.limit, 200));
   const place = byId("facts");
   // The same facts keep their places: their numbers alone are written.
   const names = facts.map(([name]) => name).join("|");
   if (place.dataset.names !== names) {
     place.dataset.names = names;
-    place.replaceChildren(...facts.map(([name]) => make("div", { class: name === "limit" ? "long" : null }, make("dt", {}, name), make("dd", {}))));
+    const kind = (name) => ({ class: name === "limit" ? "long" : null });
+    place.replaceChildren(...facts.map(([name]) => make("div", kind(name), make("dt", {}, name), make("dd", {}))));
   }
   facts.forEach(([, value, hint], at) => {
     const shown = place.children[at].lastChild;
@@ -135,7 +138,12 @@ function showReasons(fit) {
           make("th", { scope: "row", role: "rowheader" }, printable(one.name, 200)),
           number(one.bytes),
           make("td", { class: "formula", role: "cell" }, printable(one.formula, 1000)),
-          make("td", { class: "source", role: "cell" }, make("span", { class: `chip ${one.origin}` }, one.origin), ` ${printable(one.source, 1000)}`),
+          make(
+            "td",
+            { class: "source", role: "cell" },
+            make("span", { class: "chip" }, one.origin),
+            ` ${printable(one.source, 1000)}`,
+          ),
         ),
       ),
     ),
@@ -171,6 +179,7 @@ function showAssumptions(fit) {
 export function showServer(gone) {
   const notice = byId("notice");
   notice.classList.toggle("bad", gone);
-  tell(notice, gone ? "The server does not answer: start `pondera ui` again at this port. Until then this is the last view." : "");
+  const sentence = "The server does not answer: start `pondera ui` again at this port. Until then this is the last view.";
+  tell(notice, gone ? sentence : "");
   document.body.classList.toggle("gone", gone);
 }

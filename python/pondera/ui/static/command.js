@@ -73,8 +73,14 @@ export function showCommands(state, target, options) {
   const inner = state.fields.map(([name, value]) => `${pythonText(name)}: ${pythonValue(value)}`);
   const opened = `pondera.Model.open(${pythonText(target.target)})`;
   const what = inner.length ? `${opened}.what_if({${inner.join(", ")}})[0]` : pythonText(target.target);
-  const keywords = asked.map(([one, value]) => `${one.name}=${one.kind === "flag" ? (yes(value) ? "True" : "False") : one.kind === "share" ? value : pythonText(value)}`);
+  const keywords = asked.map(([one, value]) => `${one.name}=${keyword(one, value)}`);
   write(byId("python"), `import pondera\n\nfit = pondera.fit(\n    ${[what, ...keywords].join(",\n    ")},\n)`);
+}
+
+/** The value of an option as Python has it. */
+function keyword(one, value) {
+  if (one.kind === "flag") return yes(value) ? "True" : "False";
+  return one.kind === "share" ? value : pythonText(value);
 }
 
 const yes = (value) => value === "true" || value === "1";

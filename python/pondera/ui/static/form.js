@@ -7,17 +7,20 @@ import { counted, exactCount, printable, shortCount, tokens } from "./numbers.js
 
 const LONGEST = 1 << 17;
 const SHORTEST = 256;
+/** What a heatmap begins with, if the server is not told. */
+const USUAL_FIRST = 1024;
 const REQUESTS = 256;
 const MOST_REQUESTS = 1 << 20;
 const RANKS = 64;
-const WORDS = {
-  gpu: "GPU",
-  gpus: "GPUs",
-  context: "Context",
-  concurrency: "Requests at one time",
-  weights: "Weights",
-  cache: "Cache",
-};
+const SHARES = Array.from({ length: 51 }, (_, at) => (50 + at) / 100);
+const OWN = "the engine's own";
+const LABELS = { target: "Model", gpu: "GPU", gpus: "GPUs", concurrency: "Requests at one time" };
+
+/** What an option is called: its name in words, if it has no better one. */
+function labelOf(name) {
+  const words = LABELS[name] ?? name.replace(/_/g, " ");
+  return words[0].toUpperCase() + words.slice(1);
+}
 
 export class Form {
   /**
@@ -30,14 +33,25 @@ export class Form {
     this.targets = targets;
     this.state = state;
     this.rows = new Map();
-    const set = (values, settled = true) => state.set(values, settled);
-    this._what(set);
-    this._spread(set);
-    this._tuning(set);
+    this.learnt = {};
+    this._what();
+    this._spread();
+    this._tuning();
   }
 
-  option(name) {
-    return this.choices.options.find((one) => one.name === name) ?? { name, help: "", title: name };
+  /** One of several words. */
+  _choice(place, name, groups, take = (value) => this.state.set({ [name]: value || null })) {
+    this._add(place, new Choice(name, labelOf(name), this._help(name), groups, take));
+  }
+
+  /** A number. */
+  _slider(place, name, about, take = (value, settled) => this.state.set({ [name]: value }, settled)) {
+    this._add(place, new Slider(name, labelOf(name), this._help(name), about, take));
+  }
+
+  /** A text. */
+  _typed(place, name, take = (value) => this.state.set({ [name]: value || null }), mode = "numeric") {
+    this._add(place, new Typed(name, labelOf(name), this._help(name), take, mode));
   }
 
   _add(place, row) {
@@ -45,61 +59,58 @@ export class Form {
     byId(place).append(row.element);
   }
 
-  _what(set) {
-    const help = (name) => this.option(name).help;
-    const models = this.targets.map((one, at) => {
-      const size = one.parameters == null ? "" : ` · ${shortCount(one.parameters)}`;
-      return [String(at), `${printable(one.name, 60)}${size}`];
-    });
-    this._add("what", new Choice("target", "Model", "", [{ options: models }], (value) => this._newTarget(Number(value))));
-    this._add("what", new Choice("gpu", WORDS.gpu, help("gpu"), offers(this.choices.gpus), (value) => set({ gpu: value })));
-    const ranks = { values: doublings(1, RANKS, 1), words: exactCount };
+  _help(name) {
+    return this.choices.options.find((one) => one.name === name)?.help ?? "";
+  }
+
+  _what() {
+    const { choices, targets, state } = this;
+    const named = (some) => some.map((one) => [one.name, one.name]);
+    const models = targets.map((one, at) => [
+      String(at),
+      `${printable(one.name, 60)}${one.parameters == null ? "" : ` · ${shortCount(one.parameters)}`}`,
+    ]);
+    this._choice("what", "target", [{ options: models }], (value) => this._newTarget(Number(value)));
+    this._choice("what", "gpu", offers(choices.gpus));
     // How many there are says how they share, unless a layout does: each of the two takes the other back.
-    this._add("what", new Slider("gpus", WORDS.gpus, help("gpus"), ranks, (value, settled) => {
-      set({ gpus: value, ...Object.fromEntries(this._parallel().map((one) => [one.name, null])) }, settled);
-    }));
-    const engines = this.choices.engines.map((one) => [one.name, one.name]);
-    this._add("what", new Choice("engine", "Engine", help("engine"), [{ options: engines }], (value) => set({ engine: value })));
-    this._add("what", new Typed("version", "Version", "the newest that is described, if not given", (value) => {
+    this._slider("what", "gpus", { values: doublings(1, RANKS, 1), words: exactCount }, (value, settled) => {
+      const layout = this._parallel().map((one) => [one.name, null]);
+      state.set({ gpus: value, ...Object.fromEntries(layout) }, settled);
+    });
+    this._choice("what", "engine", [{ options: named(choices.engines) }]);
+    this._typed("what", "version", (value) => {
       const [name] = this._engine();
-      set({ engine: value ? `${name}==${value.replace(/^=+/, "")}` : name });
-    }));
-    const schemes = this.choices.weights.map((one) => [one.name, one.name]);
-    this._add("what", new Choice("weights", WORDS.weights, help("weights"), [{ options: [["", "as stored"], ...schemes] }], (value) => set({ weights: value || null })));
-    const formats = this.choices.cache.map((one) => [one.name, one.name]);
-    this._add("what", new Choice("cache", WORDS.cache, help("cache"), [{ options: [["", "the engine's own"], ...formats] }], (value) => set({ cache: value || null })));
-    this._add("what", new Slider("context", WORDS.context, help("context"), { values: doublings(SHORTEST, LONGEST), words: tokens, unit: " tokens" }, (value, settled) => set({ context: value }, settled)));
-    this._add("what", new Slider("concurrency", WORDS.concurrency, help("concurrency"), { values: doublings(1, REQUESTS), words: exactCount, unit: " requests" }, (value, settled) => set({ concurrency: value }, settled)));
+      state.set({ engine: value ? `${name}==${value.replace(/^=+/, "")}` : name });
+    }, "text");
+    this._choice("what", "weights", [{ options: [["", "as stored"], ...named(choices.weights)] }]);
+    this._choice("what", "cache", [{ options: [["", OWN], ...named(choices.cache)] }]);
+    this._slider("what", "context", { values: doublings(SHORTEST, LONGEST), words: tokens, unit: " tokens" });
+    this._slider("what", "concurrency", { values: doublings(1, REQUESTS), words: exactCount, unit: " requests" });
   }
 
   _parallel() {
-    return this.choices.options.filter((one) => one.group === "spread" && one.name !== "gpus");
+    return this.choices.options.filter((one) => one.name.endsWith("_parallel"));
   }
 
-  _spread(set) {
-    for (const one of this._parallel()) {
-      if (!one.name.endsWith("_parallel")) continue;
-      const label = `${one.name.split("_")[0]} parallel`;
+  _spread() {
+    for (const { name } of this._parallel()) {
       // Stages need not divide anything.
-      const about = { values: doublings(1, RANKS, one.name.startsWith("pipeline") ? 8 : 1), words: exactCount };
-      this._add("spread", new Slider(one.name, label[0].toUpperCase() + label.slice(1), one.help, about, (value, settled) => {
-        set({ gpus: null, [one.name]: value === "1" ? null : value }, settled);
-      }));
+      const values = doublings(1, RANKS, name === "pipeline_parallel" ? 8 : 1);
+      this._slider("spread", name, { values, words: exactCount }, (value, settled) => {
+        this.state.set({ gpus: null, [name]: value === "1" ? null : value }, settled);
+      });
     }
   }
 
-  _tuning(set) {
-    for (const one of this.choices.options.filter((found) => found.group === "tuning")) {
-      const words = one.name.replace(/_/g, " ");
-      const label = words[0].toUpperCase() + words.slice(1);
-      if (one.kind === "flag") {
-        const options = [["", "the engine's own"], ["true", "yes"], ["false", "no"]];
-        this._add("tuning", new Choice(one.name, label, one.help, [{ options }], (value) => set({ [one.name]: value || null })));
-      } else if (one.kind === "share") {
-        const values = Array.from({ length: 51 }, (_, at) => (50 + at) / 100);
-        this._add("tuning", new Slider(one.name, label, one.help, { values, words: String }, (value, settled) => set({ [one.name]: value }, settled)));
+  _tuning() {
+    for (const { name, kind, group } of this.choices.options) {
+      if (group !== "tuning") continue;
+      if (kind === "flag") {
+        this._choice("tuning", name, [{ options: [["", OWN], ["true", "yes"], ["false", "no"]] }]);
+      } else if (kind === "share") {
+        this._slider("tuning", name, { values: SHARES, words: String });
       } else {
-        this._add("tuning", new Typed(one.name, label, one.help, (value) => set({ [one.name]: value || null }), "numeric"));
+        this._typed("tuning", name);
       }
     }
   }
@@ -125,7 +136,8 @@ export class Form {
     rows.get("engine").show(name);
     const engine = this.choices.engines.find((one) => one.name === name);
     rows.get("version").show(version, engine?.newest ?? "");
-    rows.get("version").label.title = engine ? `${engine.oldest} to ${engine.newest} are described: ${engine.summary}` : "";
+    const described = engine ? `${engine.oldest} to ${engine.newest} are described: ${engine.summary}` : "";
+    rows.get("version").label.title = described;
     rows.get("context").setValues(doublings(SHORTEST, this.mostContext(target)));
     rows.get("concurrency").setValues(doublings(1, this.mostRequests()));
     for (const one of this.choices.options) {
@@ -143,8 +155,22 @@ export class Form {
 
   /** The longest context of the slider and the map: the model's, or what is asked where that is longer. */
   mostContext(target) {
-    const changed = Number(new Map(this.state.fields).get("max_position_embeddings"));
-    return Math.max(changed || target.context || LONGEST, SHORTEST, counted(this.state.get("context")) ?? 0);
+    const own = this.learnt.target === target ? this.learnt.context : target.context;
+    return Math.max(own ?? LONGEST, SHORTEST, counted(this.state.get("context")) ?? 0);
+  }
+
+  /** Keeps the context that the mind allows as it is changed now; says whether that is another one. */
+  learn(target, mind) {
+    const before = this.mostContext(target);
+    this.learnt = { target, context: mind?.context ?? null };
+    return this.mostContext(target) !== before;
+  }
+
+  /** The ends of the axes of the heatmaps, where the address does not say them. */
+  ends(target) {
+    const shortest = counted(this.state.get("context")) ?? USUAL_FIRST;
+    const first = shortest < USUAL_FIRST ? { context_min: 2 ** Math.floor(Math.log2(Math.max(shortest, 1))) } : {};
+    return { ...first, context_max: this.mostContext(target), concurrency_max: this.mostRequests() };
   }
 
   /** The most requests of the slider and the map. */
@@ -167,10 +193,11 @@ export class Form {
       const value = settings[one.name];
       if (row instanceof Slider) row.show(value ?? "");
       else if (row instanceof Typed) row.show("", value == null ? "" : String(value));
-      else write(row.select.options[0], value == null ? "the engine's own" : `the engine's own (${value ? "yes" : "no"})`);
+      else write(row.select.options[0], value == null ? OWN : `${OWN} (${value ? "yes" : "no"})`);
     }
-    write(rows.get("cache").select.options[0], `the engine's own (${settings.cache})`);
-    write(rows.get("weights").select.options[0], state.get("weights") ? "as stored" : `as stored (${printable(fit.storage, 60)})`);
+    write(rows.get("cache").select.options[0], `${OWN} (${settings.cache})`);
+    const stored = state.get("weights") ? "" : ` (${printable(fit.storage, 60)})`;
+    write(rows.get("weights").select.options[0], `as stored${stored}`);
   }
 
   /** Takes all sentences away. */

@@ -81,14 +81,14 @@ function changed({ names, settled }) {
   }
   if (names.size) last = names;
   // Asked first, so that it is answered while the rest is shown.
-  const most = { context_max: form.mostContext(target), concurrency_max: form.mostRequests() };
+  const ends = form.ends(target);
   const others = shown.names(state.get("gpus_shown"));
   ask("fit", state.forFit(settled, barWidth));
   // The GPU that is asked for is mostly among those shown: then one answer serves both, unless it takes long.
   place = lines.others.took < LONG_MS ? others.indexOf(state.get("gpu")) : -1;
-  if (place < 0) ask("heat", state.forHeat(null, most));
+  if (place < 0) ask("heat", state.forHeat(null, ends));
   else lines.heat.last = null;
-  ask("others", state.forHeat(others, most));
+  ask("others", state.forHeat(others, ends));
   askMap(settled);
   form.show(target);
   mind.show(state);
@@ -125,6 +125,8 @@ function answered(answer, query) {
   for (const { row } of mind.rows.values()) row.refuse("");
   showAnswer(answer, takeOffer);
   form.settle(answer.fit);
+  const target = targets[state.target] ?? targets[0];
+  if (form.learn(target, answer.mind)) changed({ names: new Set(), settled: true });
   mind.tell(answer.mind);
   const { settings, concurrency, gpu } = answer.fit;
   heat.place(settings.context, concurrency);
@@ -179,7 +181,13 @@ function drawOthers(found, query) {
 function only(found, at) {
   const cells = found.context.length * found.concurrency.length;
   const part = (plane) => plane?.subarray(at * cells, (at + 1) * cells);
-  return { ...found, gpu: [found.gpu[at]], levels: part(found.levels), reason: part(found.reason), frontier: [found.frontier[at]] };
+  return {
+    ...found,
+    gpu: [found.gpu[at]],
+    levels: part(found.levels),
+    reason: part(found.reason),
+    frontier: [found.frontier[at]],
+  };
 }
 
 function drawMap(svg, query) {
@@ -202,16 +210,16 @@ function undim(part) {
   tell(byId(`${part}-error`), "");
 }
 
-/** Takes what would fit. */
-function takeOffer(offer) {
-  const layout = Object.entries(offer.parallel ?? {}).map(([name, degree]) => [`${name}_parallel`, degree > 1 ? degree : null]);
-  const values = { ...Object.fromEntries(layout), gpus: null };
-  if (offer.change && offer.change !== "gpus" && form.rows.has(offer.change)) values[offer.change] = offer.value;
-  if (offer.gpu) values.gpu = offer.gpu;
-  if (layout.every(([, degree]) => degree === null) && offer.gpus > 1) values.gpus = offer.gpus;
+/** Takes what would fit: its change, and the layout that goes with it. */
+function takeOffer({ change, value, parallel, gpus }) {
+  const degrees = Object.entries(parallel).map(([name, degree]) => [`${name}_parallel`, degree > 1 ? degree : null]);
+  const values = { ...Object.fromEntries(degrees), gpus: null };
+  if (change !== "gpus" && form.rows.has(change)) values[change] = value;
+  if (gpus > 1 && degrees.every(([, degree]) => degree === null)) values.gpus = gpus;
   state.set(values);
 }
 
+/** Tells that an answer is drawn. */
 function drawn(kind, query) {
   signal("drawn", { kind, query });
 }

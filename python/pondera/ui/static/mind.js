@@ -83,7 +83,8 @@ export class Mind {
     const help = field.text ?? "";
     const kind = field.class === "runtime" ? "runtime" : "structural";
     const chip = make("span", { class: `chip ${kind}` }, kind === "runtime" ? "same weights" : "new weights");
-    const reset = make("button", { type: "button", class: "reset", title: "Reset", "aria-label": `Reset ${label}`, hidden: true }, "↺");
+    const resets = { type: "button", class: "reset", title: "Reset", "aria-label": `Reset ${label}`, hidden: true };
+    const reset = make("button", resets, "↺");
     const did = make("p", { class: "did", hidden: true });
     const taken = (value) => (value === String(field.value) ? null : value);
     let row;

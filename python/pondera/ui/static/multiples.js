@@ -53,7 +53,8 @@ export class Multiples {
     this.parts.forEach((part, at) => {
       const most = shown.frontier[at][column];
       const fewest = shown.levels[(at * axis.length + column) * shown.concurrency.length];
-      write(part.most, most ? `✓ ${exactCount(most)}${most === top ? " or more" : ""}` : fewest === CANNOT_BE ? "- cannot be" : "✗ none");
+      const none = fewest === CANNOT_BE ? "- cannot be" : "✗ none";
+      write(part.most, most ? `✓ ${exactCount(most)}${most === top ? " or more" : ""}` : none);
       const pressed = shown.gpu[at] === gpu ? "true" : "false";
       if (part.button.getAttribute("aria-pressed") !== pressed) part.button.setAttribute("aria-pressed", pressed);
     });

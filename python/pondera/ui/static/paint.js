@@ -48,7 +48,7 @@ export class Levels {
   constructor(canvas, line) {
     this.canvas = canvas;
     // Kept in memory: dozens of canvases that are written whole are no work for a GPU.
-    this.context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+    this.context = canvas.getContext("2d", { willReadFrequently: true });
     this.line = line;
     this.image = null;
   }

@@ -113,12 +113,12 @@ export class State {
    * The query of a heatmap.
    *
    * @param {string[] | null} gpus the GPUs; the one that is asked for, if null
-   * @param {Record<string, number>} most the ends of its axes, where the address does not say them
+   * @param {Record<string, number>} ends the ends of its axes, where the address does not say them
    */
-  forHeat(gpus, most) {
+  forHeat(gpus, ends) {
     const query = this._asked();
     for (const name of ["context", "concurrency"]) query.delete(name);
-    for (const [name, value] of Object.entries(most)) query.set(name, value);
+    for (const [name, value] of Object.entries(ends)) query.set(name, value);
     for (const name of AXES) if (this.values.has(name)) query.set(name, this.get(name));
     if (gpus) {
       query.delete("gpu");
