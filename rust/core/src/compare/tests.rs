@@ -161,6 +161,30 @@ fn more_heads_do_not_make_them_narrower() {
 }
 
 #[test]
+fn a_larger_base_turns_more_slowly() {
+    // Heads of 8 numbers: 2 pi 10^4^(6/8) = 6,283 tokens and 2 pi 10^8^(6/8) = 6.28 million.
+    let entries = [
+        of_config("a", small(&json!({"rope_theta": 1e4}))),
+        of_config("b", small(&json!({"rope_theta": 1e8}))),
+    ];
+    let comparison = Comparison::of(&entries, &[]).unwrap();
+    assert_eq!(
+        meaning(&comparison, "rope_base"),
+        "rope base 100,000,000 against 10,000: on its own no change of cache, weights or compute; before any stretching the \
+         slowest rotation turns once in about 6.28 M tokens against 6.28 K"
+    );
+    // Heads of which a half is turned, and layers that turn in two ways, are not told so.
+    for fields in [
+        json!({"rope_theta": 1e8, "partial_rotary_factor": 0.5}),
+        json!({"rope_theta": 1e8, "rope_local_base_freq": 1e4}),
+    ] {
+        let entries = [entries[0].clone(), of_config("b", small(&fields))];
+        let told = meaning(&Comparison::of(&entries, &[]).unwrap(), "rope_base");
+        assert!(!told.contains("turns once"), "{told}");
+    }
+}
+
+#[test]
 fn a_kind_of_rope_changes_no_bytes() {
     let scaling = json!({"rope_scaling": {"rope_type": "yarn", "factor": 8.0}});
     let other = json!({"rope_scaling": {"rope_type": "linear", "factor": 8.0}});

@@ -224,33 +224,36 @@ pub fn experts(pair: &Pair<'_>) -> Option<String> {
     }
 }
 
-/// How far apart positions are told apart at all: the tokens after which the slowest pair of numbers has turned once,
-/// 2 pi base^((d - 2) / d) with d numbers that are turned (Su et al. 2021, section 3.2.2).
+/// After how many tokens the slowest pair of numbers has turned once: 2 pi base^((d - 2) / d) with d numbers that are turned
+/// (Su et al. 2021, section 3.2.2). Nothing where layers turn in several ways, or a share of their heads.
+fn slowest_turn(mind: &Architecture) -> Option<i128> {
+    let [turn] = &mind.turns[..] else {
+        return None;
+    };
+    let base = mind.rope.as_ref()?.base?;
+    let of = |mixer: &Mixer| match *mixer {
+        Mixer::Attention { key_dim, .. } if turn.share.is_none() => Some(key_dim),
+        Mixer::Latent { rope_dim, .. } => Some(rope_dim),
+        _ => None,
+    };
+    let mixers = || mind.decoder().flat_map(|layer| layer.mixers.iter());
+    let turned = mixers().find_map(of)?;
+    let alike = mixers().filter_map(of).all(|other| other == turned);
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a head is a few hundred numbers wide"
+    )]
+    let width = turned as f64;
+    let tokens = std::f64::consts::TAU * base.powf((width - 2.0) / width);
+    #[expect(clippy::cast_possible_truncation, reason = "it is below 10^15")]
+    (alike && (1.0..1e15).contains(&tokens)).then_some(tokens as i128)
+}
+
+/// A base on its own, and how far apart it lets positions be told apart at all.
 pub fn rope_base(pair: &Pair<'_>) -> Option<String> {
     let own = only_alone(pair);
     let (one, other) = pair.minds()?;
-    let turn = |mind: &Architecture| {
-        let base = mind.rope.as_ref()?.base?;
-        let turned = mind.decoder().find_map(|layer| {
-            layer.mixers.iter().find_map(|mixer| match *mixer {
-                Mixer::Attention { key_dim, .. } => {
-                    let first = mind.turns.first()?;
-                    first.share.is_none().then_some(key_dim)
-                }
-                Mixer::Latent { rope_dim, .. } => Some(rope_dim),
-                _ => None,
-            })
-        })?;
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a head is a few hundred numbers wide"
-        )]
-        let width = turned as f64;
-        let tokens = std::f64::consts::TAU * base.powf((width - 2.0) / width);
-        #[expect(clippy::cast_possible_truncation, reason = "checked to be below 10^15")]
-        (tokens.is_finite() && (1.0..1e15).contains(&tokens)).then_some(tokens as i128)
-    };
-    let slow = turn(one).zip(turn(other)).map(|(before, after)| {
+    let slow = slowest_turn(one).zip(slowest_turn(other)).map(|(before, after)| {
         format!(
             "before any stretching the slowest rotation turns once in about {} tokens against {}",
             short(after),
