@@ -8,7 +8,7 @@ import pytest
 import pondera
 import writer
 from pondera._compare.cells import exact, shown, titles
-from pondera._text import Screen
+from pondera._text import Screen, display_width
 from pondera.cli import main
 from pondera.commands.compare import minds
 from test_model import CONFIG, make, weights  # noqa: F401 - a fixture
@@ -89,6 +89,19 @@ def test_text_is_plain_where_the_screen_is(pair):
     assert text.isascii()
     assert "\x1b" not in text
     assert "!  KV heads" in text
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_no_number_is_cut_and_no_line_is_longer_than_the_screen(width):
+    models = ["llama-3.1-8b", "gemma-4-26b-a4b", "deepseek-v3", "mixtral-8x7b"]
+    made = pondera.compare(*models, gpu=["h100", "l4"])
+    lines = made.lines(Screen(width=width), all_rows=True)
+    assert max(map(display_width, lines)) <= width
+    assert "…" not in "".join(lines)
+    text = "\n".join(lines)
+    for row in made.rows:
+        if row["group"] is None:
+            assert all(shown(row, at) in text for at in range(4)), row["key"]
 
 
 def test_many_models_have_letters():

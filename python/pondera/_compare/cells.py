@@ -94,13 +94,17 @@ def gpus(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, dict[str, Mapping
     ]
 
 
-def placed(own: Mapping[str, Mapping[str, Any]], at: int, *, unicode: bool = True) -> str:
-    """What is told of a model on a GPU, in a cell."""
+def placed(
+    own: Mapping[str, Mapping[str, Any]], at: int, *, unicode: bool = True, short: bool = False
+) -> str:
+    """What is told of a model on a GPU; in short, the verdict and the bytes to spare or too much."""
     if own["fits"]["values"][at] is None:
         return shown(own["fits"], at)
     spare = signed_bytes(abs(own["headroom"]["values"][at]))
     if own["fits"]["values"][at] != "fits":
-        return f"{'✗' if unicode else 'x'} {spare} too much"
+        return f"{'✗' if unicode else 'x'} {spare}{'' if short else ' too much'}"
+    if short:
+        return f"fits {spare}"
     requests = own["requests"]["values"][at]
     most = "" if requests is None else f", {plural(requests, 'request')}"
     return f"fits, {spare} to spare{most}"

@@ -21,7 +21,7 @@ from pondera._text import Column, Row, Screen, display_width, shortened, table
 _DIFFERENT = ("≠", "!")
 _SAME = ("=", "=")
 _MOST_NAMED = 4
-_WIDEST_CELL = 28
+_WIDEST_CELL = 30
 _LONGEST = 300
 """Characters of a model's name at the most."""
 
@@ -85,21 +85,41 @@ def _section(
 
 
 def _rows(screen: Screen, facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line for each row, and below it what each difference buys and costs."""
+    """A line for each row, and below it what each difference buys and costs.
+
+    Words that have no room in their column stand below the row too: numbers are never cut.
+    """
     count = len(facts["models"])
-    columns = [Column("", "label"), Column("", "label"), *(Column(title, "text") for title in _titles(facts))]
-    cells = [
+    marks = letters(count)
+    room = _room(screen, [row["label"] for row in rows], count)
+    cells = [[shown(row, at) for at in range(count)] for row in rows]
+    below = [
+        [
+            at
+            for at, cell in enumerate(own)
+            if isinstance(row["values"][at], str) and display_width(cell) > room
+        ]
+        for row, own in zip(rows, cells, strict=True)
+    ]
+    columns = [
+        Column("", "label"),
+        Column("", "label"),
+        *(Column(title, "label") for title in _titles(facts, room)),
+    ]
+    lined = [
         Row(
             [_mark(screen, _SAME if row["same"] else _DIFFERENT), row["label"]]
-            + [shown(row, at) for at in range(count)],
+            + ["" if at in low else cell for at, cell in enumerate(own)],
             accents={0: "" if row["same"] else "yellow"},
         )
-        for row in rows
+        for row, own, low in zip(rows, cells, below, strict=True)
     ]
-    titled = table(screen, columns, cells)
+    titled = table(screen, columns, lined)
     lines = titled[:2]
-    for line, row in zip(titled[2:], rows, strict=True):
+    for line, row, own, low in zip(titled[2:], rows, cells, below, strict=True):
         lines.append(line)
+        for at in low:
+            lines += screen.prose(f"     {marks[at]}: {own[at]}", "        ")
         lines += _means(screen, facts, row)
     return lines
 
@@ -145,15 +165,21 @@ def _fits(screen: Screen, facts: Mapping[str, Any], rows: Sequence[Mapping[str, 
         )
         lines += screen.prose(f"  {row['label']}: {words}", "    ")
     groups = gpus(rows)
+    room = _room(screen, [gpu for gpu, _ in groups], count)
+    short = any(display_width(placed(own, at)) > room for _, own in groups for at in range(count))
+    if short:
+        lines += screen.prose(
+            "  fits with so many bytes to spare, or does not with so many too much:", "    "
+        )
     columns = [
         Column("", "label"),
         Column("GPU", "label"),
-        *(Column(title, "text") for title in _titles(facts)),
+        *(Column(title, "label") for title in _titles(facts, room)),
     ]
     lined = [
         Row(
             [_mark(screen, _SAME if own["fits"]["same"] else _DIFFERENT), gpu]
-            + [placed(own, at, unicode=screen.unicode) for at in range(count)],
+            + [placed(own, at, unicode=screen.unicode, short=short) for at in range(count)],
             accents={0: "" if own["fits"]["same"] else "yellow"}
             | {at + 2: "red" for at in range(count) if own["fits"]["values"][at] != "fits"},
         )
@@ -170,13 +196,17 @@ def _fits(screen: Screen, facts: Mapping[str, Any], rows: Sequence[Mapping[str, 
     return lines
 
 
-def _titles(facts: Mapping[str, Any]) -> list[str]:
-    """What stands above the columns: the names where they are short enough, and the letter of each."""
-    names = titles(facts["models"])
-    marks = letters(len(names))
-    if len(names) > _MOST_NAMED or max(map(display_width, names)) > _WIDEST_CELL:
-        return marks
-    return [f"{mark} {name}" for mark, name in zip(marks, names, strict=True)]
+def _room(screen: Screen, labels: Sequence[str], count: int) -> int:
+    """How wide each of so many columns may be, beside a mark and labels."""
+    return max((screen.width - max(map(display_width, labels)) - 3) // count - 2, 0)
+
+
+def _titles(facts: Mapping[str, Any], room: int) -> list[str]:
+    """What stands above the columns: names with their letters where they have room, or letters alone."""
+    marks = letters(len(facts["models"]))
+    named = [f"{mark} {name}" for mark, name in zip(marks, titles(facts["models"]), strict=True)]
+    fits = len(named) <= _MOST_NAMED and max(map(display_width, named)) <= min(room, _WIDEST_CELL)
+    return named if fits else marks
 
 
 def _mark(screen: Screen, mark: tuple[str, str]) -> str:
