@@ -17,6 +17,7 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,10 +66,13 @@ WATCH = """
     begun = null;
     requestAnimationFrame(() => {
       let painted = 0;
+      const paint = () => { painted ||= performance.now() - since; };
       const after = new MessageChannel();
-      after.port1.onmessage = () => { painted = performance.now() - since; };
+      after.port1.onmessage = paint;
       after.port2.postMessage(null);
       requestAnimationFrame(() => {
+        // By now the frame before is painted, whichever of the two comes first.
+        paint();
         times.push([painted, performance.now() - from]);
         window.dragDone?.();
       });
@@ -78,13 +82,16 @@ WATCH = """
 """
 
 
+PAUSE = 0.2
+"""Seconds from one step to the next: all that the one brings about, such as a new map, is over by then."""
+
 DONE = """
 count => new Promise((done) => {
   window.dragDone = () => window.dragTimes.length > count && done();
   window.dragDone();
 })
 """
-"""Waits for the step of a number without asking again and again, which would be work of its own."""
+"""Waits for the step of a number."""
 
 
 def gpus(target: str) -> list[str]:
@@ -129,14 +136,15 @@ def drag(page, slider: str, drags: int) -> list[list[float]]:
         at += forward
         x = place(at)
         page.mouse.move(x, y)
+        # Nothing is asked of the browser meanwhile: that would be work of its own, beside the page's.
+        time.sleep(PAUSE)
         # Steps that are narrow are found a pixel at a time.
         while page.evaluate("() => window.dragInputs") == number:
             x += forward
             page.mouse.move(x, y)
+            time.sleep(PAUSE)
         at = int(thumb.evaluate("one => one.value"))
         page.evaluate(DONE, number)
-        # What comes later, such as the map, is not part of the next step.
-        page.wait_for_timeout(20)
     page.mouse.up()
     page.wait_for_timeout(400)
     return page.evaluate("() => window.dragTimes")

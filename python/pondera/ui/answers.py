@@ -168,7 +168,8 @@ def _grid(name: str, first: int, last: int, count: int) -> list[int]:
 def framed(found: Heat) -> bytes:
     """A heatmap in bytes: the length of a header in 4 of them, the header, and the planes that it names."""
     planes = {"levels": found.levels}
-    if len(found.reasons) > 1:
+    # One reason is that of every cell that cannot be, and a plane of them would be half of the answer.
+    if len(found.reasons) > 2:
         planes["reason"] = found.reason
     header = {
         "schema": SCHEMA,

@@ -107,8 +107,8 @@ _FRAMING = (
     "Then one plane after the other, as `planes` names them: a byte for each cell, by GPU, then context, "
     "then concurrency. A level is the share of the usable memory that is taken in per cent, rounded up: the "
     "cell fits if it is at most `fits_to`; `most` is so much or more; `cannot_be` is a deployment that "
-    "cannot be, whose place in `reasons` the plane `reason` has. That plane is there only if there are such "
-    "cells."
+    "cannot be, whose place in `reasons` the plane `reason` has. Without that plane all such cells have the "
+    "reason at place 1."
 )
 
 _STATUS = {"400": "query", "403": "stranger", "404": "nothing", "414": "long", "422": "cannot", "503": "busy"}

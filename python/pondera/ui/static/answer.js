@@ -1,9 +1,9 @@
 // What the server says of the deployment: the verdict, the bar, facts, reasons and assumptions.
 
-import { afterPaint, byId, make, picture, tell, write } from "./elements.js";
+import { atRest, byId, make, picture, tell, write } from "./elements.js";
 import { binaryBytes, exactCount, plural, printable, shortCount, tokens } from "./numbers.js";
 
-const later = afterPaint();
+const later = atRest();
 
 /** Shows an estimate. */
 export function showAnswer({ fit, mind, picture: bar }, take) {

@@ -51,21 +51,26 @@ export function picture(place, text) {
   place.replaceChildren(document.importNode(parsed, true));
 }
 
-/** Runs the newest of what it is given once the next frame is on the screen: for what may come a frame later. */
-export function afterPaint() {
+const REST_MS = 150;
+const LONGEST_REST_MS = 600;
+
+/**
+ * Runs the newest of what it is given once nothing new has come for a while, and now and then where it comes on and
+ * on: for what nobody looks at while dragging, so that it does not stand in the way of what they do look at.
+ */
+export function atRest() {
   let newest = null;
+  let waits = 0;
+  let since = 0;
+  const run = () => {
+    const task = newest;
+    newest = null;
+    task();
+  };
   return (task) => {
-    const waits = newest !== null;
+    clearTimeout(waits);
+    if (newest === null) since = performance.now();
     newest = task;
-    if (waits) return;
-    requestAnimationFrame(() => {
-      const channel = new MessageChannel();
-      channel.port1.onmessage = () => {
-        const run = newest;
-        newest = null;
-        run();
-      };
-      channel.port2.postMessage(null);
-    });
+    waits = setTimeout(run, Math.max(Math.min(REST_MS, since + LONGEST_REST_MS - performance.now()), 0));
   };
 }

@@ -178,7 +178,7 @@ export class Heat {
   said(cell) {
     const level = this.shown.levels[cell];
     if (level === CANNOT_BE) {
-      const word = this.shown.reasons[this.shown.reason?.[cell] ?? 0] ?? "";
+      const word = this.shown.reasons[this.shown.reason?.[cell] ?? 1] ?? "";
       return `cannot be${word ? `: ${printable(this.shown.why?.[word] ?? word, 600)}` : ""}`;
     }
     if (level <= FITS) return `fits, ${level}% of the memory taken`;

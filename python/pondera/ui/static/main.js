@@ -3,7 +3,7 @@
 import { Line, json, levels, object, server, text } from "./ask.js";
 import { refuseAnswer, showAnswer, showServer } from "./answer.js";
 import { listenToCopies, showCommands } from "./command.js";
-import { afterPaint, byId, picture, tell, write } from "./elements.js";
+import { atRest, byId, picture, tell, write } from "./elements.js";
 import { Form } from "./form.js";
 import { Shown } from "./gpus.js";
 import { Heat } from "./heat.js";
@@ -15,6 +15,7 @@ import { State } from "./state.js";
 const FIRST = { gpu: "H100-SXM-80GB", context: 32768, concurrency: 8 };
 const MAP_MS = 120;
 const LONG_MS = 90;
+const HOLD_MS = 40;
 
 server.watch = () => showServer(server.gone);
 const [{ targets }, choices] = await Promise.all([json("/api/targets"), json("/api/choices")]);
@@ -24,12 +25,14 @@ const shown = new Shown(choices.gpus, choices.most_gpus, (names) => state.set({ 
 const mind = new Mind((values, settled) => state.set(values, settled));
 const heat = new Heat((context, concurrency, settled) => state.set({ context, concurrency }, settled));
 const multiples = new Multiples((gpu) => state.set({ gpu }));
-const soon = afterPaint();
+const later = atRest();
 let last = new Set();
 let barWidth = byId("bar").clientWidth;
 let mapWaits = 0;
 /** Where the GPU that is asked for is among those shown, if the large map is a part of their answer; else -1. */
 let place = -1;
+/** An estimate that waits for the maps which are asked for with it. */
+let held = null;
 
 const lines = {
   fit: new Line("/api/fit", object, answered, refused),
@@ -98,7 +101,7 @@ function changed({ names, settled }) {
     heat.place(context, counted(state.get("concurrency")) ?? 1);
     multiples.label(context);
   }
-  soon(() => showCommands(state, target, choices.options));
+  later(() => showCommands(state, target, choices.options));
 }
 
 function ask(kind, query) {
@@ -120,7 +123,23 @@ function askMap(settled) {
   }
 }
 
+/** An estimate is shown together with its maps, in one frame, where these do not take long. */
 function answered(answer, query) {
+  clearTimeout(held?.waits);
+  held = null;
+  if (!lines.others.busy || lines.others.took > LONG_MS) showEstimate(answer, query);
+  else held = { answer, query, waits: setTimeout(release, HOLD_MS) };
+}
+
+function release() {
+  if (!held) return;
+  const { answer, query, waits } = held;
+  clearTimeout(waits);
+  held = null;
+  showEstimate(answer, query);
+}
+
+function showEstimate(answer, query) {
   form.clear();
   for (const { row } of mind.rows.values()) row.refuse("");
   showAnswer(answer, takeOffer);
@@ -144,6 +163,8 @@ function title(gpu, gpus) {
  * changed last.
  */
 function refused(error, query) {
+  clearTimeout(held?.waits);
+  held = null;
   form.clear();
   for (const { row } of mind.rows.values()) row.refuse("");
   refuseAnswer(error.message);
@@ -175,6 +196,7 @@ function drawOthers(found, query) {
   if (place >= 0 && found.gpu[place] === state.get("gpu")) showHeat(only(found, place));
   multiples.show(found);
   drawn("others", query);
+  release();
 }
 
 /** The part of a heatmap that is of one GPU. */
@@ -203,6 +225,7 @@ function dim(part, error, query) {
     tell(byId(`${one}-error`), printable(error.message, 600));
   }
   drawn(part, query);
+  if (part === "others") release();
 }
 
 function undim(part) {
