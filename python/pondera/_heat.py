@@ -96,11 +96,12 @@ class Heat:
         cannot = self.levels == CANNOT_BE
         words = cells("reason")[cannot]
         self.reasons = ("", *sorted(set(words.tolist())))
-        places = np.zeros(words.shape, np.uint8)
-        for place, word in enumerate(self.reasons):
-            places[words == word] = place
-        self.reason = np.zeros(self.levels.shape, np.uint8)
-        self.reason[cannot] = places
+        self.reason = cannot.astype(np.uint8)
+        if len(self.reasons) > 2:
+            places = np.ones(words.shape, np.uint8)
+            for place, word in enumerate(self.reasons[2:], 2):
+                places[words == word] = place
+            self.reason[cannot] = places
         for array in (self.headroom, self.levels, self.reason):
             array.flags.writeable = False
 
