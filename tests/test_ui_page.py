@@ -180,6 +180,15 @@ def test_the_mouse_takes_a_cell_and_the_boundary_is_a_table_too(open_ui):
     plot.click(position={"x": box["width"] * 0.2, "y": box["height"] * 0.5})
     page.wait_for_function("() => !new URLSearchParams(location.search).get('context').startsWith('32768')")
     shows(page, asked_of(page))
+    # Dragged over the map and let go beside it.
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.8, steps=8)
+    page.mouse.move(box["x"] - 30, box["y"] + box["height"] * 0.9, steps=4)
+    page.mouse.up()
+    address_has(page, context="1024")
+    shows(page, asked_of(page))
+    assert page.evaluate("document.body.className") == ""
     page.locator("#frontier-open summary").click()
     page.wait_for_selector("#frontier tbody tr")
     rows = [row.split("\t") for row in page.locator("#frontier tbody tr").all_inner_texts()]

@@ -90,7 +90,11 @@ export class Heat {
       pressed = event.pointerType === "mouse";
       if (pressed) plot.setPointerCapture(event.pointerId);
     });
-    plot.addEventListener("pointercancel", () => (pressed = false));
+    plot.addEventListener("lostpointercapture", () => {
+      // Wherever the button was let go: what was taken last stays.
+      if (pressed && this.cell) this._take(true);
+      pressed = false;
+    });
     plot.addEventListener("click", (event) => {
       pressed = false;
       // A click by the keyboard of a reader has no place.

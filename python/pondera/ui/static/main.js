@@ -77,6 +77,7 @@ new ResizeObserver(([entry]) => {
 
 /** Whatever was changed: shows it, and asks. */
 function changed({ names, settled }) {
+  document.body.classList.toggle("dragging", !settled);
   const target = targets[state.target] ?? targets[0];
   if (names.has("target") || mind.target !== target) {
     mind.build(target);
