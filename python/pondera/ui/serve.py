@@ -10,6 +10,7 @@ import uvicorn
 
 from pondera._native import PonderaError
 from pondera.ui.application import application
+from pondera.ui.connection import Connection
 from pondera.ui.minds import Minds
 from pondera.ui.work import Work
 
@@ -39,7 +40,7 @@ def serve(minds: Minds, port: int, ready: Callable[[int], None]) -> None:
         config = uvicorn.Config(
             application(minds, port, work),
             # Its own parser bounds what it keeps of a request; others would take longer lines.
-            http="h11",
+            http=Connection,
             ws="none",
             lifespan="off",
             loop="asyncio",
