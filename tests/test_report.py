@@ -370,3 +370,11 @@ def test_paper_has_all_details_and_no_dark(open_page, address):
     assert pdf.startswith(b"%PDF")
     pages = len(re.findall(rb"/Type\s*/Page\b", pdf))
     assert 5 <= pages <= 30
+
+
+def test_the_heat_of_a_short_model_has_its_contexts():
+    """Whisper writes 448 tokens, fewer than heatmaps begin with elsewhere."""
+    made = pondera.report("whisper-tiny", gpu="L4", engine="transformers")
+    contexts = made.to_dict()["targets"][0]["heat"]["context"]
+    assert (contexts[0], contexts[-1]) == (1, 448)
+    assert len(contexts) > 8

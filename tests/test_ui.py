@@ -3,6 +3,7 @@
 import json
 import struct
 from itertools import pairwise
+from urllib.parse import urlencode
 
 import httpx
 import jsonschema
@@ -16,11 +17,12 @@ import pondera
 import writer
 from conftest import TINY
 from pondera._picture.memory import draw_memory
-from pondera.ui.addresses import ADDRESSES, FIT
+from pondera.ui.addresses import ADDRESSES, FIT, HEAT
 from pondera.ui.answers import ANSWERS
 from pondera.ui.axis import spread
+from pondera.ui.minds import Minds
 from pondera.ui.openapi import document
-from pondera.ui.parameters import MOST_PARAMETERS, MOST_QUERY
+from pondera.ui.parameters import MOST_PARAMETERS, MOST_QUERY, read
 from ui_server import served
 
 TARGETS = ("llama-3.1-8b", "deepseek-v3", "gemma-4-26b-a4b", "mamba-2.8b", "whisper-large-v3")
@@ -236,6 +238,14 @@ def test_a_heatmap_shows_the_gpu_that_was_asked_for(client):
     assert planes["levels"].shape[1:] == (64, 64)
     one, _ = heat_of(client.get("/api/heat", params={"gpu": "h100", "contexts": 1, "concurrencies": 1}))
     assert (one["context"], one["concurrency"]) == ([131072], [256])
+
+
+def test_a_heatmap_of_a_short_model_has_its_contexts():
+    """Whisper writes 448 tokens, fewer than heatmaps begin with."""
+    asked = {"gpu": "L4", "engine": "transformers", "contexts": "8", "concurrencies": "2", "format": "json"}
+    question = read(HEAT, urlencode(asked).encode())
+    contexts = json.loads(ANSWERS[HEAT.path](Minds(["whisper-tiny"]), question)[1])["context"]
+    assert (contexts[0], contexts[-1], len(contexts)) == (1, 448, 8)
 
 
 def test_a_heatmap_of_what_cannot_be_says_why(client):

@@ -38,6 +38,8 @@ MOST = 200
 CANNOT_BE = 255
 """The level of a deployment that cannot be, whatever the memory; its reason says why."""
 
+_SHORT = 1024
+
 AXES = ("gpu", "context", "concurrency")
 _COLUMNS = ("headroom_bytes", "usable_bytes", "reason")
 _SMALL = 1 << 56
@@ -213,6 +215,11 @@ def heat(
             **asked,
         )
     )
+
+
+def usual_first(longest: int) -> int:
+    """The context that a heatmap begins with, if none is named: what is shorter is seldom asked for."""
+    return _SHORT if longest > _SHORT else 1
 
 
 def _several(values: int | str | Iterable[int | str]) -> Iterable[int | str]:

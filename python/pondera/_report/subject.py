@@ -10,7 +10,7 @@ from typing import Any
 
 from pondera._compare import Comparison, compare
 from pondera._fits import fits_on, gpu_name, would_fit
-from pondera._heat import Heat, heat
+from pondera._heat import Heat, heat, usual_first
 from pondera._map import Map, draw
 from pondera._map.facts import Facts
 from pondera._native import (
@@ -25,7 +25,6 @@ from pondera._native import (
 )
 from pondera._targets import Target, opened
 
-_SHORTEST = 1024
 _MOST_REQUESTS = 256
 
 
@@ -191,7 +190,7 @@ def _heat(
     longest = max(shown["context"] or 0, context or 0)
     if not longest:
         raise PonderaError("the config states no longest context; give one")
-    first = min(_SHORTEST, longest)
+    first = usual_first(longest)
     contexts = {*_doubled(first, longest), longest, context or longest}
     if len(gpus) == 1:
         # A picture of one GPU alone has room for twice as many.

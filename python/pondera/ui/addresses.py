@@ -79,7 +79,12 @@ HEAT = Address(
         Parameter("contexts", "how many contexts", "number", least=1, most=256, default=64),
         Parameter("concurrencies", "how many numbers of requests", "number", least=1, most=256, default=64),
         Parameter(
-            "context_min", "the shortest; 1k if not given", "count", least=1, most=_LONGEST, example="1k"
+            "context_min",
+            "the shortest; 1k if not given, 1 if the longest is no more",
+            "count",
+            least=1,
+            most=_LONGEST,
+            example="1k",
         ),
         Parameter(
             "context_max",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pondera._asked import ASKED
 from pondera._compare import compare
-from pondera._heat import CANNOT_BE, FITS, MOST, SCHEMA, Heat, heat
+from pondera._heat import CANNOT_BE, FITS, MOST, SCHEMA, Heat, heat, usual_first
 from pondera._map import draw
 from pondera._native import Architecture, PonderaError, cache_formats, engines, fit, gpus, weight_schemes
 from pondera._picture.memory import draw_memory
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 JSON = "application/json"
 SVG = "image/svg+xml; charset=utf-8"
 BINARY = "application/octet-stream"
-
-_SHORT = 1024
-"""Tokens that a heatmap begins with, if nothing is said."""
 
 Body = tuple[str, bytes]
 """A kind of content, and the content."""
@@ -144,7 +141,7 @@ def heated(minds: Minds, question: Question) -> Body:
     last = values.get("context_max") or (mind.context if mind else None)
     if last is None:
         raise Refused(422, "context_max is missing, and the model does not say its own", "context_max")
-    first = values.get("context_min") or min(_SHORT, last)
+    first = values.get("context_min") or usual_first(last)
     for name in ("context", "concurrency"):
         asked.pop(name, None)
     found = heat(

@@ -237,6 +237,7 @@ function ticks(place, axis, format, side, apart) {
     const { part } = along(axis, value);
     if (!shown.length || shown[0].part - part >= apart) shown.unshift({ value, part });
   }
+  if (!shown.length) shown.push({ value: axis[axis.length - 1], part: along(axis, axis[axis.length - 1]).part });
   place.replaceChildren(
     ...shown.map(({ value, part }) => {
       const tick = make("span", {}, format(value));
