@@ -184,9 +184,9 @@ export class Form {
   settle(fit) {
     const { rows, state } = this;
     const { settings } = fit;
-    rows.get("context").show(settings.context);
-    rows.get("concurrency").show(fit.concurrency);
-    rows.get("gpus").show(fit.gpus);
+    // What is asked stays as it is: by the time of an answer a slider may be further on.
+    const settled = { context: settings.context, concurrency: fit.concurrency, gpus: fit.gpus };
+    for (const [name, value] of Object.entries(settled)) if (state.get(name) === null) rows.get(name).show(value);
     for (const one of this.choices.options) {
       if (one.group !== "tuning" || state.get(one.name) !== null) continue;
       const row = rows.get(one.name);
