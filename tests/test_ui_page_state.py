@@ -2,15 +2,17 @@
 
 import ast
 import json
+import shlex
 import shutil
 import subprocess
 import sys
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
 import pondera
 from ui_page import ASKED, HOSTILE, MODELS, address_has, asked_of, drag, in_address, shows, words_of
+from ui_server import served
 
 
 def test_the_address_is_the_view_and_the_history_goes_back(open_ui):
@@ -65,6 +67,87 @@ def test_dragging_makes_one_entry_of_the_history(open_ui):
     page.go_back()
     address_has(page, context="32768")
     shows(page, asked_of(page))
+
+
+def test_dragging_away_and_back_leaves_everything_as_it_was(open_ui):
+    page = open_ui({**ASKED, "gpu": "L4", "context": "131072"}).page
+    page.wait_for_selector(".offer")
+    offers = page.locator(".offer").all_inner_texts()
+    before, length = page.url, page.evaluate("history.length")
+    thumb = page.locator("#asked-concurrency-range")
+    thumb.scroll_into_view_if_needed()
+    box = thumb.bounding_box()
+    x = box["x"] + 8 + (box["width"] - 16) * int(thumb.input_value()) / int(thumb.get_attribute("max"))
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y, steps=5)
+    page.wait_for_function("before => location.href !== before", arg=before)
+    page.mouse.move(x, y, steps=5)
+    page.mouse.up()
+    page.wait_for_function("before => location.href === before", arg=before)
+    page.wait_for_function("count => document.querySelectorAll('.offer').length === count", arg=len(offers))
+    assert page.locator(".offer").all_inner_texts() == offers
+    assert page.evaluate("history.length") == length
+    shows(page, asked_of(page))
+
+
+def test_an_answer_that_comes_late_moves_no_slider(open_ui):
+    page = open_ui().page
+    held = []
+    page.route("**/api/fit?*", lambda route: held.append(route))
+    slider = page.locator("#asked-concurrency-range")
+    slider.focus()
+    for count in ("9", "10"):
+        page.keyboard.press("ArrowRight")
+        address_has(page, concurrency=count)
+    page.wait_for_timeout(100)
+    value = slider.input_value()
+    assert len(held) == 1
+    words = page.locator("#asked").inner_text()
+    held[0].continue_()
+    page.wait_for_function("words => document.getElementById('asked').textContent !== words", arg=words)
+    assert "9 requests" in page.locator("#asked").inner_text()
+    assert slider.input_value() == value
+    assert page.locator("#asked-concurrency").input_value() == "10"
+    page.unroute("**/api/fit?*")
+    shows(page, asked_of(page))
+
+
+def test_the_verdict_does_not_wait_for_what_would_fit(open_ui):
+    page = open_ui().page
+    held = []
+    page.route("**/api/fit?*alternatives=true*", lambda route: held.append(route))
+    page.locator("#asked-gpu").select_option("L4")
+    page.locator("#asked-context").fill("131072")
+    page.keyboard.press("Enter")
+    address_has(page, gpu="L4", context="131072")
+    fit = asked_of(page)
+    shows(page, fit)
+    page.wait_for_timeout(300)
+    assert page.locator(".offer").count() == 0
+    page.route("**/api/fit?*alternatives=true*", lambda route: route.continue_())
+    for route in held:
+        route.continue_()
+    page.wait_for_selector(".offer")
+    assert page.locator(".offer").count() == len(fit.alternatives())
+
+
+def test_offers_of_an_earlier_question_are_not_shown(open_ui):
+    page = open_ui().page
+    held = []
+    page.route("**/api/fit?*alternatives=true*", lambda route: held.append(route))
+    page.locator("#asked-context").fill("131072")
+    page.locator("#asked-gpu").select_option("L4")
+    page.wait_for_selector("#verdict[data-state=not]")
+    page.wait_for_timeout(300)
+    page.locator("#asked-gpu").select_option("B200")
+    page.wait_for_selector("#verdict[data-state=fits]")
+    assert held
+    for route in held:
+        route.continue_()
+    page.wait_for_timeout(500)
+    assert page.locator(".offer").count() == 0
 
 
 def test_what_cannot_be_is_said_beside_its_cause_and_the_last_picture_stays(open_ui):
@@ -154,6 +237,29 @@ def test_the_command_and_the_python_give_the_same_answer(open_ui, asked, tmp_pat
     exec(page.locator("#python").text_content(), names)
     assert names["fit"].headroom == fit.headroom
     assert names["fit"].to_dict() == fit.to_dict()
+
+
+def test_the_command_and_the_python_have_the_type_that_is_assumed(open_page, tmp_path):
+    config = {**pondera.Architecture.from_config(MODELS[0]).config, "model_type": "llama-of-ours"}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    with served(path, "--assume", "llama") as address:
+        for changes in ({}, {"set.num_hidden_layers": "40"}):
+            page = open_page(f"{address}/?{urlencode({**ASKED, **changes})}").page
+            page.wait_for_function(
+                "() => document.getElementById('command').textContent.startsWith('pondera')"
+            )
+            command = page.locator("#command").text_content()
+            assert "--assume llama" in command
+            done = subprocess.run(
+                [sys.executable, "-m", *shlex.split(command.replace("\\\n", " ")), "--json"],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            names = {}
+            exec(page.locator("#python").text_content(), names)
+            assert json.loads(done.stdout)["headroom"] == names["fit"].headroom, done.stderr
 
 
 def test_hostile_words_are_one_word_of_the_shell_and_one_literal_of_python(open_ui):

@@ -58,7 +58,10 @@ class Minds:
         self.models = tuple(Model.open(target, assume=assume) for target in targets)
         self._kept: OrderedDict[tuple[int, str], tuple[Model | Architecture, WhatIf]] = OrderedDict()
         self._lock = Lock()
-        self._told = [_told(at, *one) for at, one in enumerate(zip(self.targets, self.models, strict=True))]
+        self._told = [
+            {**_told(at, *one), "assume": assume}
+            for at, one in enumerate(zip(self.targets, self.models, strict=True))
+        ]
 
     def told(self) -> list[dict[str, Any]]:
         """Every model: what it is called, what is known of it, and the fields of its mind."""

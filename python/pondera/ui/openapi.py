@@ -224,6 +224,10 @@ _SCHEMAS: dict[str, Any] = {
                         "id": {**_NUMBER, "description": "What `target` names it by"},
                         "name": {**_TEXT, "description": "A short name to show"},
                         "target": {**_TEXT, "description": "What the server was started with"},
+                        "assume": {
+                            **_or_null("string"),
+                            "description": "The model type that it takes where that of a config is not known",
+                        },
                         "model_type": _or_null("string"),
                         "class": _or_null("string"),
                         "pattern": {**_or_null("string"), "description": "Its layers in one line"},

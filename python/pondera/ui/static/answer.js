@@ -6,7 +6,7 @@ import { binaryBytes, exactCount, plural, printable, shortCount, tokens } from "
 const later = atRest();
 
 /** Shows an estimate. */
-export function showAnswer({ fit, mind, picture: bar }, take) {
+export function showAnswer({ fit, mind, picture: bar }) {
   const verdict = byId("verdict");
   verdict.dataset.state = fit.fits ? "fits" : "not";
   document.body.classList.remove("refused");
@@ -19,7 +19,6 @@ export function showAnswer({ fit, mind, picture: bar }, take) {
   showFacts(fit, mind);
   list(byId("warnings"), fit.warnings.map((one) => `Warning: ${printable(one, 1000)}`));
   later(() => {
-    showAlternatives(fit.alternatives ?? [], take);
     showReasons(fit);
     showAssumptions(fit);
   });
@@ -96,7 +95,7 @@ function list(place, texts) {
 }
 
 /** What would fit, where this does not: a press takes it, where it is something that can be asked. */
-function showAlternatives(alternatives, take) {
+export function showOffers(alternatives, take) {
   const place = byId("alternatives");
   place.hidden = alternatives.length === 0;
   place.replaceChildren();

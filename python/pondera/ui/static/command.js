@@ -68,11 +68,13 @@ export function showCommands(state, target, options) {
     else words.push(`--${flag}`, shellWord(value));
   }
   for (const [name, value] of state.fields) words.push("--set", shellWord(`${name}=${value}`));
+  if (target.assume) words.push("--assume", shellWord(target.assume));
   write(byId("command"), folded(words));
 
   const inner = state.fields.map(([name, value]) => `${pythonText(name)}: ${pythonValue(value)}`);
-  const opened = `pondera.Model.open(${pythonText(target.target)})`;
-  const what = inner.length ? `${opened}.what_if({${inner.join(", ")}})[0]` : pythonText(target.target);
+  const named = pythonText(target.target);
+  const opened = `pondera.Model.open(${target.assume ? `${named}, assume=${pythonText(target.assume)}` : named})`;
+  const what = inner.length ? `${opened}.what_if({${inner.join(", ")}})[0]` : target.assume ? opened : named;
   const keywords = asked.map(([one, value]) => `${one.name}=${keyword(one, value)}`);
   write(byId("python"), `import pondera\n\nfit = pondera.fit(\n    ${[what, ...keywords].join(",\n    ")},\n)`);
 }

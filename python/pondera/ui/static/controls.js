@@ -1,7 +1,7 @@
 // Rows of the form: a label, something to choose with, and room for what the server says against it.
 
 import { make, tell } from "./elements.js";
-import { counted } from "./numbers.js";
+import { counted, printable } from "./numbers.js";
 
 /** Counts that are even steps within each doubling: 1 to 8, 9, 10 ... 16, 18, 20 ... up to a largest one. */
 export function doublings(first, last, steps = 8) {
@@ -71,7 +71,7 @@ export class Choice extends Row {
     if (this.select.value === text) return;
     this.select.value = text;
     if (this.select.value !== text) {
-      this.select.append(make("option", { value: text }, text.slice(0, 80)));
+      this.select.append(make("option", { value: text }, printable(text, 80)));
       this.select.value = text;
     }
   }
@@ -109,14 +109,22 @@ export class Slider extends Row {
     this.range = make("input", { id: `${this.id}-range`, type: "range", min: 0, step: 1, value: 0, "aria-label": label });
     this.input = make("input", { id: this.id, type: "text", inputmode: "numeric", spellcheck: "false", size: 8 });
     this.setValues(about.values);
+    let moved = false;
     this.range.addEventListener("input", () => {
+      moved = true;
       const value = this.values[Number(this.range.value)];
       this.input.value = this.words(value);
       this.range.setAttribute("aria-valuetext", `${this.words(value)}${about.unit ?? ""}`);
       this.value = value;
       take(String(value), false);
     });
-    this.range.addEventListener("change", () => take(String(this.values[Number(this.range.value)]), true));
+    const settle = () => {
+      moved = false;
+      take(String(this.values[Number(this.range.value)]), true);
+    };
+    this.range.addEventListener("change", settle);
+    // A drag away and back ends without a change.
+    this.range.addEventListener("pointerup", () => moved && settle());
     listen(this.input, (value) => take(value, true));
     this.unit = about.unit ?? "";
     this.element.append(

@@ -1,7 +1,7 @@
 // The page of `pondera ui`: what is asked is in the address, what is answered is drawn. Nothing is computed here.
 
 import { Line, json, levels, object, server, text } from "./ask.js";
-import { refuseAnswer, showAnswer, showServer } from "./answer.js";
+import { refuseAnswer, showAnswer, showOffers, showServer } from "./answer.js";
 import { listenToCopies, showCommands } from "./command.js";
 import { atRest, byId, picture, tell, write } from "./elements.js";
 import { Form } from "./form.js";
@@ -33,9 +33,12 @@ let mapWaits = 0;
 let place = -1;
 /** An estimate that waits for the maps which are asked for with it. */
 let held = null;
+/** Whether what is asked has come to rest, so that what would fit is looked for. */
+let rests = true;
 
 const lines = {
   fit: new Line("/api/fit", object, answered, refused),
+  offers: new Line("/api/fit", object, drawOffers, (error, query) => drawn("offers", query)),
   heat: new Line("/api/heat", levels, drawHeat, (error, query) => dim("heat", error, query)),
   others: new Line("/api/heat", levels, drawOthers, (error, query) => dim("others", error, query)),
   map: new Line("/api/map", text, drawMap, (error, query) => dim("map", error, query)),
@@ -72,7 +75,7 @@ new ResizeObserver(([entry]) => {
   const width = Math.round(entry.contentRect.width);
   if (width === barWidth) return;
   barWidth = width;
-  ask("fit", state.forFit(true, barWidth));
+  ask("fit", state.forFit(barWidth));
 }).observe(byId("bar"));
 
 /** Whatever was changed: shows it, and asks. */
@@ -87,7 +90,8 @@ function changed({ names, settled }) {
   // Asked first, so that it is answered while the rest is shown.
   const ends = form.ends(target);
   const others = shown.names(state.get("gpus_shown"));
-  ask("fit", state.forFit(settled, barWidth));
+  rests = settled;
+  if (!ask("fit", state.forFit(barWidth)) && settled && !lines.fit.busy) askOffers();
   // The GPU that is asked for is mostly among those shown: then one answer serves both, unless it takes long.
   place = lines.others.took < LONG_MS ? others.indexOf(state.get("gpu")) : -1;
   if (place < 0) ask("heat", state.forHeat(null, ends));
@@ -107,7 +111,14 @@ function changed({ names, settled }) {
 
 function ask(kind, query) {
   const text = query.toString();
-  if (lines[kind].ask(text, text)) signal("asked", { kind, query: text });
+  const asks = lines[kind].ask(text, text);
+  if (asks) signal("asked", { kind, query: text });
+  return asks;
+}
+
+/** Looks for what would fit, where the last answer is that this does not. */
+function askOffers() {
+  if (byId("verdict").dataset.state === "not") ask("offers", state.forOffers());
 }
 
 /** The map follows now and then while dragging: it is large, and the numbers come first. */
@@ -143,16 +154,30 @@ function release() {
 function showEstimate(answer, query) {
   form.clear();
   for (const { row } of mind.rows.values()) row.refuse("");
-  showAnswer(answer, takeOffer);
+  showAnswer(answer);
+  if (answer.fit.fits || state.forOffers().toString() !== lines.offers.last) forgetOffers();
   form.settle(answer.fit);
   const target = targets[state.target] ?? targets[0];
-  if (form.learn(target, answer.mind)) changed({ names: new Set(), settled: true });
+  if (form.learn(target, answer.mind)) changed({ names: new Set(), settled: rests });
   mind.tell(answer.mind);
   const { settings, concurrency, gpu } = answer.fit;
   heat.place(settings.context, concurrency);
   title(gpu.name, answer.fit.gpus);
   multiples.label(settings.context, gpu.name);
   drawn("fit", query);
+  if (rests && !lines.fit.busy) askOffers();
+}
+
+/** Takes away what would fit instead of something else: it is looked for anew when that is asked again. */
+function forgetOffers() {
+  showOffers([], takeOffer);
+  lines.offers.last = null;
+}
+
+/** What would fit, unless something else is asked by now. */
+function drawOffers({ fit }, query) {
+  if (query === lines.offers.last) showOffers(fit.alternatives, takeOffer);
+  drawn("offers", query);
 }
 
 function title(gpu, gpus) {
@@ -169,6 +194,7 @@ function refused(error, query) {
   form.clear();
   for (const { row } of mind.rows.values()) row.refuse("");
   refuseAnswer(error.message);
+  forgetOffers();
   title(state.get("gpu") ?? "", Number(state.get("gpus")) || 1);
   const named = [error.parameter, /^([a-z_]+)\b/.exec(error.message)?.[1]].filter(Boolean);
   const asked = named.flatMap((name) => [name, `set.${name}`]).filter((name) => state.get(name) !== null);

@@ -92,20 +92,31 @@ export class State {
     clearTimeout(this.waits);
     this.waits = 0;
     const query = this.query;
-    if (query === this.written) return;
+    if (query === this.written) {
+      // Dragged away and back: what was written on the way goes.
+      if (location.search !== query) history.replaceState(null, "", query);
+      return;
+    }
     // What was written while dragging becomes the entry before again.
     if (location.search !== this.written) history.replaceState(null, "", this.written || location.pathname);
     history.pushState(null, "", query);
     this.written = query;
   }
 
-  /** The query of what fits, with a bar of that width. What would fit is looked for once dragging ends. */
-  forFit(settled, width) {
+  /** The query of what fits, with a bar of that width. */
+  forFit(width) {
     const query = this._asked();
     query.set("picture", "true");
     query.set("framed", "false");
     query.set("width", Math.min(Math.max(Math.round(width), 280), 1600));
-    query.set("alternatives", settled ? "true" : "false");
+    query.set("alternatives", "false");
+    return query;
+  }
+
+  /** The query of what would fit, which can take seconds: nothing else waits for it. */
+  forOffers() {
+    const query = this._asked();
+    query.set("alternatives", "true");
     return query;
   }
 
