@@ -404,6 +404,7 @@ WRONG = [
     ("/api/fit", "gpu=h100&set.num_hidden_layers=1000000000", 422, "set.num_hidden_layers"),
     ("/api/fit", f"gpu=h100&set.num_hidden_layers={'[' * 5000}", 422, "set.num_hidden_layers"),
     ("/api/fit", "gpu=h100&set.num_hidden_layers=1e999", 422, "set.num_hidden_layers"),
+    ("/api/fit", f"gpu=h100&set.num_hidden_layers={'9' * 400}", 422, "set.num_hidden_layers"),
     ("/api/fit", f"gpu=h100&set.layer_types={'[' * 900}{']' * 900}", 422, "set.layer_types"),
     ("/api/fit", 'gpu=h100&set.a="%5cud800"', 422, "set.a"),
     ("/api/fit", "gpu=h100&set.a.b.c=1", 422, "set.a.b.c"),

@@ -50,7 +50,7 @@ def change(text: str) -> tuple[str, Any]:
 def json_or_text(text: str) -> Any:  # noqa: ANN401
     """The value of a JSON text, or the text as it stands: `NaN` is no JSON, nor is what nests too deep."""
     try:
-        return json.loads(text, parse_constant=_no_number, parse_float=_finite)
+        return json.loads(text, parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
     except (ValueError, RecursionError):
         return text
 
@@ -61,6 +61,11 @@ def _finite(text: str) -> float:
         # No number of 64 bits: a config has none such.
         raise ValueError(f"{text} is too large")
     return value
+
+
+def _whole(text: str) -> int:
+    _finite(text)
+    return int(text)
 
 
 def _no_number(text: str) -> NoReturn:

@@ -169,7 +169,8 @@ export class Form {
   /** The ends of the axes of the heatmaps, where the address does not say them. */
   ends(target) {
     const shortest = counted(this.state.get("context")) ?? USUAL_FIRST;
-    const first = shortest < USUAL_FIRST ? { context_min: 2 ** Math.floor(Math.log2(Math.max(shortest, 1))) } : {};
+    const short = shortest < USUAL_FIRST && this.mostContext(target) > USUAL_FIRST;
+    const first = short ? { context_min: 2 ** Math.floor(Math.log2(Math.max(shortest, 1))) } : {};
     return { ...first, context_max: this.mostContext(target), concurrency_max: this.mostRequests() };
   }
 

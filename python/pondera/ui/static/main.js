@@ -65,7 +65,7 @@ function begin() {
   state.keep();
   state.written = location.search;
   if (state.left.length) {
-    tell(byId("notice"), `Left out of the link, since this page does not know it: ${printable(state.left.join(", "), 200)}.`);
+    tell(byId("notice"), `Left out of the link, as unknown, empty or given twice: ${printable(state.left.join(", "), 200)}.`);
   }
   changed({ names: new Set(["target"]), settled: true });
 }
