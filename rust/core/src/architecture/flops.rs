@@ -10,7 +10,7 @@
 use super::Architecture;
 use super::layer::{Mixer, Reach, Stack};
 use super::place;
-use super::template::{Routing, Template};
+use super::template::Routing;
 use crate::checkpoint::Role;
 
 /// How many entries a mixer looks at.
@@ -234,21 +234,26 @@ impl Architecture {
     /// Parameters that make logits.
     fn head_parameters(&self) -> u64 {
         let writes = self.decoder().next().is_some();
-        let own = |template: &Template| template.role == Role::Head;
+        let own = self
+            .sum(|template| {
+                let read_once = writes && template.part.is_some_and(|part| part != Stack::Decoder);
+                template.role == Role::Head && template.routing != Routing::Lookup && !read_once
+            })
+            .active;
         // A tied head is no tensor of its own, and is multiplied with all the same; a class without a head has none.
-        if self.templates.iter().any(own) {
-            return self
-                .sum(|template| {
-                    let read_once =
-                        writes && template.part.is_some_and(|part| part != Stack::Decoder);
-                    own(template) && template.routing != Routing::Lookup && !read_once
-                })
-                .active;
+        match (self.hidden_size, self.vocab_size) {
+            (Some(hidden), Some(vocabulary)) if !self.has_head() && !self.is_bare() => {
+                own.saturating_add(hidden.saturating_mul(vocabulary))
+            }
+            _ => own,
         }
-        match (self.is_bare(), self.hidden_size, self.vocab_size) {
-            (false, Some(hidden), Some(vocabulary)) => hidden.saturating_mul(vocabulary),
-            _ => 0,
-        }
+    }
+
+    /// Whether it has a head of its own. A bias alone is that of a tied one.
+    pub(crate) fn has_head(&self) -> bool {
+        self.templates
+            .iter()
+            .any(|template| template.role == Role::Head && template.shape.len() > 1)
     }
 
     /// Whether its class makes no logits.

@@ -148,8 +148,11 @@ impl Model {
 
 /// Whether an architecture writes tokens with the table that it reads them by.
 pub(crate) fn ties_head(mind: &Architecture) -> bool {
-    let has = |role: Role| mind.templates.iter().any(|template| template.role == role);
-    mind.decoder().next().is_some() && has(Role::Embedding) && !has(Role::Head)
+    let embeds = mind
+        .templates
+        .iter()
+        .any(|template| template.role == Role::Embedding);
+    mind.decoder().next().is_some() && embeds && !mind.has_head()
 }
 
 fn dtypes(body: &Checkpoint) -> Value {

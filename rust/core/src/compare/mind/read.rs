@@ -3,7 +3,6 @@
 use crate::architecture::Architecture;
 use crate::architecture::layer::{FeedForward, Layer, Mixer, Reach, Stack};
 use crate::architecture::rope::Rope;
-use crate::checkpoint::Role;
 use crate::compare::row::Cell;
 use crate::map::ties_head;
 use crate::wording::{counted, grouped};
@@ -180,11 +179,7 @@ pub const fn experts(part: &FeedForward) -> Option<[u64; 4]> {
 }
 
 pub fn head(mind: &Architecture) -> Cell {
-    let has = mind
-        .templates
-        .iter()
-        .any(|template| template.role == Role::Head);
-    let word = match (has, mind.is_bare()) {
+    let word = match (mind.has_head(), mind.is_bare()) {
         (true, _) => "its own",
         (false, false) if ties_head(mind) => "tied to the embedding",
         _ => return Cell::None,
