@@ -37,7 +37,9 @@ pub fn alone(
     let change = |fields: &[(String, Value)]| -> Option<Alone> {
         let config = mind.changed(config, fields).ok()?;
         let after = Architecture::from_config(config.clone(), assume).ok()?;
-        ((fact.read)(&after) == *to).then(|| Alone {
+        // A field that is only told of, and shapes nothing, is not the one that layers are made by.
+        let shapes = after.layers != mind.layers || after.total() != mind.total();
+        ((fact.read)(&after) == *to && (shapes || !fact.shapes)).then(|| Alone {
             with: others(mind, &after, fact),
             mind: after,
             config,

@@ -1,7 +1,7 @@
 //! What a change of a mind does to memory, weights and compute, in a few words each.
 
 use super::memory::{DTYPE, length};
-use super::words::{bytes, change, parameters, ratio};
+use super::words::{SAME, bytes, change, parameters, ratio};
 use crate::architecture::Architecture;
 use crate::map::{Sums, planned};
 use crate::model::CONTEXTS;
@@ -26,7 +26,7 @@ pub fn effects(before: Side<'_>, after: Side<'_>) -> Vec<String> {
     match compute(before.mind, after.mind) {
         Some(text) => found.push(text),
         // What grows without more work is worth a word.
-        None if changes_weights => found.push("compute for each token the same".to_owned()),
+        None if changes_weights => found.push(format!("compute for each token {SAME}")),
         None => {}
     }
     found
@@ -49,7 +49,7 @@ pub fn of_layers(before: &Architecture, after: &Architecture) -> Vec<String> {
 }
 
 /// How the cache differs: at all lengths if it does so in one ratio, or else at the longest that both allow.
-fn cache(before: &Architecture, after: &Architecture) -> Option<String> {
+pub fn cache(before: &Architecture, after: &Architecture) -> Option<String> {
     let lengths = lengths(&[before, after]);
     let sizes: Vec<(u64, i128, i128)> = lengths
         .iter()
@@ -113,23 +113,25 @@ fn weights(before: Side<'_>, after: Side<'_>) -> Option<String> {
     })
 }
 
-/// How the operations of a token differ: the first one's, or else those of one at the longest usual length.
+/// How the operations of a token differ: of every one if it is the same at all lengths, or else of the first and of one at
+/// the longest usual length.
 fn compute(before: &Architecture, after: &Architecture) -> Option<String> {
     let at = |tokens: u64| {
         let flops = |mind: &Architecture| mind.flops_per_token(tokens, 0).map(i128::from);
-        flops(before).zip(flops(after)).filter(|(old, _)| *old > 0)
+        let (old, new) = flops(before).zip(flops(after))?;
+        (old > 0 && new > 0).then(|| ratio(old, new))
     };
-    let (old, new) = at(0)?;
-    if old != new {
-        return Some(format!("compute for each token {}", ratio(old, new)));
+    let first = at(0)?;
+    let later: Vec<(u64, String)> = lengths(&[before, after])
+        .into_iter()
+        .filter_map(|tokens| Some((tokens, at(tokens)?)))
+        .collect();
+    let all_same = later.iter().all(|(_, words)| *words == first);
+    match later.last() {
+        Some((tokens, words)) if !all_same => Some(format!(
+            "compute for the first token {first}, after {} {words}",
+            length(*tokens)
+        )),
+        _ => (first != SAME).then(|| format!("compute for each token {first}")),
     }
-    let tokens = *lengths(&[before, after]).last()?;
-    let (old, new) = at(tokens)?;
-    (old != new).then(|| {
-        format!(
-            "compute for a token after {} {}",
-            length(tokens),
-            ratio(old, new)
-        )
-    })
 }

@@ -9,6 +9,9 @@ const PARTS: [&str; 11] = [
     "twelfth",
 ];
 
+/// How a number is beside an equal one.
+pub const SAME: &str = "the same";
+
 /// How large a number is beside another one: `one eighth`, `3 times`, `3/8`; rounded, `12.5 % more`, `about 2.41 times`,
 /// `about 1/71`.
 ///
@@ -37,7 +40,7 @@ pub fn change(before: i128, after: i128, difference: &str) -> String {
 fn exact(before: i128, after: i128) -> Option<String> {
     let common = divisor(before, after);
     match (after / common, before / common) {
-        (1, 1) => Some("the same".to_owned()),
+        (1, 1) => Some(SAME.to_owned()),
         (2, 1) => Some("twice".to_owned()),
         (times, 1) => Some(format!("{} times", digits(times))),
         (1, parts) => {
@@ -56,7 +59,11 @@ fn exact(before: i128, after: i128) -> Option<String> {
 /// A ratio between a half and two, in per cent.
 fn near(before: i128, after: i128) -> Option<String> {
     let is_near = after < before.saturating_mul(2) && before < after.saturating_mul(2);
-    is_near.then(|| percent(before, after))
+    is_near.then(|| match percent(before, after) {
+        // What rounds to the double is called so.
+        words if words == "100.0 % more" => "about twice".to_owned(),
+        words => words,
+    })
 }
 
 /// Any other ratio, rounded to the hundredth.
@@ -162,6 +169,7 @@ mod tests {
             (1000, 999, "0.1 % less"),
             (10_000, 9999, "less than 0.1 % less"),
             (7, 7, "the same"),
+            (100_000, 199_999, "about twice"),
             (1, 100, "100 times"),
             (100, 1, "1/100"),
             (1000, 1, "1/1,000"),

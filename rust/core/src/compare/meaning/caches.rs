@@ -75,8 +75,12 @@ impl Product {
             [Mixer::Latent { rank, rope_dim, .. }] => Some((rank.checked_add(*rope_dim)?, None)),
             _ => None,
         };
-        let (width, heads) = mind.decoder().find_map(kept)?;
-        let layers = mind.decoder().filter_map(kept).count() as u64;
+        let all: Vec<_> = mind.decoder().filter_map(kept).collect();
+        let &(width, heads) = all.first()?;
+        if all.iter().any(|&one| one != (width, heads)) {
+            return None;
+        }
+        let layers = all.len() as u64;
         // Layers that are not alike, or keep something else, do not add up to it.
         let numbers = u128::from(layers) * u128::from(width) * u128::from(tokens);
         let all = numbers.checked_mul(u128::from(DTYPE.bits() / 8))?;

@@ -5,7 +5,7 @@ use crate::architecture::Architecture;
 use crate::architecture::layer::{Mixer, Reach};
 use crate::checkpoint::Role;
 use crate::compare::alone::alone;
-use crate::compare::effect::{Side, effects, lengths, of_layers};
+use crate::compare::effect::{Side, cache, effects, lengths, of_layers};
 use crate::compare::memory::{DTYPE, length};
 use crate::compare::mind::{self, FACTS, Fact};
 use crate::compare::row::Cell;
@@ -81,18 +81,11 @@ pub fn layers(pair: &Pair<'_>) -> Option<String> {
     (!found.is_empty()).then(|| format!("in sum {}", found.join(", ")))
 }
 
-/// Keys and values: on their own, or else together with all else that a token keeps.
+/// Keys and values: on their own, or else together with all else that is kept.
 pub fn keys(pair: &Pair<'_>) -> Option<String> {
     only_alone(pair).or_else(|| {
         let (one, other) = pair.minds()?;
-        let size = |mind: &Architecture| mind.bytes_per_token(0, DTYPE).ok().map(i128::from);
-        let (before, after) = size(one).zip(size(other))?;
-        (before > 0 && after > 0).then(|| {
-            format!(
-                "with all else that is kept of a token, the cache of the first one: {}",
-                ratio(before, after)
-            )
-        })
+        cache(one, other).map(|text| format!("in sum {text}"))
     })
 }
 
@@ -140,8 +133,14 @@ fn saved(mind: &Architecture, tokens: u64) -> Option<u64> {
     for layer in &mut open.layers {
         let mut mixers: Vec<Mixer> = layer.mixers.iter().cloned().collect();
         for mixer in &mut mixers {
-            if let Mixer::Attention { reach, .. } | Mixer::Latent { reach, .. } = mixer {
-                *reach = Reach::Full;
+            match mixer {
+                Mixer::Attention { reach, .. } | Mixer::Latent { reach, .. } => {
+                    *reach = Reach::Full;
+                }
+                Mixer::Compressed {
+                    ratio: 0, window, ..
+                } => *window = tokens.max(*window),
+                _ => {}
             }
         }
         layer.mixers = mixers.into();
@@ -150,21 +149,40 @@ fn saved(mind: &Architecture, tokens: u64) -> Option<u64> {
     size(&open)?.checked_sub(size(mind)?)
 }
 
+/// Whether a mixer keeps what it looks at itself, and not by another layer.
+const fn keeps(mixer: &Mixer) -> bool {
+    !matches!(
+        mixer,
+        Mixer::Attention {
+            shared_with: Some(_),
+            ..
+        }
+    )
+}
+
 pub fn window(pair: &Pair<'_>) -> Option<String> {
     let (one, other) = pair.minds()?;
     let tokens = *lengths(&[one, other]).last()?;
     let told = |mind: &Architecture| {
         let windows: Vec<u64> = mind
             .decoder()
-            .filter_map(|layer| layer.mixers.iter().find_map(mind::window))
+            .filter_map(|layer| {
+                layer
+                    .mixers
+                    .iter()
+                    .filter(|mixer| keeps(mixer))
+                    .find_map(mind::window)
+            })
             .collect();
         let longest = *windows.iter().max()?;
-        let saves = saved(mind, tokens)?;
+        let saves = match saved(mind, tokens)? {
+            0 => "nothing".to_owned(),
+            saves => format_bytes(saves),
+        };
         Some(format!(
-            "the cache of {} stops growing at {}, which saves {} at {}",
+            "the cache of {} stops growing at {}, which saves {saves} at {}",
             counted(windows.len() as u64, "layer"),
             counted(longest, "token"),
-            format_bytes(saves),
             length(tokens)
         ))
     };
@@ -225,7 +243,8 @@ pub fn experts(pair: &Pair<'_>) -> Option<String> {
 }
 
 /// After how many tokens the slowest pair of numbers has turned once: 2 pi base^((d - 2) / d) with d numbers that are turned
-/// (Su et al. 2021, section 3.2.2). Nothing where layers turn in several ways, or a share of their heads.
+/// (Su et al. 2021, section 3.2.2). Nothing where layers turn in several ways, or the config states a share of the heads; a
+/// share that only the class has is not known here, and so the sentence says that it is of whole heads.
 fn slowest_turn(mind: &Architecture) -> Option<i128> {
     let [turn] = &mind.turns[..] else {
         return None;
@@ -255,7 +274,7 @@ pub fn rope_base(pair: &Pair<'_>) -> Option<String> {
     let (one, other) = pair.minds()?;
     let slow = slowest_turn(one).zip(slowest_turn(other)).map(|(before, after)| {
         format!(
-            "before any stretching the slowest rotation turns once in about {} tokens against {}",
+            "if whole heads turn, before any stretching, the slowest rotation takes about {} tokens against {}",
             short(after),
             short(before)
         )

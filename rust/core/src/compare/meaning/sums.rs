@@ -28,7 +28,7 @@ pub fn active(pair: &Pair<'_>) -> Option<String> {
 
 pub fn stored(pair: &Pair<'_>) -> Option<String> {
     let (before, after) = pair.numbers()?;
-    let difference = format!("{} to store and to load", bytes(after - before));
+    let difference = format!("{} to store", bytes(after - before));
     Some(change(before, after, &difference))
 }
 
@@ -103,7 +103,7 @@ pub fn tower(pair: &Pair<'_>) -> Option<String> {
         let roles = one.weighed.sums.roles();
         let sum = roles.get(&role)?;
         let size = one.bytes().map_or_else(String::new, |_| {
-            format!(", {} to load", format_bytes(sum.bytes))
+            format!(", {} to store", format_bytes(sum.bytes))
         });
         Some(format!("{}{size}", short(sum.parameters.into())))
     };

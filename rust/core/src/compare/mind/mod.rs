@@ -14,7 +14,7 @@ use read::{
 };
 
 /// One fact of a mind.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Fact {
     /// The key of its row.
     pub key: &'static str,
@@ -26,6 +26,8 @@ pub struct Fact {
     pub unit: Unit,
     /// Whether it counts layers or sums up what other facts say.
     pub follows: bool,
+    /// Whether layers or tensors are made by it, which those of positions are not.
+    pub shapes: bool,
     /// Reads it.
     pub read: fn(&Architecture) -> Cell,
 }
@@ -42,7 +44,16 @@ const fn fact(
         noun,
         unit: Unit::Count,
         follows: false,
+        shapes: true,
         read,
+    }
+}
+
+/// A fact of positions: it is told of them, and shapes no layer and no tensor.
+const fn of_positions(fact: Fact) -> Fact {
+    Fact {
+        shapes: false,
+        ..fact
     }
 }
 
@@ -222,29 +233,29 @@ pub const FACTS: &[Fact] = &[
         |mind| Cell::maybe(mind.vocab_size),
     ),
     words("head", "head", false, head),
-    tokens("context", "context", "tokens of context", |mind| {
+    of_positions(tokens("context", "context", "tokens of context", |mind| {
         stated(mind.context.as_ref(), |&context| {
             Cell::Number(context.into())
         })
-    }),
-    words("rope", "rope", false, |mind| {
+    })),
+    of_positions(words("rope", "rope", false, |mind| {
         of_rope(mind, |rope| Cell::Text(rope.kind.clone()))
-    }),
-    fact("rope_base", "rope base", "rope base", |mind| {
+    })),
+    of_positions(fact("rope_base", "rope base", "rope base", |mind| {
         of_rope(mind, |rope| real(rope.base))
-    }),
-    fact(
+    })),
+    of_positions(fact(
         "rope_factor",
         "rope stretched by",
         "times stretched",
         |mind| of_rope(mind, |rope| real(rope.factor)),
-    ),
-    tokens(
+    )),
+    of_positions(tokens(
         "rope_original",
         "context before stretching",
         "tokens before stretching",
         |mind| of_rope(mind, |rope| Cell::maybe(rope.original_context)),
-    ),
+    )),
 ];
 
 /// The rows, in order.
