@@ -71,6 +71,24 @@ def test_a_model_does_not_differ_from_itself():
     assert "≠" not in same.text
 
 
+def test_a_gpu_is_marked_where_any_of_its_numbers_differs(pair):
+    # Both fit on an H100, and neither has as many bytes to spare as the other.
+    assert pair.row("fit.H100-SXM-80GB.fits")["same"]
+    assert not pair.row("fit.H100-SXM-80GB.headroom")["same"]
+    (line,) = [line for line in pair.text.splitlines() if " H100-SXM-80GB " in line]
+    assert line.startswith("≠")
+    assert "all the same" not in pair.html.rpartition("Where they fit")[2]
+
+
+def test_a_gpu_that_runs_none_of_them_is_not_passed_over():
+    both = pondera.compare(*PAIR, gpu=["h100", "mi300x"], engine="tensorrt-llm", context="4k")
+    row = both.row("fit.MI300X.fits")
+    assert row["values"] == [None, None]
+    assert all(row["why"])
+    assert row["why"][0] in " ".join(both.text.split())
+    assert "MI300X" in both.html
+
+
 def test_differences_are_marked_and_the_same_is_folded(pair):
     lines = pair.lines(Screen(width=100))
     marked = [line for line in lines if line.startswith("≠  ")]

@@ -94,6 +94,11 @@ def gpus(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, dict[str, Mapping
     ]
 
 
+def alike(own: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether all that is told of a GPU is the same for all models."""
+    return all(row["same"] for row in own.values())
+
+
 def placed(
     own: Mapping[str, Mapping[str, Any]], at: int, *, unicode: bool = True, short: bool = False
 ) -> str:

@@ -7,6 +7,7 @@ from pondera._compare import Comparison
 from pondera._compare.cells import (
     TITLES,
     UNKNOWN,
+    alike,
     exact,
     gpus,
     letters,
@@ -94,4 +95,5 @@ def _filled(comparison: Comparison, level: int, *, with_map: bool, is_page: bool
         exact=exact,
         told_of=lambda row: _told(row, count),
         placed=placed,
+        alike=alike,
     )

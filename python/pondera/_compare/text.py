@@ -6,6 +6,7 @@ from typing import Any
 from pondera._compare.cells import (
     TITLES,
     UNKNOWN,
+    alike,
     gpus,
     letters,
     meanings,
@@ -178,9 +179,9 @@ def _fits(screen: Screen, facts: Mapping[str, Any], rows: Sequence[Mapping[str, 
     ]
     lined = [
         Row(
-            [_mark(screen, _SAME if own["fits"]["same"] else _DIFFERENT), gpu]
+            [_mark(screen, _SAME if alike(own) else _DIFFERENT), gpu]
             + [placed(own, at, unicode=screen.unicode, short=short) for at in range(count)],
-            accents={0: "" if own["fits"]["same"] else "yellow"}
+            accents={0: "" if alike(own) else "yellow"}
             | {at + 2: "red" for at in range(count) if own["fits"]["values"][at] != "fits"},
         )
         for gpu, own in groups

@@ -45,10 +45,13 @@ pub fn rows(tried: &[Tried]) -> Vec<Row> {
                 Ok(placed) => read(placed),
                 Err(why) => Cell::Missing(why.clone()),
             });
+            let cells: Vec<Cell> = cells.collect();
             let key = format!("{FIT}{}.{end}", one.gpu);
             Row {
                 group: Some(one.gpu.clone()),
-                ..Row::new(key, label, unit, cells.collect())
+                // Models that are refused for one reason do not differ.
+                same: cells.windows(2).all(|two| two[0] == two[1]),
+                ..Row::new(key, label, unit, cells)
             }
         };
         rows.push(row("fits", "verdict", Unit::Text, &|placed| {

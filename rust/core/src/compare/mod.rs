@@ -129,7 +129,8 @@ impl Comparison {
                     Section::Compute => memory::compute_rows(&seen),
                     Section::Fit => fits::rows(tried),
                 };
-                rows.retain(Row::is_worth_it);
+                // A GPU that refuses all is told of with its reason.
+                rows.retain(|row| row.group.is_some() || row.is_worth_it());
                 for row in &mut rows {
                     row.meaning = meaning::of_row(&seen, tried, row);
                 }
