@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pondera._native import Architecture, Checkpoint, Model, PonderaError, WhatIf, map_facts
-
-if TYPE_CHECKING:
-    from pondera._map import Target
+from pondera._native import Model, PonderaError, WhatIf, map_facts
+from pondera._targets import Target, opened
 
 
-def variant(target: "Target", fields: Mapping[str, Any], assume: str | None) -> dict[str, Any]:
+def variant(target: Target, fields: Mapping[str, Any], assume: str | None) -> dict[str, Any]:
     """The facts of the changed model, with `changes` and `same_body` as a what-if tells them.
 
     Weights that can wear the new mind are drawn as they are. Where they cannot, the config alone is drawn,
@@ -24,7 +22,7 @@ def variant(target: "Target", fields: Mapping[str, Any], assume: str | None) -> 
     Raises:
         PonderaError: There is no config, or the changed one cannot be derived.
     """
-    base = _model(target, assume)
+    base = opened(target, assume)
     if isinstance(base, Model):
         if base.architecture is None:
             raise PonderaError(f"{base.name}: {base.unknown}")
@@ -36,16 +34,6 @@ def variant(target: "Target", fields: Mapping[str, Any], assume: str | None) -> 
         answer = base.what_if(dict(fields))
         facts = json.loads(map_facts(answer.architecture))
     return {**facts, "changes": answer.changes, "same_body": answer.same_body}
-
-
-def _model(target: "Target", assume: str | None) -> Model | Architecture:
-    if isinstance(target, (Model, Architecture)):
-        return target
-    if isinstance(target, Checkpoint):
-        return Model.open(target.path, assume=assume)
-    if hasattr(target, "keys"):
-        return Architecture.from_config(target, assume=assume)
-    return Model.open(target, assume=assume)
 
 
 def _alone(answer: WhatIf, with_body: Mapping[str, Any]) -> dict[str, Any]:
