@@ -50,10 +50,10 @@ pub fn of_layers(before: &Architecture, after: &Architecture) -> Vec<String> {
 
 /// How the cache differs: at all lengths if it does so in one ratio, or else at the longest that both allow.
 pub fn cache(before: &Architecture, after: &Architecture) -> Option<String> {
-    let lengths = lengths(&[before, after]);
+    // A state is there from the first token on: with one length alone, a ratio would seem to be that of all.
+    let lengths = std::iter::once(1).chain(lengths(&[before, after]));
     let sizes: Vec<(u64, i128, i128)> = lengths
-        .iter()
-        .filter_map(|&tokens| {
+        .filter_map(|tokens| {
             let size = |mind: &Architecture| mind.cache_bytes(tokens, 0, 1, DTYPE).ok();
             Some((tokens, size(before)?.into(), size(after)?.into()))
         })

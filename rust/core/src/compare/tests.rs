@@ -219,6 +219,9 @@ fn a_cache_in_sum_is_told_at_its_length() {
     };
     let ratio = super::words::ratio(before, after);
     assert_eq!(told, format!("in sum cache at 128k {ratio}"));
+    // Kimi Linear has states from the first token on, and the context of Gemma 2B has one of the usual lengths alone.
+    let told = meaning(&compared(&["kimi-linear-48b-a3b", "gemma-2b"]), "kv_heads");
+    assert!(told.starts_with("in sum cache at 4k "), "{told}");
 }
 
 /// A bias is no head: the embedding is multiplied with still, 2,560 x 103,424 weights.
