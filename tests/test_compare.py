@@ -335,3 +335,10 @@ def test_a_browser_shows_the_page_without_a_complaint(open_page, tmp_path, pair,
     assert row.first.get_by_role("cell").all_inner_texts()[:2] == ["32", "8"]
     opened.page.locator("#compare-mind summary").click()
     assert opened.page.get_by_role("row", name="width 4,096 4,096").is_visible()
+
+
+def test_all_that_cannot_be_opened_are_named():
+    with pytest.raises(pondera.PonderaError) as told:
+        pondera.compare("nowhere", "llama-3.1-8b", "nor-here")
+    assert "nowhere: no such file" in str(told.value)
+    assert "nor-here: no such file" in str(told.value)

@@ -266,3 +266,9 @@ def test_a_bar_divides_the_width_as_the_bytes_divide_the_memory():
     assert memory_bar(Screen(40, False, False, False), shown) == "W" * 20 + "C" * 10 + "." * 10
     shown |= {"cache": 150, "total": 200}
     assert memory_bar(Screen(40, False, False, False), shown) == "W" * 10 + "C" * 9 + "|" + "C" * 20
+
+
+def test_gpus_may_stand_between_commas(run, config):
+    several = run("fit", str(config), "--gpu", "h100,l4", "--json")
+    assert several == run("fit", str(config), "--gpu", "h100", "--gpu", "l4", "--json")
+    assert len(json.loads(several.out)["fits"]) == 2

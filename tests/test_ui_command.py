@@ -76,6 +76,16 @@ def test_it_ends_when_it_is_told_to():
     assert process.returncode in (0, -signal.SIGTERM)
 
 
+def test_one_target_that_is_not_there_loses_no_other():
+    with started("nowhere-to-be-found", "llama-3.1-8b", "--port", 0, "--json") as process:
+        told = json.loads(process.stdout.readline())
+        models = httpx.get(f"{told['url']}api/targets").json()["targets"]
+        process.send_signal(signal.SIGINT)
+        talk = process.communicate(timeout=PATIENCE)[1]
+    assert [one["name"] for one in models] == ["llama-3.1-8b"]
+    assert talk.startswith("pondera: error: nowhere-to-be-found: no such file or folder")
+
+
 def test_a_port_that_is_taken_is_named(program):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -121,7 +121,7 @@ def add_asked(parser: ArgumentParser, *, several: bool) -> None:
         elif several:
             add(*one.flags, metavar=one.metavar, action="extend", type=reader(one), help=one.help)
         elif one.name == "gpu":
-            add(*one.flags, metavar=one.metavar, action="append", help=one.help)
+            add(*one.flags, metavar=one.metavar, action="extend", type=parts, help=one.help)
         else:
             add(*one.flags, metavar=one.metavar, type=float if one.kind == "share" else str, help=one.help)
 

@@ -1,14 +1,20 @@
 """What is given to answers on several models: the targets, and the keywords of `fit`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
-from typing import Any
+from typing import Any, TypeVar
 
 from pondera._asked import ASKED
 from pondera._native import Architecture, Checkpoint, Model, PonderaError, WhatIf
 
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
 Target = str | PathLike[str] | Mapping[str, Any] | Checkpoint | Architecture | Model
 """What a model may be given as."""
+
+_LONGEST = 1000
+"""Characters of what a target is called where it could not be opened."""
 
 
 def opened(target: Target, assume: str | None) -> Model | Architecture:
@@ -48,6 +54,38 @@ def with_mind(model: Model | Architecture, fields: Mapping[str, Any]) -> tuple[M
         raise PonderaError(f"{model.name}: {model.unknown}")
     changed, answer = model.what_if(dict(fields))
     return (changed if answer.same_body or model.checkpoint is None else answer.architecture), answer
+
+
+def each(
+    targets: Iterable[Given], make: Callable[[Given], Made], least: int = 1
+) -> tuple[list[Made], dict[str, str]]:
+    """What is made of each target: one that cannot be opened never loses the others.
+
+    Args:
+        targets: The targets.
+        make: What opens one.
+        least: How many there must be.
+
+    Returns:
+        What was made, and why not of the others, by their names.
+
+    Raises:
+        PonderaError: Too few can be opened; where several cannot, the message has all of them.
+        FileNotFoundError: One cannot: there is no such path and no built-in model of that name.
+    """
+    made: list[Made] = []
+    failures: dict[str, Exception] = {}
+    for target in targets:
+        try:
+            made.append(make(target))
+        except (PonderaError, OSError) as error:
+            failures[str(target)[:_LONGEST]] = error
+    if len(made) < least and failures:
+        first, *others = failures.values()
+        if not others:
+            raise first
+        raise PonderaError("; ".join(map(str, failures.values())))
+    return made, {name: failure_words(name, error) for name, error in failures.items()}
 
 
 def failure_words(name: str, error: Exception) -> str:

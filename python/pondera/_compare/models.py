@@ -18,10 +18,7 @@ from pondera._native import (
     compare_facts,
     fit,
 )
-from pondera._targets import Target, check_keywords, failure_words, opened, with_mind
-
-_LONGEST = 1000
-"""Characters of a target's name at the most, where it could not be opened."""
+from pondera._targets import Target, check_keywords, each, opened, with_mind
 
 
 def compared(
@@ -37,18 +34,10 @@ def compared(
     _check(targets, minds, asked)
     names = [gpu] if isinstance(gpu, (str, Gpu)) else gpu
     chosen = chosen_gpus(names, gpu_file)
-    models: list[Model | Architecture] = []
-    failures: dict[str, Exception] = {}
-    for target in targets:
-        try:
-            models.append(opened(target, assume))
-        except (PonderaError, OSError) as error:
-            failures[str(target)[:_LONGEST]] = error
-            if minds and target is targets[0]:
-                # There is no first body for other minds.
-                raise
-    if len(models) + len(minds) < 2:
-        raise next(iter(failures.values()))
+    # Other minds need the first body.
+    first = [opened(targets[0], assume)] if minds else []
+    others, failures = each(targets[len(first) :], lambda one: opened(one, assume), 0 if minds else 2)
+    models = [*first, *others]
     variants: list[WhatIf | None] = [None for _ in models]
     for mind in minds:
         model, answer = with_mind(models[0], mind)
@@ -57,7 +46,7 @@ def compared(
     asked = {name: value for name, value in asked.items() if value is not None}
     tried = _tried(models, chosen, asked, gpu_file)
     facts = json.loads(compare_facts(models, variants, tried, assume))
-    return Comparison(facts, models, {name: failure_words(name, error) for name, error in failures.items()})
+    return Comparison(facts, models, failures)
 
 
 def _minds(changes: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]]:

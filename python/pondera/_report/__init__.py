@@ -131,7 +131,7 @@ def report(
     from pondera._fits import chosen_gpus
     from pondera._native import Gpu
     from pondera._report.subject import Asked, compare_subjects, open_subject
-    from pondera._targets import check_keywords, failure_words
+    from pondera._targets import check_keywords, each
 
     if not targets:
         raise PonderaError("nothing to report on; give one or more targets")
@@ -139,18 +139,9 @@ def report(
     names = [gpu] if isinstance(gpu, (str, Gpu)) else gpu
     asked = {name: value for name, value in asked.items() if value is not None}
     question = Asked(chosen_gpus(names, gpu_file), asked, assume, gpu_file)
-    subjects: list[Subject] = []
-    failures: dict[str, Exception] = {}
-    for target in targets:
-        try:
-            subjects.append(open_subject(target, question))
-        except (PonderaError, OSError) as error:
-            failures[str(target)[:1000]] = error
-    if not subjects:
-        raise next(iter(failures.values()))
+    subjects, failures = each(targets, lambda one: open_subject(one, question))
     comparison, uncompared = compare_subjects(subjects, question)
-    told = {name: failure_words(name, error) for name, error in failures.items()}
-    made = Report(subjects, comparison, told, uncompared=uncompared)
+    made = Report(subjects, comparison, failures, uncompared=uncompared)
     if path is not None:
         made.save(path)
     return made

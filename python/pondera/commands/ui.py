@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 
 from pondera._native import PonderaError
-from pondera._talk import say
+from pondera._talk import say, say_error
 from pondera.commands.command import Command
 from pondera.commands.show import add_assume
 
@@ -52,7 +52,7 @@ def run(options: Namespace) -> int:
         0.
 
     Raises:
-        PonderaError: What it needs is not installed, a target cannot be opened, or the port cannot be had.
+        PonderaError: What it needs is not installed, no target can be opened, or the port cannot be had.
     """
     try:
         from pondera.ui.serve import serve
@@ -74,8 +74,11 @@ def run(options: Namespace) -> int:
         if options.open or (options.open is None and sys.stdout.isatty() and not options.json):
             _show(address)
 
+    minds = Minds(options.targets, options.assume)
+    for target, why in minds.failures.items():
+        say_error(f"{target}: {why}")
     try:
-        serve(Minds(options.targets, options.assume), options.port, ready)
+        serve(minds, options.port, ready)
     except KeyboardInterrupt:
         say("pondera: stopped")
     return 0

@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pondera._native import Architecture, Model, PonderaError, explain_field
-from pondera._targets import with_mind
+from pondera._targets import each, with_mind
 from pondera._text import shortened
 from pondera.ui.refused import Refused
 from pondera.ui.steps import steps
@@ -51,11 +51,12 @@ class Minds:
             assume: A model type to take where that of a config is not known.
 
         Raises:
-            PonderaError: One of them cannot be opened.
-            FileNotFoundError: There is no such path and no built-in model of that name.
+            PonderaError: None of them can be opened.
+            FileNotFoundError: There is one, and no such path and no built-in model of that name.
         """
-        self.targets = tuple(targets)
-        self.models = tuple(Model.open(target, assume=assume) for target in targets)
+        opened, self.failures = each(targets, lambda one: (str(one), Model.open(one, assume=assume)))
+        self.targets = tuple(target for target, _ in opened)
+        self.models = tuple(model for _, model in opened)
         self._kept: OrderedDict[tuple[int, str], tuple[Model | Architecture, WhatIf]] = OrderedDict()
         self._lock = Lock()
         self._told = [

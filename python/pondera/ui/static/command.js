@@ -82,7 +82,7 @@ export function showCommands(state, target, options) {
 /** The value of an option as Python has it. */
 function keyword(one, value) {
   if (one.kind === "flag") return yes(value) ? "True" : "False";
-  return one.kind === "share" ? value : pythonText(value);
+  return one.kind === "share" || /^[1-9]\d*$/.test(value) ? value : pythonText(value);
 }
 
 const yes = (value) => value === "true" || value === "1";
