@@ -34,6 +34,7 @@ every model below a folder. The command `pondera` does the same in a terminal.
 import warnings
 
 from pondera._explain import explain
+from pondera._hub.failure import HubError
 from pondera._map import Map, draw
 from pondera._native import (
     DEBUG_BUILD,
@@ -65,9 +66,8 @@ from pondera._native import (
     model_types,
     problem_codes,
     role_names,
-    scan,
-    scan_tree,
 )
+from pondera._scan import Scanned, scan, scan_many, scan_tree
 from pondera._solve import best_quantization, cheapest_gpu, max_concurrency, max_context, min_gpus
 from pondera._sweep import fit_many, sweep
 
@@ -78,12 +78,14 @@ __all__ = [
     "Disagreement",
     "Fit",
     "Gpu",
+    "HubError",
     "Map",
     "Model",
     "NoCheckpoint",
     "PonderaError",
     "Problem",
     "RoleCount",
+    "Scanned",
     "SeveralCheckpoints",
     "ShardFile",
     "Sweep",
@@ -110,6 +112,7 @@ __all__ = [
     "problem_codes",
     "role_names",
     "scan",
+    "scan_many",
     "scan_tree",
     "sweep",
 ]
