@@ -29,6 +29,7 @@ __all__ = [
     "Disagreement",
     "Fit",
     "Gpu",
+    "HubScan",
     "Model",
     "NoCheckpoint",
     "PonderaError",
@@ -263,6 +264,9 @@ class Checkpoint:
     def components(self) -> tuple[str, ...]:
         """Names of the component folders of a pipeline; empty for a model."""
     @property
+    def base(self) -> str | None:
+        """The model that an adapter was trained for, as its `adapter_config.json` names it."""
+    @property
     def shards(self) -> int:
         """How many files it has."""
     @property
@@ -313,6 +317,53 @@ class Checkpoint:
     def _repr_html_(self) -> str: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+@final
+class HubScan:
+    """A scan of files that lie elsewhere: known by name and length, their beginnings brought as they are wanted.
+
+    Ask `wanted()` what to fetch and `give()` it, until nothing is wanted. Then `checkpoint()`, `tree()` and `model()`
+    are what a scan of the same files on this machine gives, problems and all.
+
+    Args:
+        root: What the files are below, as it stands in paths of the answer: `hf://org/name@revision`.
+        files: Name, with `/` between folders, and length of every file.
+        path: A folder or file among them to scan; all if not given.
+        tree: Whether every model at the path is wanted, for `tree()`, and not one, for `checkpoint()` and `model()`.
+
+    Raises:
+        PonderaError: A name is no path below the root, or stands twice with different lengths.
+    """
+
+    def __new__(
+        cls, root: str, files: Sequence[tuple[str, int]], *, path: str = "", tree: bool = False
+    ) -> HubScan: ...
+    def wanted(self, *, threads: int | None = None) -> list[tuple[str, int, int, str]]:
+        """What must be given before there is an answer: file, first byte, the byte behind the last one, what for.
+
+        Empty if nothing is. A range begins where what was given of its file ends; what it is for is `config` or
+        `index` (the whole file), `header` (enough for most headers) or `header-rest`. The first call asks for all that
+        most repositories need.
+        """
+    def give(self, file: str, start: int, data: bytes) -> None:
+        """Enter bytes of a file that begin at `start`, where what was given of it before ends.
+
+        Any number of them: less than was wanted is wanted again from there, and a whole file or header may be given
+        unasked. Of a weight file nothing is kept behind its header.
+
+        Raises:
+            PonderaError: The file is not in the list, is shorter, or lacks bytes before these.
+        """
+    def refuse(self, file: str, why: str) -> None:
+        """Note that nothing more can be had of a file, and why; it counts as `file-unreadable`."""
+    def held(self, file: str) -> bytes | None:
+        """What was given of a file: of a weight file no more than the length field and the header."""
+    def checkpoint(self, *, threads: int | None = None) -> Checkpoint:
+        """The one checkpoint at the path, as `scan` gives it; what it raises is the same."""
+    def tree(self, *, threads: int | None = None) -> Tree:
+        """Every checkpoint at or below the path, as `scan_tree` gives them; what it raises is the same."""
+    def model(self, *, assume: str | None = None, threads: int | None = None) -> Model:
+        """The model at the path, as `Model.open` gives it; what it raises is the same."""
 
 @final
 class Tree:

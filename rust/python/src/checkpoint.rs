@@ -177,7 +177,7 @@ pub fn restore<T: DeserializeOwned>(bytes: &[u8]) -> PyResult<T> {
 }
 
 /// The first byte of every stored object: to be raised when any of them changes its form.
-const STORED_FORM: u8 = 1;
+const STORED_FORM: u8 = 2;
 
 /// A sum over tensors.
 #[pyclass(frozen, eq, hash, module = "pondera")]
@@ -500,6 +500,12 @@ impl Checkpoint {
         Ok(metadata)
     }
 
+    /// The model that an adapter was trained for, as its `adapter_config.json` names it.
+    #[getter]
+    fn base(&self) -> Option<&str> {
+        self.0.base.as_deref()
+    }
+
     /// One row per tensor.
     fn table(&self, py: Python<'_>) -> Table {
         Table(Arc::new(py.detach(|| self.0.table())))
@@ -563,7 +569,7 @@ impl Checkpoint {
 
 /// All checkpoints at or below a path.
 #[pyclass(frozen, module = "pondera")]
-pub struct Tree(Arc<core::Tree>);
+pub struct Tree(pub Arc<core::Tree>);
 
 #[pymethods]
 impl Tree {

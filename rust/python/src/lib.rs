@@ -19,6 +19,7 @@ mod errors;
 mod fit;
 mod given;
 mod hardware;
+mod hub;
 mod run;
 mod scheme;
 mod solve;
@@ -49,6 +50,8 @@ mod _native {
     use super::fit::{Fit, Question, engines, fit, question};
     #[pymodule_export]
     use super::hardware::{Gpu, gpu, gpu_vendors, gpus, parse_bytes, parse_count};
+    #[pymodule_export]
+    use super::hub::HubScan;
     #[pymodule_export]
     use super::scheme::{planned_weights, weight_schemes};
     #[pymodule_export]

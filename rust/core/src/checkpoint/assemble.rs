@@ -1,7 +1,7 @@
 //! Putting a checkpoint together from its files: one list of groups, roles, logical parameters, cross-checks.
 
 use super::body::{Checkpoint, Group, ShardFile};
-use super::discover::{Candidate, shard_unlisted};
+use super::discover::{Candidate, Kind, shard_unlisted};
 use super::form::{Form, Tensor};
 use super::header::retain_others;
 use super::index::{Index, agrees, differences};
@@ -10,9 +10,11 @@ use super::parameters::count_parameters;
 use super::problem::{Code, Problem, Problems};
 use super::role::{Role, assign, is_buffer, layer_stack, mtp_marker};
 use super::shard::Shard;
+use crate::json_file;
+use crate::model::CONFIGS;
 use crate::parallel::Control;
 use crate::quantization::config::QuantizationConfig;
-use crate::regular_file;
+use crate::source::Source;
 use crate::wording::{counted, grouped};
 use foldhash::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +34,12 @@ pub struct Gathered {
 
 /// Makes the checkpoint; `None` if the scan was asked to stop.
 #[must_use]
-pub fn assemble(gathered: Gathered, roles: &mut Roles, control: &Control) -> Option<Checkpoint> {
+pub fn assemble(
+    source: Source<'_>,
+    gathered: Gathered,
+    roles: &mut Roles,
+    control: &Control,
+) -> Option<Checkpoint> {
     let Gathered {
         candidate,
         shards,
@@ -53,7 +60,7 @@ pub fn assemble(gathered: Gathered, roles: &mut Roles, control: &Control) -> Opt
             .map(|(_, shard)| shard)
             .collect();
         let agreed = match (&component.index, indexes.get(&ordinal)) {
-            (Some(path), Some(index)) => check_index(path, index, &own, &mut problems),
+            (Some(path), Some(index)) => check_index(source, path, index, &own, &mut problems),
             _ => false,
         };
         // An index that agrees, and names nothing twice, proves that no name is in two shards.
@@ -93,7 +100,7 @@ pub fn assemble(gathered: Gathered, roles: &mut Roles, control: &Control) -> Opt
         if control.is_cancelled() {
             return None;
         }
-        let config = match QuantizationConfig::read(&component.folder, &component.configs) {
+        let config = match QuantizationConfig::read(source, &component.folder, &component.configs) {
             Ok(config) => config,
             Err((file, error)) => {
                 let mut notes = Problems::new(Arc::new(component.folder.join(file)));
@@ -116,6 +123,17 @@ pub fn assemble(gathered: Gathered, roles: &mut Roles, control: &Control) -> Opt
             .or(scheme);
     }
     drop_empty(&mut groups, &mut files);
+    let base = match (candidate.kind, &candidate.components[..]) {
+        (Kind::Adapter, [only]) => adapted_base(source, &only.folder, &mut problems),
+        _ => None,
+    };
+    let beside = match source {
+        Source::Disk => None,
+        Source::Listed(listed) => {
+            let folder = source.folder(&candidate.path);
+            Some(listed.beside(folder, CONFIGS))
+        }
+    };
     problems.sort_by(|a, b| {
         (std::cmp::Reverse(a.severity()), &a.path).cmp(&(std::cmp::Reverse(b.severity()), &b.path))
     });
@@ -127,8 +145,30 @@ pub fn assemble(gathered: Gathered, roles: &mut Roles, control: &Control) -> Opt
         groups,
         files,
         metadata,
+        base,
+        beside,
         problems,
     })
+}
+
+/// The file that says what an adapter of PEFT is.
+pub const ADAPTER_CONFIG: &str = "adapter_config.json";
+
+/// The model that an adapter was trained for, if the configuration beside it names one.
+fn adapted_base(source: Source<'_>, folder: &Path, problems: &mut Vec<Problem>) -> Option<String> {
+    let path = folder.join(ADAPTER_CONFIG);
+    match json_file::read(source, &path) {
+        Ok(config) => {
+            let named = config?.get("base_model_name_or_path")?.as_str()?.to_owned();
+            (!named.is_empty()).then_some(named)
+        }
+        Err(error) => {
+            let mut notes = Problems::new(Arc::new(path));
+            notes.push(Code::ConfigInvalid, None, || error);
+            problems.extend(notes.into_vec());
+            None
+        }
+    }
 }
 
 /// Brings the shards' own lists of forms into one list of groups.
@@ -416,6 +456,7 @@ const INDEX_LIMIT: u64 = 512 << 20;
 
 /// Holds an index against the shards it names; true if they agree.
 fn check_index(
+    source: Source<'_>,
     path: &Path,
     index: &Index,
     shards: &[&mut Shard],
@@ -432,7 +473,7 @@ fn check_index(
         .into_iter()
         .partition(|(_, shard)| shard.header_bytes > 0);
     let broken: Vec<&str> = broken.into_keys().collect();
-    match regular_file::read(path, INDEX_LIMIT) {
+    match source.read(path, INDEX_LIMIT) {
         Ok(text) => problems.extend(differences(
             &Arc::new(path.to_owned()),
             &text,

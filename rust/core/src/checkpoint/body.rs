@@ -90,9 +90,16 @@ pub struct Checkpoint {
     pub files: Vec<ShardFile>,
     /// What its first file states about itself.
     pub metadata: Metadata,
+    /// The model that an adapter was trained for, as its configuration names it.
+    pub base: Option<String>,
+    /// The configurations that lie beside weights that are not on this machine.
+    pub beside: Option<Beside>,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
 }
+
+/// Small files by name, with their text.
+pub type Beside = BTreeMap<String, Vec<u8>>;
 
 /// A checkpoint as it comes out of bytes that anyone may have written: every index in it is checked before it is used.
 #[derive(Deserialize)]
@@ -105,6 +112,8 @@ struct Restored {
     groups: Vec<Group>,
     files: Vec<ShardFile>,
     metadata: Metadata,
+    base: Option<String>,
+    beside: Option<Beside>,
     problems: Vec<Problem>,
 }
 
@@ -123,6 +132,8 @@ impl TryFrom<Restored> for Checkpoint {
             groups: restored.groups,
             files: restored.files,
             metadata: restored.metadata,
+            base: restored.base,
+            beside: restored.beside,
             problems: restored.problems,
         })
     }

@@ -28,14 +28,18 @@ mod shard;
 mod tally;
 mod template;
 
-pub use body::{Checkpoint, Group, Layer, ShardFile};
-pub use discover::Kind;
+pub use body::{Beside, Checkpoint, Group, Layer, ShardFile};
+pub use discover::{Candidate, Component, Found, Kind, is_pipeline_file};
+pub(crate) use file_name::FileKind;
 pub use form::{Form, Tensor};
 pub use header::{Header, HeaderReader, Metadata};
 pub use name::{NameHasher, Pattern};
 pub use problem::{Code, Problem, Problems, Severity};
 pub use report::{Detail, SCHEMA};
 pub use role::{Role, assign, classify, is_buffer};
-pub use scan::{ScanError, Tree, disk_bytes, distinct, scan, scan_tree};
+pub use scan::{
+    ScanError, Tree, choose, disk_bytes, distinct, find, scan, scan_in, scan_tree, scan_tree_in,
+};
+pub(crate) use shard::LENGTH_FIELD;
 pub use shard::{FileId, HEADER_LIMIT, Shard, ShardReader};
 pub use tally::Tally;
