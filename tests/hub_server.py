@@ -52,6 +52,17 @@ class HubServer:
                 time.sleep(0.02)
         raise TimeoutError("the server does not answer")
 
+    def environment(self, home: Path) -> dict[str, str]:
+        """What sets `huggingface_hub` and pondera on this server, with their caches in a folder."""
+        return {
+            "HF_ENDPOINT": self.endpoint,
+            "HF_HOME": str(home / "hf"),
+            "HF_HUB_CACHE": str(home / "hf" / "hub"),
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "PONDERA_CACHE": str(home / "cache"),
+        }
+
     def _ask(self, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         with urllib.request.urlopen(f"{self.endpoint}{path}", data=data, timeout=10) as response:
@@ -64,6 +75,16 @@ class HubServer:
     def fault(self, path: str, kind: str, times: int = 1, **more: Any) -> None:
         """From now on a request whose path fits the pattern meets this, so many times."""
         self.set(faults=[{"path": path, "kind": kind, "times": times, **more}])
+
+    def repo(self, name: str, revision: str = "main") -> Path:
+        """The folder of a repo at a revision; write its files there, and then `set` something."""
+        folder = self.root / name / revision
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def asked(self) -> list[str]:
+        """What was asked of the Hub, not of its storage: paths, in order."""
+        return [entry["path"] for entry in self.log() if not entry["path"].startswith("/storage/")]
 
     def log(self) -> list[dict[str, Any]]:
         """Every request since the last `clear`, with what was sent."""

@@ -1,7 +1,8 @@
 """Models of the Hub, weighed by their headers alone.
 
-`huggingface_hub` says who asks and where, and its client makes the requests; ranges of files are fetched here,
-and the core reads them as it reads files on this machine. Nothing of it is imported before a target needs it.
+`huggingface_hub` says who asks and where, and its client makes the requests; ranges of files are fetched
+here, and the core reads them as it reads files on this machine. Nothing of it is imported before it is
+needed.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Reading:
         self.listing: Listing = listing.find(wire, self._store, target)
         files = [(file.name, file.size) for file in self.listing.files.values()]
         try:
-            self.scan = HubScan(root_of(target), files, path=target.folder, tree=tree)
+            self.scan = HubScan(target.root, files, path=target.folder, tree=tree)
         except PonderaError as error:
             raise HubError(f"{target}: {error}") from error
 
@@ -160,12 +160,6 @@ class Reading:
                 "were listed; run again"
             )
         return answer.body
-
-
-def root_of(target: HubTarget) -> str:
-    """What paths in a repo begin with."""
-    revision = f"@{target.revision}" if target.revision else ""
-    return f"hf://{target.repo}{revision}"
 
 
 def _differ(told: str | None, listed: str | None) -> bool:

@@ -4,10 +4,9 @@
                                     /commits/<commit>.json  the files of it
                                     /files/<etag>           a small file, whole, or a header
 
-A header is kept with its length field and without what follows it. Everything is written beside its place and
-moved there, so that what is found was written whole; what is found is held against its hash or its own length
-before it is used. The folder may be removed at any time. Entries of one Hub or repo are never taken for
-another's.
+A header is kept with its length field and without what follows it, and every file behind a checksum.
+Everything is written beside its place and moved there, so that what is found was written whole. The folder
+may be removed at any time. Entries of one Hub or repo are never taken for another's.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import json
 import os
 import re
 import tempfile
+import zlib
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,6 +29,8 @@ FORM = 1
 _NAME = re.compile(r"[0-9A-Za-z_-]{16,128}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 LENGTH_FIELD = 8
+CHECKSUM = 4
+"""Bytes of the checksum in front of a file."""
 
 
 class File:
@@ -92,23 +94,30 @@ class Store:
 
     def whole(self, file: File) -> bytes | None:
         """A small file."""
-        path = self._file(file)
-        text = None if path is None else self._read(path)
-        return text if text is not None and is_content(text, file) else None
+        content = self._kept(file)
+        return content if content is not None and len(content) == file.size else None
 
     def header(self, file: File) -> bytes | None:
         """The header of a weight file, with its length field."""
-        path = self._file(file)
-        text = None if path is None else self._read(path)
-        if text is None or header_end(text) != len(text) or len(text) > file.size:
+        content = self._kept(file)
+        if content is None or header_end(content) != len(content) or len(content) > file.size:
             return None
-        return text
+        return content
 
     def keep(self, file: File, content: bytes) -> None:
         """Keeps a small file, or a header."""
         path = self._file(file)
         if path is not None:
-            self._write(path, content)
+            self._write(path, _checksum(content) + content)
+
+    def _kept(self, file: File) -> bytes | None:
+        """What was kept of a file, if it is as it was written."""
+        path = self._file(file)
+        entry = None if path is None else self._read(path)
+        if entry is None:
+            return None
+        content = entry[CHECKSUM:]
+        return content if _checksum(content) == entry[:CHECKSUM] else None
 
     def _revision(self, revision: str | None) -> Path:
         # Slashes are quoted; a dot at the beginning would hide the file or leave the folder.
@@ -132,6 +141,10 @@ class Store:
         # Where nothing can be written, everything is fetched again next time.
         with contextlib.suppress(OSError):
             write_whole(path, content)
+
+
+def _checksum(content: bytes) -> bytes:
+    return zlib.crc32(content).to_bytes(CHECKSUM, "little")
 
 
 def write_whole(path: Path, content: bytes) -> None:

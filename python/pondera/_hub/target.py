@@ -21,6 +21,7 @@ _LONG = re.compile(
     r"(?P<repo>[^/@:]+/[^/@:]+)(?:@(?P<revision>refs/(?:pr|convert)/[^/:]+|[^/:]+))?(?:[/:](?P<folder>.+))?/?",
     re.DOTALL,
 )
+_BARE = re.compile(r"refs/(?:pr|convert)/[A-Za-z0-9._-]+|[A-Za-z0-9._-]+")
 _OTHER_KINDS = ("datasets/", "spaces/", "buckets/")
 # What looks like a repo with one of these endings is a file that is not there.
 _FILES = (".safetensors", ".json", ".toml", ".gguf", ".bin")
@@ -41,6 +42,21 @@ class HubTarget:
         self.repo = repo
         self.revision = revision or None
         self.folder = folder
+
+    @property
+    def root(self) -> str:
+        """The address of the repo, with which the paths of its files begin."""
+        from urllib.parse import quote
+
+        if self.revision is None:
+            return f"{SCHEME}{self.repo}"
+        bare = _BARE.fullmatch(self.revision) is not None
+        return f"{SCHEME}{self.repo}@{self.revision if bare else quote(self.revision, safe='')}"
+
+    @property
+    def address(self) -> str:
+        """The whole of it as one text, which is the same wherever it is read."""
+        return f"{self.root}/{self.folder}" if self.folder else self.root
 
     def __str__(self) -> str:
         revision = f"@{self.revision}" if self.revision else ""
