@@ -16,6 +16,10 @@ class HubError(PonderaError):
     """The Hub did not give what was asked of it; the message says why, and what to do."""
 
 
+class ChangedError(HubError):
+    """A file is not what the list of files says of it."""
+
+
 class UnsteadyError(Exception):
     """An answer that another try may mend: a broken connection, a short body, a busy server.
 

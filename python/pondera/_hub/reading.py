@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 
 from pondera._hub import listing
 from pondera._hub.crew import Crew
-from pondera._hub.failure import HubError
+from pondera._hub.failure import ChangedError, HubError
 from pondera._hub.identity import library_cache
 from pondera._hub.store import File, Store, header_end, is_content
 from pondera._hub.wire import Asked, Wire
@@ -83,6 +83,8 @@ class Reading:
                 trouble = trouble or error
                 if trouble is None:
                     self._give(want, content)
+            if isinstance(trouble, ChangedError):
+                self._store.forget_files(self.listing.commit)
             if trouble is not None:
                 raise trouble
         return self.scan
@@ -120,7 +122,7 @@ class Reading:
         content = self._fetch(file, start, end)
         if not is_header:
             if not is_content(content, file):
-                raise HubError(
+                raise ChangedError(
                     f"{self._target}: {name}: not what was listed, by its hash or length; run again"
                 )
             self._store.keep(file, content)
@@ -153,9 +155,9 @@ class Reading:
         asked = Asked(url, repo, self._target.revision, file.name, (start, min(end, file.size)), file.size)
         answer = self._wire.get(asked)
         if _differ(answer.etag, file.etag):
-            raise HubError(f"{self._target}: {file.name}: changed since the files were listed; run again")
+            raise ChangedError(f"{self._target}: {file.name}: changed since the files were listed; run again")
         if len(answer.body) < min(end, file.size) - start:
-            raise HubError(
+            raise ChangedError(
                 f"{self._target}: {file.name}: has {start + len(answer.body):,} bytes where {file.size:,} "
                 "were listed; run again"
             )

@@ -92,6 +92,11 @@ class Store:
         told = {"form": FORM, "files": [[file.name, file.size, file.etag] for file in files]}
         self._write(self._list(commit), json.dumps(told, separators=(",", ":")).encode())
 
+    def forget_files(self, commit: str) -> None:
+        """Forgets the files of a commit, which turned out to be others."""
+        with contextlib.suppress(OSError):
+            self._list(commit).unlink()
+
     def whole(self, file: File) -> bytes | None:
         """A small file."""
         content = self._kept(file)

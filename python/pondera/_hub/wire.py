@@ -13,7 +13,7 @@ import threading
 import time
 from urllib.parse import urljoin
 
-from pondera._hub.failure import HubError, UnsteadyError, refusal
+from pondera._hub.failure import ChangedError, HubError, UnsteadyError, refusal
 from pondera._hub.identity import Hub, library, origin_of
 
 TYPE_CHECKING = False
@@ -188,7 +188,7 @@ class Wire:
             raise UnsteadyError(f"{host} answers {status}", _asked_wait(response.headers))
         if status == 416 and asked.part is not None:
             told = "" if asked.length is None else f", though its length was listed as {asked.length:,} bytes"
-            raise HubError(f"{asked}: {host} has no byte {asked.part[0]:,} of it{told}; run again")
+            raise ChangedError(f"{asked}: {host} has no byte {asked.part[0]:,} of it{told}; run again")
         if status not in (200, 206):
             raise refusal(asked.repo, asked.revision, asked.file, self.hub.endpoint, response)
         if asked.part is None:
@@ -215,7 +215,7 @@ class Wire:
         if match is None or int(match[1]) != begin or not begin <= int(match[2]) < end:
             raise UnsteadyError(f"{host} sends {told or 'no Content-Range'!r} for bytes {begin}-{end - 1}")
         if asked.length is not None and match[3] not in ("*", str(asked.length)):
-            raise HubError(
+            raise ChangedError(
                 f"{asked}: {host} has {match[3]} bytes of it where {asked.length} were listed; run again"
             )
         expected = int(match[2]) + 1 - begin
