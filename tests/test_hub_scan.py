@@ -1,19 +1,11 @@
 """A scan of files that lie elsewhere gives what the local scan of the same files gives, and asks for little."""
 
-import json
-import pickle
-import struct
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import hostile
 import pondera
-import writer
 from hub_scan import facts, fetch, listed, outcome
-from pondera import demo
-from pondera._native import HubScan
 
 WHOLE_LIMIT = 64 << 20
 

@@ -123,7 +123,9 @@ class Scanned:
         return tuple(self.tree or ())
 
     def __repr__(self) -> str:
-        what = self.error if self.tree is None else f"{len(self.tree)} checkpoints"
+        from pondera._numbers import plural
+
+        what = self.error if self.tree is None else plural(len(self.tree), "checkpoint")
         return f"Scanned({self.target!r}, {what})"
 
 
