@@ -1,7 +1,7 @@
 //! Putting a checkpoint together from its files: one list of groups, roles, logical parameters, cross-checks.
 
 use super::body::{Checkpoint, Group, ShardFile};
-use super::discover::{Candidate, Kind, shard_unlisted};
+use super::discover::{Candidate, shard_unlisted};
 use super::form::{Form, Tensor};
 use super::header::retain_others;
 use super::index::{Index, agrees, differences};
@@ -10,10 +10,7 @@ use super::parameters::count_parameters;
 use super::problem::{Code, Problem, Problems};
 use super::role::{Role, assign, is_buffer, layer_stack, mtp_marker};
 use super::shard::Shard;
-use crate::json_file;
-use crate::model::CONFIGS;
 use crate::parallel::Control;
-use crate::quantization::config::QuantizationConfig;
 use crate::source::Source;
 use crate::wording::{counted, grouped};
 use foldhash::HashMap;
@@ -45,7 +42,8 @@ pub fn assemble(
         shards,
         indexes,
     } = gathered;
-    let mut problems = candidate.problems;
+    let mut candidate = candidate;
+    let mut problems = std::mem::take(&mut candidate.problems);
     let mut shards = shards;
     for (ordinal, component) in candidate.components.iter().enumerate() {
         if control.is_cancelled() {
@@ -100,15 +98,7 @@ pub fn assemble(
         if control.is_cancelled() {
             return None;
         }
-        let config = match QuantizationConfig::read(source, &component.folder, &component.configs) {
-            Ok(config) => config,
-            Err((file, error)) => {
-                let mut notes = Problems::new(Arc::new(component.folder.join(file)));
-                notes.push(Code::ConfigInvalid, None, || error);
-                problems.extend(notes.into_vec());
-                None
-            }
-        };
+        let config = component.quantization(source, &mut problems);
         let scheme = count_parameters(
             &mut groups,
             &mut files,
@@ -123,17 +113,8 @@ pub fn assemble(
             .or(scheme);
     }
     drop_empty(&mut groups, &mut files);
-    let base = match (candidate.kind, &candidate.components[..]) {
-        (Kind::Adapter, [only]) => adapted_base(source, &only.folder, &mut problems),
-        _ => None,
-    };
-    let beside = match source {
-        Source::Disk => None,
-        Source::Listed(listed) => {
-            let folder = source.folder(&candidate.path);
-            Some(listed.beside(folder, CONFIGS))
-        }
-    };
+    let base = candidate.base(source, &mut problems);
+    let beside = candidate.beside(source);
     problems.sort_by(|a, b| {
         (std::cmp::Reverse(a.severity()), &a.path).cmp(&(std::cmp::Reverse(b.severity()), &b.path))
     });
@@ -149,26 +130,6 @@ pub fn assemble(
         beside,
         problems,
     })
-}
-
-/// The file that says what an adapter of PEFT is.
-pub const ADAPTER_CONFIG: &str = "adapter_config.json";
-
-/// The model that an adapter was trained for, if the configuration beside it names one.
-fn adapted_base(source: Source<'_>, folder: &Path, problems: &mut Vec<Problem>) -> Option<String> {
-    let path = folder.join(ADAPTER_CONFIG);
-    match json_file::read(source, &path) {
-        Ok(config) => {
-            let named = config?.get("base_model_name_or_path")?.as_str()?.to_owned();
-            (!named.is_empty()).then_some(named)
-        }
-        Err(error) => {
-            let mut notes = Problems::new(Arc::new(path));
-            notes.push(Code::ConfigInvalid, None, || error);
-            problems.extend(notes.into_vec());
-            None
-        }
-    }
 }
 
 /// Brings the shards' own lists of forms into one list of groups.

@@ -208,15 +208,6 @@ pub fn single_file(
     })
 }
 
-impl Component {
-    /// The configurations beside it that a scan reads.
-    pub fn wanted_configs(&self) -> impl Iterator<Item = PathBuf> {
-        let names = self.configs.iter().map(String::as_str);
-        let all = names.chain([super::assemble::ADAPTER_CONFIG]);
-        all.map(|name| self.folder.join(name))
-    }
-}
-
 impl Set {
     fn kind(&self) -> Kind {
         if self.name.is_adapter() {

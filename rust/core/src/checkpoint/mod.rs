@@ -8,6 +8,7 @@
 //! Only headers are parsed; tensor data is never looked at.
 
 mod assemble;
+mod beside;
 mod body;
 mod discover;
 mod file_name;
