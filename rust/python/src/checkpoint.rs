@@ -92,7 +92,7 @@ pub fn threads_or_default(threads: Option<i64>) -> PyResult<usize> {
 }
 
 /// An empty path is what an unset variable leaves; the system's own error for it names nothing.
-fn not_empty(path: &Path) -> PyResult<()> {
+pub fn not_empty(path: &Path) -> PyResult<()> {
     if path.as_os_str().is_empty() {
         return Err(PyValueError::new_err(
             "the path is empty; name a folder or a file, or `.` for the working folder",
@@ -385,7 +385,8 @@ impl Checkpoint {
         self.0.path.as_os_str()
     }
 
-    /// A name for people: `org/model@revision` in the Hub's cache layout, else the last part of the path.
+    /// A name for people: `org/model@revision` in the Hub's cache layout and, with the folder, on the Hub itself; else
+    /// the last part of the path.
     #[getter]
     fn name(&self) -> String {
         self.0.name()
@@ -691,7 +692,7 @@ impl Tree {
     }
 }
 
-fn tallies<'py, K: IntoPyObject<'py>>(
+pub fn tallies<'py, K: IntoPyObject<'py>>(
     py: Python<'py>,
     tallies: impl IntoIterator<Item = (K, core::Tally)>,
 ) -> PyResult<Bound<'py, PyDict>> {
@@ -702,7 +703,7 @@ fn tallies<'py, K: IntoPyObject<'py>>(
     Ok(dict)
 }
 
-fn problems<'py>(py: Python<'py>, problems: &[core::Problem]) -> PyResult<Bound<'py, PyTuple>> {
+pub fn problems<'py>(py: Python<'py>, problems: &[core::Problem]) -> PyResult<Bound<'py, PyTuple>> {
     PyTuple::new(
         py,
         problems.iter().cloned().map(Problem).collect::<Vec<_>>(),

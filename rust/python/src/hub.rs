@@ -12,7 +12,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A scan of files that lie elsewhere: known by name and length, their beginnings brought as they are wanted.
+/// A scan of files that lie elsewhere: known by name and length, and given as far as they are wanted.
 ///
 /// Ask `wanted()` what to fetch and `give()` it, until nothing is wanted. Then `checkpoint()`, `tree()` and `model()`
 /// are what a scan of the same files on this machine gives, problems and all.

@@ -19,7 +19,7 @@ struct Scan<'a> {
 }
 
 #[derive(Serialize)]
-struct One<'a> {
+pub(super) struct One<'a> {
     path: String,
     name: String,
     format: &'static str,
@@ -50,7 +50,7 @@ struct Totals {
 }
 
 #[derive(Serialize)]
-struct Listed<'a> {
+pub(super) struct Listed<'a> {
     code: &'static str,
     severity: &'static str,
     path: String,
@@ -65,7 +65,7 @@ pub struct Detail {
     pub layers: bool,
 }
 
-fn listed(problems: &[Problem]) -> Vec<Listed<'_>> {
+pub(super) fn listed(problems: &[Problem]) -> Vec<Listed<'_>> {
     problems
         .iter()
         .map(|problem| Listed {
@@ -79,7 +79,7 @@ fn listed(problems: &[Problem]) -> Vec<Listed<'_>> {
 }
 
 impl Checkpoint {
-    fn report(&self, detail: Detail) -> One<'_> {
+    pub(super) fn report(&self, detail: Detail) -> One<'_> {
         let total = self.total();
         One {
             path: self.path.to_string_lossy().into_owned(),
@@ -150,7 +150,7 @@ impl Tree {
 }
 
 /// Maps with text keys, numbers and texts always serialize.
-fn text(value: &impl Serialize) -> String {
+pub(super) fn text(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
