@@ -172,6 +172,7 @@ def _scan_many(
 
     with ExitStack() as stack:
         crew = stack.enter_context(Crew(concurrency))
+        crew.call_up(concurrency)
         line: tuple[Wire, Crew] | None = None
         results: SimpleQueue[tuple[str, Tree | None, BaseException | None]] = SimpleQueue()
         under_way = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import _thread
 from queue import SimpleQueue
 
 TYPE_CHECKING = False
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     Results = SimpleQueue[tuple[Any, Any, BaseException | None]]
 
-HANDS = 32
+HANDS = 64
 """How many jobs are done at one time: requests mostly wait, so more than there are cores."""
 
 
@@ -25,17 +25,27 @@ class Crew:
     def __init__(self, hands: int = HANDS) -> None:
         self._hands = hands
         self._jobs: SimpleQueue[tuple[Callable[[], Any], Any, Results] | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
+        self._threads = 0
+        self._lock = _thread.allocate_lock()
+
+    def call_up(self, jobs: int) -> None:
+        """Have threads ready for so many jobs."""
+        with self._lock:
+            missing = min(jobs, self._hands) - self._threads
+            for _ in range(missing):
+                # `threading.Thread.start` waits until the thread runs, which takes long where others work.
+                _thread.start_new_thread(self._work, ())
+            self._threads += max(missing, 0)
 
     def give(self, job: Callable[[], Any], name: Any, results: Results) -> None:  # noqa: ANN401
-        """Have a job done; its name, what it returns and what it raises are put to the results."""
+        """Have a job done by those that were called up.
+
+        Args:
+            job: What is done.
+            name: What it is called in the results.
+            results: Where its name, what it returns and what it raises are put.
+        """
         self._jobs.put((job, name, results))
-        with self._lock:
-            if len(self._threads) < self._hands:
-                thread = threading.Thread(target=self._work, name="pondera-hub", daemon=True)
-                self._threads.append(thread)
-                thread.start()
 
     def _work(self) -> None:
         while (work := self._jobs.get()) is not None:
@@ -49,5 +59,5 @@ class Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for _thread in self._threads:
+        for _ in range(self._threads):
             self._jobs.put(None)

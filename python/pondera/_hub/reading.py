@@ -53,6 +53,8 @@ class Reading:
         self._wire = wire
         self._target = target
         self._store = Store(wire.hub.endpoint, target.repo)
+        self._library = library_cache(target.repo)
+        self._has_library = self._library.is_dir()
         self.listing: Listing = listing.find(wire, self._store, target)
         files = [(file.name, file.size) for file in self.listing.files.values()]
         try:
@@ -73,6 +75,7 @@ class Reading:
         results: SimpleQueue[Any] = SimpleQueue()
         done = total = 0
         while wants := self.scan.wanted():
+            crew.call_up(len(wants))
             for want in wants:
                 crew.give(lambda want=want: self._bring(*want), want, results)  # type: ignore[misc]
             total += len(wants)
@@ -134,10 +137,11 @@ class Reading:
 
     def _at_hand(self, file: File, start: int, end: int) -> bytes | None:
         """The bytes from a whole file in the library's cache."""
-        folder = library_cache(self.listing.repo)
-        places = [folder / "snapshots" / self.listing.commit / file.name]
+        if not self._has_library:
+            return None
+        places = [self._library / "snapshots" / self.listing.commit / file.name]
         if file.etag is not None and _HEX.fullmatch(file.etag):
-            places.insert(0, folder / "blobs" / file.etag)
+            places.insert(0, self._library / "blobs" / file.etag)
         for place in places:
             content = _part_of(place, file.size, start, end)
             if content is not None:

@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import re
-import tempfile
+import threading
 import zlib
 from pathlib import Path
 from urllib.parse import quote
@@ -158,19 +158,23 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         OSError: It cannot be written.
     """
+    # No thread that lives has this name, so that what another left may be written over.
+    beside = path.with_name(f".new-{os.getpid()}-{threading.get_ident()}")
     try:
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        file = beside.open("wb", buffering=0)
     except FileNotFoundError:
         # Names of private repos are nobody else's business.
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        file = beside.open("wb", buffering=0)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(beside).replace(path)
+        with file:
+            left = memoryview(content)
+            while left:
+                left = left[file.write(left) :]
+        beside.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(beside).unlink()
+            beside.unlink()
         raise
 
 

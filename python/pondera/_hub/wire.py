@@ -31,6 +31,8 @@ LONGEST_ASKED_WAIT = 300.0
 MOST_REDIRECTS = 8
 LONGEST_LIST = 64 << 20
 """Bytes of an answer of the Hub's API at the most; a list of a thousand files has a quarter of a megabyte."""
+LONGEST_PAGE = 1 << 16
+"""What stands in a redirect is read over if it is no longer, so that its connection stays open."""
 _BUSY = (408, 429, 500, 502, 503, 504)
 _KEPT_ELSEWHERE = ("range", "accept-encoding", "user-agent")
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
@@ -158,6 +160,7 @@ class Wire:
                     return Answer(
                         self._body(asked, response), etag, response.links.get("next", {}).get("url")
                     )
+                self._take(response.iter_raw(), LONGEST_PAGE)
                 url = urljoin(url, response.headers["location"])
             except _network_errors() as error:
                 raise _broken(error, url) from error
@@ -225,7 +228,7 @@ class Wire:
         return body
 
     def _take(self, chunks: Iterable[bytes], enough: int) -> bytes:
-        """The first so many bytes of a body."""
+        """The first so many bytes of a body; the connection of one that ends there stays open."""
         taken: list[bytes] = []
         got = 0
         for chunk in chunks:
@@ -233,7 +236,7 @@ class Wire:
                 raise StoppedError
             taken.append(chunk)
             got += len(chunk)
-            if got >= enough:
+            if got > enough:
                 break
         return b"".join(taken)[:enough]
 
