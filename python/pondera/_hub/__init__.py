@@ -31,5 +31,20 @@ def model_of(target: str, assume: str | None = None) -> Model | None:
     if asked is None:
         return None
     from pondera._hub import opening
+    from pondera._hub.failure import HubError
 
-    return opening.model(asked, assume)
+    try:
+        return opening.model(asked, assume)
+    except HubError as error:
+        known = _built_in(asked.repo)
+        if known is None or asked.revision or asked.folder:
+            raise
+        raise HubError(f"{error}; its config alone is built in: {known}") from error
+
+
+def _built_in(repo: str) -> str | None:
+    """The built-in model of the same name, whoever published it."""
+    from pondera._native import built_in_models
+
+    name = repo.partition("/")[2].lower()
+    return next((one["name"] for one in built_in_models() if name in (one["name"], *one["aliases"])), None)
