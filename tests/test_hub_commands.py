@@ -86,7 +86,7 @@ def test_a_config_alone_is_enough_to_ask_what_fits(hub):
 def test_a_repo_with_nothing_to_tell(hub):
     (hub.repo("org/nothing") / "README.md").write_text("hello")
     hub.clear()
-    with pytest.raises(pondera.NoCheckpoint, match="hf://org/nothing: neither a config.json nor safetensors"):
+    with pytest.raises(pondera.NoCheckpoint, match="hf://org/nothing: neither a config"):
         pondera.Model.open("org/nothing")
 
 
@@ -97,7 +97,7 @@ def test_a_built_in_name_is_not_asked_of_the_hub(tiny_repo):
 
 
 def test_where_the_hub_fails_the_built_in_config_is_named(tiny_repo):
-    with pytest.raises(pondera.HubError, match="no such repo .*; its config alone is built in: llama-3.1-8b"):
+    with pytest.raises(pondera.HubError, match=r"no such repo .*; its config alone is built in: llama-3\.1-8b"):
         pondera.Model.open("meta-llama/Llama-3.1-8B")
 
 

@@ -58,6 +58,6 @@ class Crew:
     def __enter__(self) -> Crew:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *raised: object) -> None:
         for _ in range(self._threads):
             self._jobs.put(None)
