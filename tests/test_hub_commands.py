@@ -97,7 +97,9 @@ def test_a_built_in_name_is_not_asked_of_the_hub(tiny_repo):
 
 
 def test_where_the_hub_fails_the_built_in_config_is_named(tiny_repo):
-    with pytest.raises(pondera.HubError, match=r"no such repo .*; its config alone is built in: llama-3\.1-8b"):
+    with pytest.raises(
+        pondera.HubError, match=r"no such repo .*; its config alone is built in: llama-3\.1-8b"
+    ):
         pondera.Model.open("meta-llama/Llama-3.1-8B")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import pondera
 import writer
-from pondera._hub import wire
+from pondera._hub import crew, wire
 from test_hub import facts, put, sharded
 
 STORED = "/storage/*"
@@ -205,6 +205,34 @@ def test_a_gated_repo_says_what_to_do(hub):
         assert f"open {hub.endpoint}/org/tiny" in message
     assert kept() == []
     assert pondera.scan("org/tiny", token="hf_right").parameters == 2640
+
+
+def test_a_refusal_ends_the_scan_before_everything_was_asked_for(hub):
+    sharded(hub.repo("org/sharded"), shards=300)
+    hub.set(repos={"org/sharded": {"gated": True, "token": "hf_right"}}, latency=0.005)
+    hub.clear()
+    assert refused("org/sharded").startswith("org/sharded: gated: ")
+    # Those that were under way when the first was refused, the commit and the list.
+    assert len(hub.asked()) <= 2 * crew.HANDS + 2 < 300
+
+
+def test_a_client_that_the_user_has_set_makes_the_requests(hub):
+    import huggingface_hub
+    from huggingface_hub.utils import get_session, set_client_factory
+
+    put(hub, "org/tiny")
+    kind = type(get_session())
+    seen: list[str] = []
+
+    def factory():
+        return kind(event_hooks={"request": [lambda request: seen.append(str(request.url))]})
+
+    try:
+        set_client_factory(factory)
+        assert pondera.scan("org/tiny").parameters == 2640
+    finally:
+        set_client_factory(huggingface_hub.utils._http.default_client_factory)
+    assert len(seen) == len(hub.log()) == 5
 
 
 def test_a_token_that_is_asked_for_and_not_there(hub):

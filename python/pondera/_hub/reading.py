@@ -14,7 +14,7 @@ from pondera._hub.crew import Crew
 from pondera._hub.failure import ChangedError, HubError
 from pondera._hub.identity import library_cache
 from pondera._hub.store import File, Store, header_end, is_content
-from pondera._hub.wire import Asked, Wire
+from pondera._hub.wire import Asked, StoppedError, Wire
 from pondera._native import HubScan, PonderaError
 
 TYPE_CHECKING = False
@@ -55,6 +55,7 @@ class Reading:
         self._store = Store(wire.hub.endpoint, target.repo)
         self._library = library_cache(target.repo)
         self._has_library = self._library.is_dir()
+        self._failed = False
         self.listing: Listing = listing.find(wire, self._store, target)
         files = [(file.name, file.size) for file in self.listing.files.values()]
         try:
@@ -76,20 +77,21 @@ class Reading:
         done = total = 0
         while wants := self.scan.wanted():
             crew.call_up(len(wants))
-            for want in wants:
+            # What takes longest goes first: an index may be as long as a hundred headers.
+            for want in sorted(wants, key=lambda want: want[1] - want[2]):
                 crew.give(lambda want=want: self._bring(*want), want, results)  # type: ignore[misc]
             total += len(wants)
-            trouble: BaseException | None = None
             for _ in wants:
                 want, content, error = self._next(results, done, total, progress)
                 done += 1
-                trouble = trouble or error
-                if trouble is None:
-                    self._give(want, content)
-            if isinstance(trouble, ChangedError):
-                self._store.forget_files(self.listing.commit)
-            if trouble is not None:
-                raise trouble
+                if isinstance(error, StoppedError) and not self._wire.stopped:
+                    # Another one failed, and will say why.
+                    continue
+                if isinstance(error, ChangedError):
+                    self._store.forget_files(self.listing.commit)
+                if error is not None:
+                    raise error
+                self._give(want, content)
         return self.scan
 
     def _next(self, results: SimpleQueue[Any], done: int, total: int, progress: Progress | None) -> Any:  # noqa: ANN401
@@ -97,7 +99,9 @@ class Reading:
             try:
                 return results.get(timeout=_LOOK_UP_SECONDS)
             except Empty:
-                # Python looks at signals in between.
+                # Python looks at signals in between. Whoever stopped the wire may have sent the crew home.
+                if self._wire.stopped:
+                    raise StoppedError from None
                 if progress is not None:
                     progress(done, total)
 
@@ -110,7 +114,16 @@ class Reading:
                 self._store.keep(self.listing.files[name], whole)
 
     def _bring(self, name: str, start: int, end: int, why: str) -> bytes:
-        """The bytes of a file from `start`, up to `end` or what suffices."""
+        """The bytes of a file from `start`, up to `end` or what suffices; none after a failure."""
+        if self._failed:
+            raise StoppedError
+        try:
+            return self._find(name, start, end, why)
+        except BaseException:
+            self._failed = True
+            raise
+
+    def _find(self, name: str, start: int, end: int, why: str) -> bytes:
         file = self.listing.files[name]
         is_header = why.startswith("header")
         if start == 0:

@@ -113,6 +113,11 @@ class Wire:
         """Lets every request end soon, by raising `StoppedError` where it is made."""
         self._stop.set()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop.is_set()
+
     def get(self, asked: Asked) -> Answer:
         """The answer to a GET.
 
