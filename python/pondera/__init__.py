@@ -35,6 +35,7 @@ import warnings
 
 from pondera._explain import explain
 from pondera._hub.failure import HubError
+from pondera._hub.local_cache import scan_cache
 from pondera._map import Map, draw
 from pondera._native import (
     DEBUG_BUILD,
@@ -44,6 +45,7 @@ from pondera._native import (
     Disagreement,
     Fit,
     Gpu,
+    HubCache,
     Model,
     NoCheckpoint,
     PonderaError,
@@ -78,6 +80,7 @@ __all__ = [
     "Disagreement",
     "Fit",
     "Gpu",
+    "HubCache",
     "HubError",
     "Map",
     "Model",
@@ -112,6 +115,7 @@ __all__ = [
     "problem_codes",
     "role_names",
     "scan",
+    "scan_cache",
     "scan_many",
     "scan_tree",
     "sweep",

@@ -105,9 +105,9 @@ class TextStream:
                 exact_count(checkpoint.tensors),
                 short_count(checkpoint.parameters),
                 decimal_bytes(checkpoint.stored_bytes),
-                worst(self._screen, checkpoint),
+                worst(self._screen, checkpoint.problems),
             )
-            self._stream.write(self._screen.paint(line, worst_style(checkpoint)) + "\n")
+            self._stream.write(self._screen.paint(line, worst_style(checkpoint.problems)) + "\n")
             self._count += 1
             self._parameters += checkpoint.parameters
             self._bytes += checkpoint.stored_bytes

@@ -6,6 +6,8 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pondera._cache_view import cache_problems, cache_view, write_cache_csv
+from pondera._hub.local_cache import scan_cache
 from pondera._native import PonderaError, Problem, Tree, distinct, no_checkpoint
 from pondera._numbers import plural
 from pondera._scan import CONCURRENCY, Scanned, scan_many, scan_tree
@@ -47,6 +49,11 @@ def configure(parser: ArgumentParser) -> None:
 
 def _hub(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("repos of the Hub")
+    group.add_argument(
+        "--cache",
+        action="store_true",
+        help="every model of the Hub's cache on this machine; PATH if not yours",
+    )
     group.add_argument(
         "--revision", metavar="NAME", help="a branch, a tag or a commit, of the one repo that is named"
     )
@@ -98,6 +105,8 @@ def run(options: Namespace) -> int:
         0 if all is well, 1 if an error was found in a checkpoint or a path gave nothing, 2 if no path gave
         anything.
     """
+    if options.cache:
+        return _run_cache(options)
     if options.source is not None:
         return _run_many(options)
     if not options.paths:
@@ -198,6 +207,32 @@ def _scan_one(path: str, options: Namespace) -> Tree:
     return tree
 
 
+def _run_cache(options: Namespace) -> int:
+    """Print what the cache of the Hub holds."""
+    given = "--from" if options.source else "--revision" if options.revision else ""
+    given = given or ("--with-base" if options.with_base else "")
+    if given:
+        raise UsageError(f"{given} does not go with --cache, which lists all that is there")
+    if len(options.paths) > 1:
+        raise UsageError("--cache takes one folder; the user's own cache if none is named")
+    if options.by not in (None, "role") or (options.by and not options.csv):
+        raise UsageError("--by goes with --cache only as --by role --csv; the others always tell the roles")
+    with ProgressBar("files", "looking for models") as bar:
+        cache = scan_cache(
+            options.paths[0] if options.paths else None,
+            threads=options.threads,
+            progress=bar.update if bar.wanted else None,
+        )
+    if options.json:
+        sys.stdout.write(cache.to_json() + "\n")
+    elif options.csv:
+        write_cache_csv(sys.stdout, cache, by_role=options.by == "role")
+    else:
+        lines = cache_view(Screen.of(sys.stdout), cache, all_problems=options.problems)
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+    return 1 if any(problem.severity == "error" for problem in cache_problems(cache)) else 0
+
+
 def _run_many(options: Namespace) -> int:
     """Scan what a file names, and print each as soon as it is done."""
     given = "--revision" if options.revision else "--with-base" if options.with_base else ""
@@ -270,6 +305,9 @@ such path, org/name, org/name@revision and org/name:sub/folder are repos of the 
 headers and small files is fetched; hf://org/name is one whatever lies here.
 
 One model is shown by role; several as a list, and by role if asked with --by.
+
+With --cache it is every revision of every model that huggingface_hub keeps here, with what each takes on disk
+and which downloads are not finished.
 
 --csv has a row per model; --by makes it a row per role, dtype, layer or tensor of each.
 

@@ -93,8 +93,10 @@ impl HubCache {
                 return Err(ScanError::Cancelled);
             }
             let folder = entry.file_name();
-            if let Some(name) = folder.to_string_lossy().strip_prefix(REPO_PREFIX) {
-                let name = name.replacen("--", "/", 1);
+            let text = folder.to_string_lossy();
+            let name = text.strip_prefix(REPO_PREFIX).unwrap_or_default();
+            if !name.is_empty() && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let name = name.replace("--", "/");
                 repos.insert(name.clone(), CachedRepo::look_at(name, path.join(&folder)));
             }
         }

@@ -25,6 +25,8 @@ pub(super) struct One<'a> {
     format: &'static str,
     kind: &'static str,
     quantization: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<&'a str>,
     components: &'a [String],
     shards: usize,
     tensors: u64,
@@ -87,6 +89,7 @@ impl Checkpoint {
             format: self.format(),
             kind: self.kind.name(),
             quantization: self.quantization.as_deref(),
+            base: self.base.as_deref(),
             components: if self.components.len() > 1 {
                 &self.components
             } else {
