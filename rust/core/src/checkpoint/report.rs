@@ -25,7 +25,6 @@ pub(super) struct One<'a> {
     format: &'static str,
     kind: &'static str,
     quantization: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     base: Option<&'a str>,
     components: &'a [String],
     shards: usize,
