@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from pondera import _native
 
@@ -11,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from os import PathLike
+    from pathlib import Path
 
 
 def cache_folder() -> Path:
@@ -19,6 +19,8 @@ def cache_folder() -> Path:
     As `huggingface_hub` says, if that is installed; else as its documentation says: `HF_HUB_CACHE`, or `hub`
     in `HF_HOME`, or `huggingface/hub` among the user's caches.
     """
+    from pathlib import Path
+
     try:
         from huggingface_hub import constants
     except ImportError:
