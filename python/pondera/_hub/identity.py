@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+USUAL_PORTS = {"http": 80, "https": 443}
 OLDEST = 1
 """The first major version of `huggingface_hub` whose client can be asked for ranges as it is here."""
 
@@ -92,8 +93,12 @@ class Hub:
 def origin_of(url: str) -> tuple[str, str, int | None]:
     """Scheme, host and port of an address, the port of the scheme where none is named."""
     parts = urlsplit(url)
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or usual
+    try:
+        return parts.scheme, (parts.hostname or "").lower(), parts.port or USUAL_PORTS.get(parts.scheme)
+    except ValueError as error:
+        raise HubError(
+            f"HF_ENDPOINT {url!r} is no web address ({error}); write it as https://host"
+        ) from error
 
 
 def library_cache(repo: str) -> Path:

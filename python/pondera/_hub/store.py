@@ -62,6 +62,9 @@ class Store:
         """
         host = quote(endpoint.partition("://")[2], safe="") or "hub"
         self.folder = own_cache() / "hub" / host / repo.replace("/", "--")
+        self._files = self.folder / "files"
+        # Most of what is looked for is there, or nothing is.
+        self._has_files = self._files.is_dir()
 
     def commit_of(self, revision: str | None) -> str | None:
         """The commit that a revision was when it was last asked for."""
@@ -113,11 +116,11 @@ class Store:
         """Keeps a small file, or a header."""
         path = self._file(file)
         if path is not None:
-            self._write(path, _checksum(content) + content)
+            self._write(path, _checksum(content), content)
 
     def _kept(self, file: File) -> bytes | None:
         """What was kept of a file, if it is as it was written."""
-        path = self._file(file)
+        path = self._file(file) if self._has_files else None
         entry = None if path is None else self._read(path)
         if entry is None:
             return None
@@ -125,8 +128,8 @@ class Store:
         return content if _checksum(content) == entry[:CHECKSUM] else None
 
     def _revision(self, revision: str | None) -> Path:
-        # Slashes are quoted; a dot at the beginning would hide the file or leave the folder.
-        return self.folder / "revisions" / ("=" + quote(revision or "", safe="")[:200])
+        # A name may have slashes, be longer than that of a file, or differ from another only in case.
+        return self.folder / "revisions" / hashlib.sha256((revision or "").encode()).hexdigest()
 
     def _list(self, commit: str) -> Path:
         return self.folder / "commits" / f"{commit}.json"
@@ -134,26 +137,27 @@ class Store:
     def _file(self, file: File) -> Path | None:
         if file.etag is None or not _NAME.fullmatch(file.etag):
             return None
-        return self.folder / "files" / file.etag
+        return self._files / file.etag
 
     def _read(self, path: Path) -> bytes | None:
         try:
-            return path.read_bytes()
+            with path.open("rb", buffering=0) as file:
+                return file.read()
         except OSError:
             return None
 
-    def _write(self, path: Path, content: bytes) -> None:
+    def _write(self, path: Path, *content: bytes) -> None:
         # Where nothing can be written, everything is fetched again next time.
         with contextlib.suppress(OSError):
-            write_whole(path, content)
+            write_whole(path, *content)
 
 
 def _checksum(content: bytes) -> bytes:
     return zlib.crc32(content).to_bytes(CHECKSUM, "little")
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all.
+def write_whole(path: Path, *content: bytes) -> None:
+    """Write a file of some pieces so that it is there whole or not at all.
 
     Raises:
         OSError: It cannot be written.
@@ -168,9 +172,10 @@ def write_whole(path: Path, content: bytes) -> None:
         file = beside.open("wb", buffering=0)
     try:
         with file:
-            left = memoryview(content)
-            while left:
-                left = left[file.write(left) :]
+            for piece in content:
+                left = memoryview(piece)
+                while left:
+                    left = left[file.write(left) :]
         beside.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -11,10 +11,9 @@ import random
 import re
 import threading
 import time
-from urllib.parse import urljoin
 
 from pondera._hub.failure import ChangedError, HubError, UnsteadyError, refusal
-from pondera._hub.identity import Hub, library, origin_of
+from pondera._hub.identity import USUAL_PORTS, Hub, library
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ LONGEST_LIST = 64 << 20
 LONGEST_PAGE = 1 << 16
 """What stands in a redirect is read over if it is no longer, so that its connection stays open."""
 _BUSY = (408, 429, 500, 502, 503, 504)
-_KEPT_ELSEWHERE = ("range", "accept-encoding", "user-agent")
+_KEPT_ELSEWHERE = ("host", "range", "accept", "accept-encoding", "connection", "user-agent")
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _QUOTA = re.compile(r"r\s*=\s*0\s*;\s*t\s*=\s*(\d+)")
 
@@ -149,45 +148,59 @@ class Wire:
             raise StoppedError
 
     def _try(self, asked: Asked) -> Answer:
-        headers = dict(self.hub.headers)
-        if asked.part is not None:
-            begin, end = asked.part
-            headers |= {"Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"}
-        url, etag = asked.url, None
+        etag: str | None = None
+        request = self._request(asked)
         for _ in range(MOST_REDIRECTS + 1):
-            if origin_of(url) != self.hub.origin:
+            if self._origin(request.url) != self.hub.origin:
                 # Neither the token nor anything else that is meant for the Hub goes elsewhere or comes back.
-                headers = {name: value for name, value in headers.items() if name.lower() in _KEPT_ELSEWHERE}
-            response = self._send(url, headers)
+                for name in [name for name in request.headers if name.lower() not in _KEPT_ELSEWHERE]:
+                    del request.headers[name]
+            response = self._send(request)
             try:
                 etag = etag or _etag(response.headers)
                 if not response.has_redirect_location:
-                    return Answer(
-                        self._body(asked, response), etag, response.links.get("next", {}).get("url")
-                    )
+                    body = self._body(asked, response)
+                    # Only lists go on elsewhere; to look costs as much as all else here.
+                    rest = response.links.get("next", {}).get("url") if asked.part is None else None
+                    return Answer(body, etag, rest)
                 self._take(response.iter_raw(), LONGEST_PAGE)
-                url = urljoin(url, response.headers["location"])
+                request = response.next_request
             except _network_errors() as error:
-                raise _broken(error, url) from error
+                raise _broken(error, request.url.host) from error
             finally:
                 response.close()
         raise HubError(
             f"{asked}: {self.hub.endpoint} redirects more than {MOST_REDIRECTS} times; try again later"
         )
 
-    def _send(self, url: str, headers: dict[str, str]) -> Any:  # noqa: ANN401
+    def _request(self, asked: Asked) -> Any:  # noqa: ANN401
+        headers = dict(self.hub.headers)
+        if asked.part is not None:
+            begin, end = asked.part
+            headers |= {"Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"}
+        try:
+            return self._client.build_request("GET", asked.url, headers=headers, timeout=self.hub.timeout)
+        except Exception as error:
+            # The library's own exception for this is of no common kind.
+            raise HubError(
+                f"{asked}: {asked.url[:200]!r} is no web address ({error}); see HF_ENDPOINT"
+            ) from error
+
+    def _origin(self, url: Any) -> tuple[str, str, int | None]:  # noqa: ANN401
+        return url.scheme, url.host, url.port or USUAL_PORTS.get(url.scheme)
+
+    def _send(self, request: Any) -> Any:  # noqa: ANN401
         from huggingface_hub.errors import OfflineModeIsEnabled
 
         try:
-            request = self._client.build_request("GET", url, headers=headers, timeout=self.hub.timeout)
             return self._client.send(request, stream=True, follow_redirects=False)
         except OfflineModeIsEnabled as error:
             raise HubError("HF_HUB_OFFLINE is set, and the Hub may not be asked; unset it") from error
         except _network_errors() as error:
-            raise _broken(error, url) from error
+            raise _broken(error, request.url.host) from error
         except (ValueError, RuntimeError, TypeError) as error:
-            # An address that is none, or a client that was closed meanwhile.
-            raise HubError(f"cannot ask {origin_of(url)[1] or url!r}: {error}") from error
+            # A client that was closed meanwhile, among others.
+            raise HubError(f"cannot ask {request.url.host!r}: {error}") from error
 
     def _body(self, asked: Asked, response: Any) -> bytes:  # noqa: ANN401
         """What was asked for, checked against what the server says of it."""
@@ -253,11 +266,11 @@ def _network_errors() -> tuple[type[Exception], ...]:
     return (*(base for base in HfHubHTTPError.__mro__ if base.__name__ == "HTTPError"), OSError)
 
 
-def _broken(error: Exception, url: str) -> Exception:
-    host, kind = origin_of(url)[1], type(error).__name__
+def _broken(error: Exception, host: str) -> Exception:
+    kind = type(error).__name__
     reason = " ".join(str(error).split())[:300] or kind
     if kind in ("UnsupportedProtocol", "LocalProtocolError", "ProxyError"):
-        return HubError(f"cannot ask {host or url!r}: {reason}")
+        return HubError(f"cannot ask {host!r}: {reason}")
     if "Timeout" in kind:
         return UnsteadyError(f"{host} does not answer in time")
     if kind == "ConnectError":
