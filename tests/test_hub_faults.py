@@ -12,7 +12,7 @@ import pytest
 
 import pondera
 import writer
-from pondera._hub import crew, wire
+from pondera._hub import crew, lane, wire
 from test_hub import facts, put, sharded
 
 STORED = "/storage/*"
@@ -233,6 +233,47 @@ def test_a_client_that_the_user_has_set_makes_the_requests(hub):
     finally:
         set_client_factory(huggingface_hub.utils._http.default_client_factory)
     assert len(seen) == len(hub.log()) == 5
+
+
+def test_a_proxy_is_asked_for_ranges_too(hub, monkeypatch):
+    from huggingface_hub import close_session
+
+    put(hub, "org/tiny")
+    pondera.scan("org/tiny")
+    commit = next(Path("cache").glob("hub/*/org--tiny/commits/*.json")).stem
+    shutil.rmtree(next(Path("cache").glob("hub/*/org--tiny/files")))
+    hub.clear()
+    # Nobody is there; the commit and the list of files are known, so that only ranges are asked for.
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    close_session()
+    try:
+        assert "cannot be reached" in refused(f"org/tiny@{commit}")
+    finally:
+        close_session()
+    assert hub.log() == []
+
+
+def test_a_connection_that_the_server_has_closed_is_opened_anew(hub):
+    folder = sharded(hub.repo("org/sharded"), shards=4)
+    hub.clear()
+    before = pondera.scan("org/sharded")
+    kept = [connection for idle in lane._lane._idle.values() for _, connection in idle]
+    assert kept
+    for connection in kept:
+        connection.sock.shutdown(2)
+    shutil.rmtree("cache")
+    assert pondera.scan("org/sharded") == before
+    assert facts(before) == facts(pondera.scan(folder))
+
+
+def test_connections_stay_open(hub):
+    sharded(hub.repo("org/sharded"), shards=300)
+    hub.clear()
+    pondera.scan("org/sharded")
+    ranges = [entry for entry in hub.log() if entry["range"]]
+    assert len(ranges) > 600
+    # As many to each host as are asked at one time, and not one for each of the 300 files.
+    assert len({tuple(entry["client"]) for entry in ranges}) <= 2 * crew.HANDS
 
 
 def test_a_token_that_is_asked_for_and_not_there(hub):

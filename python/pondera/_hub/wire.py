@@ -11,9 +11,11 @@ import random
 import re
 import threading
 import time
+from urllib.parse import urljoin
 
 from pondera._hub.failure import ChangedError, HubError, UnsteadyError, refusal
-from pondera._hub.identity import USUAL_PORTS, Hub, library
+from pondera._hub.identity import Hub, library, origin_of
+from pondera._hub.lane import shared_lane
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ LONGEST_LIST = 64 << 20
 LONGEST_PAGE = 1 << 16
 """What stands in a redirect is read over if it is no longer, so that its connection stays open."""
 _BUSY = (408, 429, 500, 502, 503, 504)
-_KEPT_ELSEWHERE = ("host", "range", "accept", "accept-encoding", "connection", "user-agent")
+_KEPT_ELSEWHERE = ("range", "accept-encoding", "user-agent")
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _QUOTA = re.compile(r"r\s*=\s*0\s*;\s*t\s*=\s*(\d+)")
 
@@ -104,6 +106,7 @@ class Wire:
         """
         self.hub = hub
         self._client = library().get_session()
+        self._lane = shared_lane(self._client)
         self._stop = threading.Event()
         # Until when nobody shall ask again, as the server wishes.
         self._quiet_until = 0.0
@@ -148,63 +151,68 @@ class Wire:
             raise StoppedError
 
     def _try(self, asked: Asked) -> Answer:
-        etag: str | None = None
-        request = self._request(asked)
+        headers = dict(self.hub.headers)
+        if asked.part is not None:
+            begin, end = asked.part
+            headers |= {"Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"}
+        url, etag = asked.url, None
         for _ in range(MOST_REDIRECTS + 1):
-            if self._origin(request.url) != self.hub.origin:
+            origin = origin_of(url)
+            if origin != self.hub.origin:
                 # Neither the token nor anything else that is meant for the Hub goes elsewhere or comes back.
-                for name in [name for name in request.headers if name.lower() not in _KEPT_ELSEWHERE]:
-                    del request.headers[name]
-            response = self._send(request)
+                headers = {name: value for name, value in headers.items() if name.lower() in _KEPT_ELSEWHERE}
+            host = origin[1]
+            response = self._send(asked, url, host, headers)
             try:
                 etag = etag or _etag(response.headers)
                 if not response.has_redirect_location:
-                    body = self._body(asked, response)
+                    body = self._body(asked, host, response)
                     # Only lists go on elsewhere; to look costs as much as all else here.
                     rest = response.links.get("next", {}).get("url") if asked.part is None else None
                     return Answer(body, etag, rest)
                 self._take(response.iter_raw(), LONGEST_PAGE)
-                request = response.next_request
+                url = urljoin(url, response.headers["location"])
             except _network_errors() as error:
-                raise _broken(error, request.url.host) from error
+                raise _broken(error, host) from error
+            except ValueError as error:
+                reason = f"{host} redirects to what is no web address; try again later"
+                raise HubError(f"{asked}: {reason}") from error
             finally:
                 response.close()
         raise HubError(
             f"{asked}: {self.hub.endpoint} redirects more than {MOST_REDIRECTS} times; try again later"
         )
 
-    def _request(self, asked: Asked) -> Any:  # noqa: ANN401
-        headers = dict(self.hub.headers)
-        if asked.part is not None:
-            begin, end = asked.part
-            headers |= {"Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"}
-        try:
-            return self._client.build_request("GET", asked.url, headers=headers, timeout=self.hub.timeout)
-        except Exception as error:
-            # The library's own exception for this is of no common kind.
-            raise HubError(
-                f"{asked}: {asked.url[:200]!r} is no web address ({error}); see HF_ENDPOINT"
-            ) from error
+    def _send(self, asked: Asked, url: str, host: str, headers: dict[str, str]) -> Any:  # noqa: ANN401
+        """The answer, its body not read: by the shorter way where there is one and it tells enough."""
+        if asked.part is not None and self._lane is not None:
+            try:
+                reply = self._lane.get(url, headers, self.hub.timeout)
+            except OSError as error:
+                raise _broken(error, host) from error
+            if reply is not None:
+                if reply.has_redirect_location or reply.status_code in (200, 206, 416, *_BUSY):
+                    return reply
+                reply.close()
+        return self._ask_client(url, host, headers)
 
-    def _origin(self, url: Any) -> tuple[str, str, int | None]:  # noqa: ANN401
-        return url.scheme, url.host, url.port or USUAL_PORTS.get(url.scheme)
-
-    def _send(self, request: Any) -> Any:  # noqa: ANN401
+    def _ask_client(self, url: str, host: str, headers: dict[str, str]) -> Any:  # noqa: ANN401
         from huggingface_hub.errors import OfflineModeIsEnabled
 
         try:
+            request = self._client.build_request("GET", url, headers=headers, timeout=self.hub.timeout)
             return self._client.send(request, stream=True, follow_redirects=False)
         except OfflineModeIsEnabled as error:
             raise HubError("HF_HUB_OFFLINE is set, and the Hub may not be asked; unset it") from error
         except _network_errors() as error:
-            raise _broken(error, request.url.host) from error
+            raise _broken(error, host) from error
         except (ValueError, RuntimeError, TypeError) as error:
             # A client that was closed meanwhile, among others.
-            raise HubError(f"cannot ask {request.url.host!r}: {error}") from error
+            raise HubError(f"cannot ask {host or url!r}: {error}") from error
 
-    def _body(self, asked: Asked, response: Any) -> bytes:  # noqa: ANN401
+    def _body(self, asked: Asked, host: str, response: Any) -> bytes:  # noqa: ANN401
         """What was asked for, checked against what the server says of it."""
-        status, host = response.status_code, response.url.host
+        status = response.status_code
         if status in _BUSY:
             raise UnsteadyError(f"{host} answers {status}", _asked_wait(response.headers))
         if status == 416 and asked.part is not None:
@@ -228,10 +236,12 @@ class Wire:
         if status == 200:
             # No ranges here: the file comes from its beginning, and is let go of where the range ends.
             return self._take(response.iter_raw(), end)[begin:]
-        return self._range(asked, response, begin, end)
+        return self._range(asked, host, response)
 
-    def _range(self, asked: Asked, response: Any, begin: int, end: int) -> bytes:  # noqa: ANN401
-        host, told = response.url.host, response.headers.get("content-range", "").strip()
+    def _range(self, asked: Asked, host: str, response: Any) -> bytes:  # noqa: ANN401
+        assert asked.part is not None
+        begin, end = asked.part
+        told = response.headers.get("content-range", "").strip()
         match = _CONTENT_RANGE.fullmatch(told)
         if match is None or int(match[1]) != begin or not begin <= int(match[2]) < end:
             raise UnsteadyError(f"{host} sends {told or 'no Content-Range'!r} for bytes {begin}-{end - 1}")
@@ -270,10 +280,10 @@ def _broken(error: Exception, host: str) -> Exception:
     kind = type(error).__name__
     reason = " ".join(str(error).split())[:300] or kind
     if kind in ("UnsupportedProtocol", "LocalProtocolError", "ProxyError"):
-        return HubError(f"cannot ask {host!r}: {reason}")
+        return HubError(f"cannot ask {host or 'an address without a host'}: {reason}")
     if "Timeout" in kind:
         return UnsteadyError(f"{host} does not answer in time")
-    if kind == "ConnectError":
+    if kind in ("ConnectError", "ConnectionRefusedError", "gaierror"):
         return UnsteadyError(f"{host} cannot be reached ({reason})")
     return UnsteadyError(f"the connection to {host} breaks ({reason})")
 
