@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -124,10 +125,41 @@ def measure(report: Report, bench: Bench, rounds: int) -> None:
     report.value("the second time, offline", f"{min(offline):.1f} ms", "", "no request")
 
 
+MANY = """
+import pondera, time
+def peak(): return int([l for l in open("/proc/self/status") if l.startswith("VmHWM")][0].split()[1]) // 1024
+names = (f"many/model-{number}" for number in range(%d))
+begin, early = time.perf_counter(), 0
+for done, one in enumerate(pondera.scan_many(names, concurrency=16), 1):
+    assert one.error is None, one.error
+    early = peak() if done == 1000 else early
+print(early, peak(), done / (time.perf_counter() - begin))
+"""
+
+
+def many(report: Report, server: HubServer, home: Path, repos: int) -> None:
+    """Memory and rate over many small repos, without latency."""
+    tensors = list(models.llama_8b())
+    first = server.repo("many/model-0")
+    models.write(first, tensors, 1)
+    for number in range(1, repos):
+        folder = server.repo(f"many/model-{number}")
+        for file in first.iterdir():
+            os.link(file, folder / file.name)
+    server.set(latency=0.0)
+    environment = os.environ | server.environment(home / "many")
+    command = [sys.executable, "-c", MANY % repos]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    early, late, rate = map(float, done.stdout.split())
+    what = f"peak memory of a process with `scan_many` over {repos:,} repos"
+    report.value(what, f"{late:.0f} MB", "flat", f"{early:.0f} MB after 1,000; {rate:.0f} repos/s")
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--latency", type=float, default=20.0)
+    arguments.add_argument("--repos", type=int, default=10_000)
     arguments.add_argument("--markdown", type=Path)
     chosen = arguments.parse_args()
     report = Report()
@@ -140,6 +172,7 @@ def main() -> None:
             os.environ |= server.environment(home)
             server.set(latency=chosen.latency / 1000)
             measure(report, Bench(server, home), chosen.rounds)
+            many(report, server, home, chosen.repos)
     text = f"{machine()}, {chosen.latency:g} ms of latency, {chosen.rounds} rounds\n\n{report.markdown()}\n"
     print(text)
     if chosen.markdown:

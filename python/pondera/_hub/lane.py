@@ -6,6 +6,7 @@ client of the user's own. What is said of a refusal is left to that client, too.
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import os
 import ssl
@@ -127,6 +128,14 @@ class Lane:
         with self._lock:
             self._idle.setdefault(key, []).append((time.monotonic(), connection))
 
+    def close(self) -> None:
+        """Close what nobody uses."""
+        with self._lock:
+            idle, self._idle = self._idle, {}
+        for kept in idle.values():
+            for _, connection in kept:
+                connection.close()
+
 
 Key = tuple[str, str, int | None]
 """Scheme, host and port."""
@@ -152,6 +161,7 @@ def shared_lane(client: object) -> Lane | None:
         if context is None:
             return None
         _lane = Lane(context())
+        atexit.register(_lane.close)
     return _lane
 
 
