@@ -301,6 +301,7 @@ def test_there_is_no_answer_before_all_is_given(tmp_path):
         ([("a//b", 1)], "which is no path below its root"),
         ([("a\\b", 1)], "which is no path below its root"),
         ([("", 1)], "which is no path below its root"),
+        ([("a/" * 100_000 + "model.safetensors", 1)], f'names "{"a/" * 100}...", which is no path'),
         ([("a", 1), ("a", 2)], 'names "a" twice, with different lengths'),
     ],
 )
@@ -404,6 +405,13 @@ def test_a_list_may_be_long():
     files = [(f"{n % 100}/model-{n // 100:05}-of-00100.safetensors", 1000) for n in range(10_000)]
     scan = HubScan("hf://org/name", files, tree=True)
     assert len(scan.wanted()) == 10_000
+
+
+def test_folders_may_be_deep():
+    scan = HubScan("hf://org/name", [("a/" * 2000 + "model.safetensors", 10)])
+    ((name, *_),) = scan.wanted()
+    scan.give(name, 0, (2).to_bytes(8, "little") + b"{}")
+    assert scan.checkpoint().path == "hf://org/name/" + "a/" * 1999 + "a"
 
 
 def test_the_root_is_no_path_of_this_machine(tmp_path, monkeypatch):

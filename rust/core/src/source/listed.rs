@@ -14,6 +14,9 @@ use std::sync::{Mutex, PoisonError};
 /// Longer files are not fetched whole. The longest real indexes have some 20 MB.
 const WHOLE_LIMIT: u64 = 64 << 20;
 
+/// Longer names are refused: no system can hold such a file, and each folder in a name takes room.
+const LONGEST_NAME: usize = 4096;
+
 /// Files that lie elsewhere.
 #[derive(Debug)]
 pub struct Listed {
@@ -115,13 +118,15 @@ impl fmt::Display for ListedError {
         match self {
             Self::Name(file) => write!(
                 f,
-                "the list of files names {file:?}, which is no path below its root"
+                "the list of files names {:?}, which is no path below its root",
+                shown(file)
             ),
             Self::Twice(file) => write!(
                 f,
-                "the list of files names {file:?} twice, with different lengths"
+                "the list of files names {:?} twice, with different lengths",
+                shown(file)
             ),
-            Self::Unknown(file) => write!(f, "{file:?} is not in the list of files"),
+            Self::Unknown(file) => write!(f, "{:?} is not in the list of files", shown(file)),
             Self::Place {
                 file,
                 expected,
@@ -139,6 +144,16 @@ impl fmt::Display for ListedError {
 }
 
 impl std::error::Error for ListedError {}
+
+/// As much of a name as a message has room for.
+fn shown(name: &str) -> String {
+    const SHOWN: usize = 200;
+    let mut shown: String = name.chars().take(SHOWN).collect();
+    if shown.len() < name.len() {
+        shown.push_str("...");
+    }
+    shown
+}
 
 /// The beginning of a file that lies elsewhere.
 #[derive(Debug)]
@@ -208,7 +223,7 @@ impl Listed {
                 refused: None,
             };
             match listed.files.insert(path.clone(), known) {
-                None => listed.enter(&path, Entry::File, length),
+                None => listed.enter(&path, length),
                 Some(before) if before.length == length => {}
                 Some(_) => return Err(ListedError::Twice(name)),
             }
@@ -230,9 +245,10 @@ impl Listed {
     /// # Errors
     /// If the name leads elsewhere.
     pub fn below(&self, name: &str) -> Result<PathBuf, ListedError> {
-        let sound = name
-            .split('/')
-            .all(|part| !matches!(part, "" | "." | "..") && !part.contains(['\\', '\0']));
+        let sound = name.len() <= LONGEST_NAME
+            && name
+                .split('/')
+                .all(|part| !matches!(part, "" | "." | "..") && !part.contains(['\\', '\0']));
         if sound {
             Ok(self.root.join(name))
         } else {
@@ -255,7 +271,7 @@ impl Listed {
         let mut listed = Self::empty(root);
         for (name, text) in files {
             if let Ok(path) = listed.below(&name) {
-                listed.enter(&path, Entry::File, text.len() as u64);
+                listed.enter(&path, text.len() as u64);
                 listed.files.insert(path, Known::whole(text));
             }
         }
@@ -268,19 +284,23 @@ impl Listed {
         &self.root
     }
 
-    /// Enters a path in the folder above it, and all folders above that one.
-    fn enter(&mut self, path: &Path, entry: Entry, length: u64) {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return;
-        };
-        let is_new = !self.folders.contains_key(parent);
-        let folder = self.folders.entry(parent.to_owned()).or_default();
-        folder.entries.insert(name.to_owned(), entry);
-        if entry == Entry::File {
-            folder.lengths.add(&name.to_string_lossy(), length);
-        }
-        if is_new {
-            self.enter(parent, Entry::Folder, 0);
+    /// Enters a file in the folder above it, and that in the one above, up to one that is known.
+    fn enter(&mut self, file: &Path, length: u64) {
+        let mut entry = Entry::File;
+        for path in file.ancestors() {
+            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+                return;
+            };
+            let is_known = self.folders.contains_key(parent);
+            let folder = self.folders.entry(parent.to_owned()).or_default();
+            folder.entries.insert(name.to_owned(), entry);
+            if entry == Entry::File {
+                folder.lengths.add(&name.to_string_lossy(), length);
+            }
+            if is_known {
+                return;
+            }
+            entry = Entry::Folder;
         }
     }
 
