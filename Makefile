@@ -51,6 +51,7 @@ bench: build
 	$(BIN)/python benches/scan.py --markdown docs/performance.md
 	$(BIN)/python benches/architecture.py --markdown docs/performance.md
 	$(BIN)/python benches/sweep.py --markdown docs/performance.md
+	$(BIN)/python benches/hub.py --markdown docs/performance.md
 
 ## Fuzz for a minute each; needs a nightly toolchain and cargo-fuzz.
 fuzz:

@@ -1,17 +1,19 @@
 """Fixtures that several test files share: small model folders, a slow one, and the program in a process."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import writer
 from browser import chromium, open_page
+from hub_server import HubServer
 from pondera.cli import main
 from ui_page import open_ui, ui_address
 from ui_server import serve_ui
@@ -134,3 +136,34 @@ def interrupted() -> Callable[[str, int], tuple[int, str]]:
         return process.returncode, talk
 
     return interrupted
+
+
+@pytest.fixture(scope="session")
+def hub_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
+    """The Hub of `hub_app` in a process of its own."""
+    pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
+    pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+    with HubServer(tmp_path_factory.mktemp("hub")) as server:
+        yield server
+
+
+@pytest.fixture
+def hub(hub_server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HubServer:
+    """That Hub as `huggingface_hub` knows it here, with no repos, no token and empty caches."""
+    for folder in hub_server.root.iterdir():
+        shutil.rmtree(folder)
+    hub_server.reset()
+    for name, value in hub_server.environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    from huggingface_hub import constants
+
+    # It reads its environment when it is imported, which another test may have done.
+    monkeypatch.setattr(constants, "ENDPOINT", hub_server.endpoint)
+    places = "{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{hub_server.endpoint}/{places}")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf" / "hub"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "hf" / "token"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.chdir(tmp_path)
+    return hub_server

@@ -35,6 +35,8 @@ import warnings
 
 from pondera._compare import Comparison, compare
 from pondera._explain import explain
+from pondera._hub.failure import HubError
+from pondera._hub.local_cache import scan_cache
 from pondera._map import Map, draw
 from pondera._native import (
     DEBUG_BUILD,
@@ -44,6 +46,7 @@ from pondera._native import (
     Disagreement,
     Fit,
     Gpu,
+    HubCache,
     Model,
     NoCheckpoint,
     PonderaError,
@@ -66,10 +69,9 @@ from pondera._native import (
     model_types,
     problem_codes,
     role_names,
-    scan,
-    scan_tree,
 )
 from pondera._report import Report, report
+from pondera._scan import Scanned, scan, scan_many, scan_tree
 from pondera._solve import best_quantization, cheapest_gpu, max_concurrency, max_context, min_gpus
 from pondera._sweep import fit_many, sweep
 
@@ -81,6 +83,8 @@ __all__ = [
     "Disagreement",
     "Fit",
     "Gpu",
+    "HubCache",
+    "HubError",
     "Map",
     "Model",
     "NoCheckpoint",
@@ -88,6 +92,7 @@ __all__ = [
     "Problem",
     "Report",
     "RoleCount",
+    "Scanned",
     "SeveralCheckpoints",
     "ShardFile",
     "Sweep",
@@ -116,6 +121,8 @@ __all__ = [
     "report",
     "role_names",
     "scan",
+    "scan_cache",
+    "scan_many",
     "scan_tree",
     "sweep",
 ]

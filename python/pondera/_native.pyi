@@ -26,10 +26,14 @@ __all__ = [
     "SHOW_SCHEMA",
     "Answer",
     "Architecture",
+    "CachedRepo",
+    "CachedRevision",
     "Checkpoint",
     "Disagreement",
     "Fit",
     "Gpu",
+    "HubCache",
+    "HubScan",
     "Model",
     "NoCheckpoint",
     "PonderaError",
@@ -74,6 +78,7 @@ __all__ = [
     "role_meanings",
     "role_names",
     "scan",
+    "scan_cache",
     "scan_tree",
     "sweep",
     "weight_schemes",
@@ -137,6 +142,28 @@ def scan(path: str | PathLike[str], *, threads: int | None = None) -> Checkpoint
         OSError: The path cannot be looked at; `PermissionError` if that is not allowed.
         NoCheckpoint: There are no safetensors at or below the path, or the file is of another kind.
         SeveralCheckpoints: The folder holds several checkpoints and is not one itself; `paths` names them.
+        ValueError: The path is empty, or `threads` is less than 1.
+    """
+
+def scan_cache(
+    path: str | PathLike[str],
+    *,
+    threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> HubCache:
+    """Scan every model of a cache that `huggingface_hub` keeps.
+
+    Args:
+        path: Its folder.
+        threads: Number of threads to read with; one per core if not given.
+        progress: Called as by `scan_tree`.
+
+    Returns:
+        Its repositories of models, with what each revision weighs and takes on disk.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        OSError: The folder cannot be looked at.
         ValueError: The path is empty, or `threads` is less than 1.
     """
 
@@ -254,7 +281,8 @@ class Checkpoint:
     def name(self) -> str:
         """A name for people.
 
-        `org/model@revision` in the Hub's cache layout, else the last part of the path.
+        `org/model@revision` in the Hub's cache layout and, with the folder, on the Hub itself; else the last
+        part of the path.
         """
     @property
     def format(self) -> str:
@@ -268,6 +296,9 @@ class Checkpoint:
     @property
     def components(self) -> tuple[str, ...]:
         """Names of the component folders of a pipeline; empty for a model."""
+    @property
+    def base(self) -> str | None:
+        """The model that an adapter was trained for, as its `adapter_config.json` names it."""
     @property
     def shards(self) -> int:
         """How many files it has."""
@@ -319,6 +350,127 @@ class Checkpoint:
     def _repr_html_(self) -> str: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+@final
+class HubScan:
+    """A scan of files that lie elsewhere: known by name and length, and given as far as they are wanted.
+
+    Ask `wanted()` what to fetch and `give()` it, until nothing is wanted. Then `checkpoint()`, `tree()` and
+    `model()` are what a scan of the same files on this machine gives, problems and all.
+
+    Args:
+        root: What the files are below, as it stands in paths of the answer: `hf://org/name@revision`.
+        files: Name, with `/` between folders, and length of every file.
+        path: A folder or file among them to scan; all if not given.
+        tree: Whether every model at the path is wanted, for `tree()`, rather than one, for `checkpoint()` and
+            `model()`.
+
+    Raises:
+        PonderaError: A name is no path below the root, or stands twice with different lengths.
+    """
+
+    def __new__(
+        cls, root: str, files: Sequence[tuple[str, int]], *, path: str = "", tree: bool = False
+    ) -> HubScan: ...
+    def wanted(self, *, threads: int | None = None) -> list[tuple[str, int, int, str]]:
+        """What must be given before there is an answer: file, first byte, byte behind the last one, what for.
+
+        Empty if nothing is. A range begins where what was given of its file ends; what it is for is `config`
+        or `index` (the whole file), `header` (enough for most headers) or `header-rest`. The first call asks
+        for all that most repositories need.
+        """
+    def give(self, file: str, start: int, data: bytes) -> None:
+        """Enter bytes of a file that begin at `start`, where what was given of it before ends.
+
+        Any number of them: less than was wanted is wanted again from there, and a whole file or header may be
+        given unasked. Of a weight file nothing is kept behind its header.
+
+        Raises:
+            PonderaError: The file is not in the list, is shorter, or lacks bytes before these.
+        """
+    def refuse(self, file: str, why: str) -> None:
+        """Note that nothing more can be had of a file, and why; it counts as `file-unreadable`."""
+    def held(self, file: str) -> bytes | None:
+        """What was given of a file: of a weight file no more than the length field and the header."""
+    def checkpoint(self, *, threads: int | None = None) -> Checkpoint:
+        """The one checkpoint at the path, as `scan` gives it; what it raises is the same."""
+    def tree(self, *, threads: int | None = None) -> Tree:
+        """Every checkpoint at or below the path, as `scan_tree` gives them; what it raises is the same."""
+    def model(self, *, assume: str | None = None, threads: int | None = None) -> Model:
+        """The model at the path, as `Model.open` gives it; what it raises is the same."""
+
+@final
+class HubCache:
+    """The cache that `huggingface_hub` keeps for a user."""
+
+    @property
+    def path(self) -> str:
+        """Its folder."""
+    @property
+    def repos(self) -> tuple[CachedRepo, ...]:
+        """Its repositories of models, by name."""
+    @property
+    def disk_bytes(self) -> int:
+        """Length of all files of all repositories in bytes, each counted once."""
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What was found outside all checkpoints; each checkpoint has its own list."""
+    def to_json(self) -> str:
+        """The whole cache as JSON text, schema `pondera.cache/1`."""
+    def to_dict(self) -> dict[str, Any]:
+        """The whole cache as a dict, schema `pondera.cache/1`."""
+    def __eq__(self, other: object, /) -> bool: ...
+    __hash__: None  # type: ignore[assignment]
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class CachedRepo:
+    """A repository as far as it is in the cache."""
+
+    @property
+    def name(self) -> str:
+        """As `org/name`."""
+    @property
+    def path(self) -> str:
+        """Its folder."""
+    @property
+    def revisions(self) -> tuple[CachedRevision, ...]:
+        """Its revisions, by commit."""
+    @property
+    def disk_bytes(self) -> int:
+        """Length of all its files in bytes, each counted once."""
+    @property
+    def incomplete(self) -> list[tuple[str, int]]:
+        """Files of which only a part has come: where the part is, and its length in bytes."""
+
+@final
+class CachedRevision:
+    """A revision of a repository in the cache."""
+
+    @property
+    def commit(self) -> str:
+        """The commit."""
+    @property
+    def refs(self) -> tuple[str, ...]:
+        """The branches and tags that it was known by when it was last asked for."""
+    @property
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """The models in it."""
+    @property
+    def parameters(self) -> int:
+        """Logical parameters of all its models together."""
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of tensor data of all its models together, each counted in full."""
+    @property
+    def roles(self) -> dict[str, Tally]:
+        """Sums by role over all its models, in display order; roles without tensors are left out."""
+    @property
+    def disk_bytes(self) -> int:
+        """Length of all its files in bytes, each counted once."""
+    @property
+    def own_bytes(self) -> int:
+        """Bytes of those files that no other revision of the repository has: what its removal would free."""
 
 @final
 class Tree:

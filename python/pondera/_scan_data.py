@@ -11,6 +11,8 @@ from typing import Any, Literal, TextIO
 from pondera._native import SCAN_SCHEMA, Checkpoint, Tally, Tree, disk_bytes
 
 By = Literal["role", "dtype", "layer", "tensor"]
+TOTALS = ("checkpoints", "shards", "tensors", "parameters", "stored_bytes", "file_bytes", "disk_bytes")
+"""What the JSON sums over all checkpoints."""
 BY: tuple[By, ...] = ("role", "dtype", "layer", "tensor")
 
 
@@ -44,15 +46,9 @@ def write_json(
         by: What to sum by beside role and dtype, or `tensor` for the table of tensors.
         failures: Paths that gave nothing, and why; each is a problem `path-not-scanned`.
     """
-    scans = [json.loads(tree.to_json(layers=by == "layer")) for tree in trees]
+    scans = [report_of(tree, by) for tree in trees]
     checkpoints = [checkpoint for scan in scans for checkpoint in scan["checkpoints"]]
-    if by == "tensor":
-        for checkpoint, report in zip((one for tree in trees for one in tree), checkpoints, strict=True):
-            report["table"] = list(tensors(checkpoint))
-    problems = [
-        {"code": "path-not-scanned", "severity": "error", "path": path, "tensor": None, "message": why}
-        for path, why in failures.items()
-    ]
+    problems = [not_scanned(path, why) for path, why in failures.items()]
     totals = {name: sum(scan["totals"][name] for scan in scans) for name in scans[0]["totals"]}
     document = {
         "schema": SCAN_SCHEMA,
@@ -64,25 +60,56 @@ def write_json(
     stream.write(json.dumps(document, separators=(",", ":")) + "\n")
 
 
+def report_of(tree: Tree, by: By | None) -> dict[str, Any]:
+    """A scan as a dict of the schema, with layers or tensors if it is by these."""
+    report: dict[str, Any] = json.loads(tree.to_json(layers=by == "layer"))
+    if by == "tensor":
+        for checkpoint, told in zip(tree, report["checkpoints"], strict=True):
+            told["table"] = list(tensors(checkpoint))
+    return report
+
+
+def not_scanned(path: str, why: str) -> dict[str, Any]:
+    """The problem of a path that gave nothing."""
+    return {"code": "path-not-scanned", "severity": "error", "path": path, "tensor": None, "message": why}
+
+
 def write_csv(stream: TextIO, trees: Sequence[Tree], by: By | None) -> None:
     """Write several scans as CSV: a row per checkpoint, or per role, dtype, layer or tensor of each.
 
     The line of titles is there even if there are no rows.
     """
     checkpoints = [checkpoint for tree in trees for checkpoint in tree]
+    writer = csv_writer(stream, checkpoints[0] if checkpoints else None, by)
+    for checkpoint in checkpoints:
+        writer.writerows(csv_rows(checkpoint, by))
+
+
+def csv_writer(stream: TextIO, first: Checkpoint | None, by: By | None) -> "csv.DictWriter[str]":
+    """What writes rows of checkpoints, the line of titles written.
+
+    Args:
+        stream: Where to.
+        first: A checkpoint, which tells the columns of tables of tensors.
+        by: What the rows are by, or None for one per checkpoint.
+    """
     titles: Iterable[str]
-    rows: Iterable[dict[str, Any]]
     if by is None:
-        titles, rows = CHECKPOINT_COLUMNS, map(_checkpoint_row, checkpoints)
+        titles = CHECKPOINT_COLUMNS
     elif by == "tensor":
-        titles = ["path", *(checkpoints[0].table().columns if checkpoints else ())]
-        rows = (row for checkpoint in checkpoints for row in _tensor_rows(checkpoint))
+        titles = ["path", *(first.table().columns if first is not None else ())]
     else:
         titles = ["path", by, "tensors", "parameters", "bytes"]
-        rows = (row for checkpoint in checkpoints for row in _sum_rows(checkpoint, by))
-    writer = csv.DictWriter(stream, titles, lineterminator="\n")
+    writer = csv.DictWriter(stream, list(titles), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    return writer
+
+
+def csv_rows(checkpoint: Checkpoint, by: By | None) -> Iterable[dict[str, Any]]:
+    """The rows of one checkpoint."""
+    if by is None:
+        return [_checkpoint_row(checkpoint)]
+    return _tensor_rows(checkpoint) if by == "tensor" else _sum_rows(checkpoint, by)
 
 
 CHECKPOINT_COLUMNS = (

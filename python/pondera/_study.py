@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pondera._asked import ASKED, Asked, parts, reader
+from pondera._hub.target import hub_target
 from pondera._native import built_in_models
 from pondera.commands.command import UsageError
 
@@ -209,9 +210,12 @@ _KEYS: dict[str, Callable[[Any], Any]] = {
 
 
 def _target(folder: Path, target: str) -> str:
-    """A target of a file: a path beside the file, or else the name of a built-in model."""
+    """A target of a file: a path beside the file, a repo of the Hub, or the name of a built-in model."""
     beside = folder / target
     if beside.exists():
         return str(beside)
+    repo = hub_target(target) if "/" in target else None
+    if repo is not None:
+        return repo.address
     named = {name for model in built_in_models() for name in (model["name"], *model["aliases"])}
     return target if target.lower() in {name.lower() for name in named} else str(beside)

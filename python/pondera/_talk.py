@@ -8,6 +8,9 @@ from types import TracebackType
 
 from pondera._text import Screen, printable
 
+in_program = False
+"""Whether the program `pondera` runs: a library shows no progress that nobody asked for."""
+
 _PATIENCE_SECONDS = 0.3
 _BAR_WIDTH = 24
 _ERASE = "\r\x1b[K"

@@ -58,14 +58,14 @@ def tree_view(screen: Screen, trees: Sequence[Tree]) -> list[str]:
         for checkpoint in checkpoints
     ]
     total = ["total", "", *_weight_cells(checkpoints), ""]
-    worst = [_worst(screen, checkpoint.problems) for checkpoint in checkpoints]
-    if any(worst):
+    marks = [worst(screen, checkpoint.problems) for checkpoint in checkpoints]
+    if any(marks):
         columns.append(Column("worst problem", "label"))
-        rows = [[*row, problem] for row, problem in zip(rows, worst, strict=True)]
+        rows = [[*row, problem] for row, problem in zip(rows, marks, strict=True)]
         total.append("")
     last = len(columns) - 1
     styled = [
-        Row(row, accents={last: _worst_style(checkpoint)})
+        Row(row, accents={last: worst_style(checkpoint.problems)})
         for row, checkpoint in zip(rows, checkpoints, strict=True)
     ]
     where = f" in {printable(root)}" if root else ""
@@ -109,6 +109,8 @@ def _heading(screen: Screen, checkpoint: Checkpoint) -> list[str]:
     kind = checkpoint.kind
     if checkpoint.components:
         kind += f" of {', '.join(checkpoint.components)}"
+    if checkpoint.base:
+        kind += f" of {checkpoint.base}"
     facts = [
         kind,
         checkpoint.quantization,
@@ -235,7 +237,7 @@ def _relative(path: str, root: str | None) -> str:
     return str(PurePath(path).relative_to(root))
 
 
-def _worst(screen: Screen, problems: Sequence[Problem]) -> str:
+def worst(screen: Screen, problems: Iterable[Problem]) -> str:
     """The code of the first error, or else warning, with a mark for it, and how many more there are."""
     serious = [problem for problem in problems if problem.severity != "info"]
     if not serious:
@@ -245,8 +247,9 @@ def _worst(screen: Screen, problems: Sequence[Problem]) -> str:
     return f"{mark} {serious[0].code}{more}"
 
 
-def _worst_style(checkpoint: Checkpoint) -> str:
-    severities = {problem.severity for problem in checkpoint.problems} - {"info"}
+def worst_style(problems: Iterable[Problem]) -> str:
+    """The style of the worst problem; empty if there is none that matters."""
+    severities = {problem.severity for problem in problems} - {"info"}
     return next((style for severity, style in _SEVERITIES.items() if severity in severities), "")
 
 

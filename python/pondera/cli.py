@@ -11,6 +11,7 @@ import os
 import sys
 from typing import NoReturn
 
+from pondera import _talk
 from pondera._native import PonderaError, __version__
 from pondera._talk import say, say_error
 from pondera.commands import COMMANDS
@@ -36,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit code. Nothing is raised.
     """
+    _talk.in_program = True
     if sys.stdout is None:
         say_error("standard output is closed")
         return 2

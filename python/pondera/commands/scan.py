@@ -4,16 +4,23 @@ import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from pondera._native import PonderaError, Problem, Tree, distinct, no_checkpoint, scan_tree
+from pondera._cache_view import cache_problems, cache_view, write_cache_csv
+from pondera._hub.local_cache import scan_cache
+from pondera._native import PonderaError, Problem, Tree, distinct, no_checkpoint
 from pondera._numbers import plural
+from pondera._scan import CONCURRENCY, Scanned, scan_many, scan_tree
 from pondera._scan_data import BY, By, write_csv, write_json
+from pondera._scan_stream import CsvStream, JsonStream, TextStream
 from pondera._talk import ProgressBar, say, say_error
 from pondera._text import Screen
 from pondera._views import checkpoint_view, problem_list, tree_view
-from pondera.commands.command import Command
+from pondera.commands.command import Command, UsageError
 
 MOST_THREADS = 1024
+COMMENT = "#"
+"""What a line of `--from` begins with that names nothing."""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -21,9 +28,9 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "paths",
         metavar="PATH",
-        nargs="+",
+        nargs="*",
         type=path_text,
-        help="a model folder, a folder of many, a .safetensors file or a .safetensors.index.json",
+        help="a model folder, a folder of many, a .safetensors file, an index of some, or a repo of the Hub",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON, schema pondera.scan/1")
@@ -36,6 +43,36 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--threads", metavar="N", type=thread_count, help="threads to read with (one per core)"
+    )
+    _hub(parser)
+
+
+def _hub(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("repos of the Hub")
+    group.add_argument(
+        "--cache",
+        action="store_true",
+        help="every model of the Hub's cache on this machine; PATH if not yours",
+    )
+    group.add_argument(
+        "--revision", metavar="NAME", help="a branch, a tag or a commit, of the one repo that is named"
+    )
+    group.add_argument("--offline", action="store_true", default=None, help="only what was read before")
+    group.add_argument(
+        "--with-base", action="store_true", help="with each adapter the model that it was trained for"
+    )
+    group.add_argument(
+        "--from",
+        metavar="FILE",
+        dest="source",
+        help="repos and paths, one a line, written as they come; - for standard input",
+    )
+    group.add_argument(
+        "--concurrency",
+        metavar="N",
+        type=thread_count,
+        default=CONCURRENCY,
+        help=f"with --from: how many are read at one time ({CONCURRENCY})",
     )
 
 
@@ -68,7 +105,15 @@ def run(options: Namespace) -> int:
         0 if all is well, 1 if an error was found in a checkpoint or a path gave nothing, 2 if no path gave
         anything.
     """
-    trees, failures = _scan_all(options.paths, options.threads)
+    if options.cache:
+        return _run_cache(options)
+    if options.source is not None:
+        return _run_many(options)
+    if not options.paths:
+        raise UsageError("the following arguments are required: PATH; see pondera scan --help")
+    if options.revision is not None and len(options.paths) > 1:
+        raise UsageError("--revision is of one repo; write org/name@revision where there are several")
+    trees, failures = _scan_all(options)
     for path, why in failures.items():
         say_error(f"{path}: {why}")
     if not trees:
@@ -118,27 +163,130 @@ def view(screen: Screen, trees: Sequence[Tree], by: By | None, *, all_problems: 
     return lines + problem_list(screen, listed, root, all_problems=all_problems)
 
 
-def _scan_all(paths: Sequence[str], threads: int | None) -> tuple[list[Tree], dict[str, str]]:
+def _scan_all(options: Namespace) -> tuple[list[Tree], dict[str, str]]:
     """The scans that gave a checkpoint, and for each other path what went wrong."""
-    trees, failures = [], {}
-    for path in paths:
+    trees: list[Tree] = []
+    failures: dict[str, str] = {}
+    left = list(options.paths)
+    asked = set(left)
+    while left:
+        path = left.pop(0)
         try:
-            trees.append(_scan_one(path, threads))
-        except PonderaError as error:
-            # The core words a name that is not Unicode in Unicode.
-            worded = os.fsencode(path).decode(errors="replace")
-            failures[path] = str(error).removeprefix(f"{worded}: ")
-        except OSError as error:
-            failures[path] = error.strerror or str(error)
+            tree = _scan_one(path, options)
+        except (PonderaError, OSError) as error:
+            failures[path] = _reason(path, error)
+            continue
+        trees.append(tree)
+        bases = [checkpoint.base for checkpoint in tree if checkpoint.base] if options.with_base else []
+        # A base may be an adapter itself, and name the next.
+        left += [base for base in dict.fromkeys(bases) if base not in asked]
+        asked.update(bases)
     return trees, failures
 
 
-def _scan_one(path: str, threads: int | None) -> Tree:
+def _reason(path: str, error: Exception) -> str:
+    """What went wrong, without the path in front."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    # The core words a name that is not Unicode in Unicode.
+    worded = os.fsencode(path).decode(errors="replace")
+    return str(error).removeprefix(f"{worded}: ")
+
+
+def _scan_one(path: str, options: Namespace) -> Tree:
     with ProgressBar("files", "looking for models") as bar:
-        tree = scan_tree(path, threads=threads, progress=bar.update if bar.wanted else None)
+        tree = scan_tree(
+            path,
+            threads=options.threads,
+            progress=bar.update if bar.wanted else None,
+            revision=options.revision if path in options.paths else None,
+            offline=options.offline,
+        )
     if not tree:
         raise no_checkpoint(tree)
     return tree
+
+
+def _run_cache(options: Namespace) -> int:
+    """Print what the cache of the Hub holds."""
+    given = "--from" if options.source else "--revision" if options.revision else ""
+    given = given or ("--with-base" if options.with_base else "")
+    if given:
+        raise UsageError(f"{given} does not go with --cache, which lists all that is there")
+    if len(options.paths) > 1:
+        raise UsageError("--cache takes one folder; the user's own cache if none is named")
+    if options.by not in (None, "role") or (options.by and not options.csv):
+        raise UsageError("--by goes with --cache only as --by role --csv; the others always tell the roles")
+    with ProgressBar("files", "looking for models") as bar:
+        cache = scan_cache(
+            options.paths[0] if options.paths else None,
+            threads=options.threads,
+            progress=bar.update if bar.wanted else None,
+        )
+    if options.json:
+        sys.stdout.write(cache.to_json() + "\n")
+    elif options.csv:
+        write_cache_csv(sys.stdout, cache, by_role=options.by == "role")
+    else:
+        lines = cache_view(Screen.of(sys.stdout), cache, all_problems=options.problems)
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+    return 1 if any(problem.severity == "error" for problem in cache_problems(cache)) else 0
+
+
+def _run_many(options: Namespace) -> int:
+    """Scan what a file names, and print each as soon as it is done."""
+    given = "--revision" if options.revision else "--with-base" if options.with_base else ""
+    if given:
+        raise UsageError(f"{given} does not go with --from; write org/name@revision, and each on its line")
+    out = sys.stdout
+    if not (options.json or options.csv) and options.by:
+        raise UsageError("--by goes with --from only as --json or --csv")
+    targets = [*options.paths, *_lines(options.source)]
+    if not targets:
+        raise UsageError(f"--from {options.source}: names nothing; write a repo or a path on each line")
+    stream = (
+        JsonStream(out, options.by)
+        if options.json
+        else CsvStream(out, options.by)
+        if options.csv
+        else TextStream(out)
+    )
+    failed = broken = done = 0
+    with ProgressBar("repos", "asking the Hub") as bar:
+        for one in scan_many(targets, concurrency=options.concurrency, offline=options.offline):
+            done += 1
+            if one.tree is None:
+                failed += 1
+                stream.fail(one.target, _report(one))
+            else:
+                stream.add(one.tree)
+                broken += any(problem.severity == "error" for problem in _problems([one.tree]))
+            # Rows on a terminal tell as much as a bar.
+            if bar.wanted and not out.isatty():
+                bar.update(done, len(targets))
+    stream.end()
+    if failed:
+        say(f"pondera: {plural(failed, 'target')} of {len(targets):,} gave nothing")
+    return 2 if failed == done else 1 if failed or broken else 0
+
+
+def _report(one: Scanned) -> str:
+    assert one.error is not None
+    why = _reason(one.target, one.error)
+    say_error(f"{one.target}: {why}")
+    return why
+
+
+def _lines(source: str) -> list[str]:
+    """What the lines of a file name; empty ones and comments name nothing."""
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"--from {source}: is no text in UTF-8 ({error.reason}); write one target a line"
+        ) from error
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith(COMMENT)]
 
 
 def _problems(trees: Sequence[Tree]) -> Iterator[Problem]:
@@ -152,9 +300,14 @@ COMMAND = Command(
     name="scan",
     summary="weigh models: tensors, parameters and bytes by role",
     description="""\
-Weigh every model at or below the paths, by the headers of their safetensors files alone.
+Weigh every model at or below the paths, by the headers of their safetensors files alone. Where there is no
+such path, org/name, org/name@revision and org/name:sub/folder are repos of the Hub, of which nothing but
+headers and small files is fetched; hf://org/name is one whatever lies here.
 
 One model is shown by role; several as a list, and by role if asked with --by.
+
+With --cache it is every revision of every model that huggingface_hub keeps here, with what each takes on disk
+and which downloads are not finished.
 
 --csv has a row per model; --by makes it a row per role, dtype, layer or tensor of each.
 

@@ -3,20 +3,20 @@
 //! Python's `json` module writes `Infinity`, `-Infinity` and `NaN` as bare words, and published configurations
 //! have them (`"time_step_limit": [0.0, Infinity]` of Mamba 2 models). They are read as `null`.
 
-use crate::regular_file;
+use crate::source::Source;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 
 /// Longer files are refused. The longest real ones, which name thousands of modules, have about a megabyte.
-const LIMIT: u64 = 8 << 20;
+pub const LIMIT: u64 = 8 << 20;
 
 const BARE_WORDS: &[&[u8]] = &[b"Infinity", b"-Infinity", b"NaN"];
 
 /// Reads a JSON file. `Ok(None)` if there is none; `Err` says what is wrong with it.
-pub fn read(path: &Path) -> Result<Option<Value>, String> {
-    let text = match regular_file::read(path, LIMIT) {
+pub fn read(source: Source<'_>, path: &Path) -> Result<Option<Value>, String> {
+    let text = match source.read(path, LIMIT) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
@@ -62,7 +62,8 @@ fn without_bare_words(text: &[u8]) -> Cow<'_, [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{read, without_bare_words};
+    use super::without_bare_words;
+    use crate::source::Source;
     use serde_json::json;
 
     #[test]
@@ -90,6 +91,7 @@ mod tests {
     fn absent_is_not_an_error_and_everything_else_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.json");
+        let read = |path| super::read(Source::Disk, path);
         assert_eq!(read(&path), Ok(None));
         std::fs::write(&path, r#"{"x": NaN, "bits": 4}"#).unwrap();
         assert_eq!(read(&path), Ok(Some(json!({"x": null, "bits": 4}))));

@@ -20,6 +20,7 @@ use pondera::checkpoint::{
 };
 use pondera::dtype::Dtype;
 use pondera::parallel::Control;
+use pondera::source::Source;
 use proptest::prelude::*;
 use proptest::sample::{Index as Place, select};
 use safetensors::SafeTensors;
@@ -71,7 +72,7 @@ fn by_safetensors(file: &[u8]) -> Option<Contents> {
 
 /// What this crate makes of a file, and what it reports.
 fn by_pondera(reader: &mut ShardReader, path: &Arc<PathBuf>) -> (Contents, Vec<Problem>) {
-    let (shard, problems) = reader.read(path);
+    let (shard, problems) = reader.read(Source::Disk, path);
     let tensors = shard
         .tensors
         .iter()

@@ -2,7 +2,6 @@
 
 use crate::checkpoint::{Checkpoint, loads, reduce, restore, threads_or_default};
 use crate::errors::{PonderaError, model_error};
-use crate::run::watched;
 use crate::table::{Table, html};
 use pondera::architecture::{self as core, Count};
 use pondera::dtype::Dtype;
@@ -587,22 +586,17 @@ pub struct Model(pub Arc<model::Model>, pub Option<String>);
 
 #[pymethods]
 impl Model {
-    /// Open a model folder, a config.json, a weight file or a built-in model by name.
+    /// Open a model folder, a config.json, a weight file, a repo of the Hub or a built-in model by name.
     #[staticmethod]
     #[pyo3(signature = (target, *, assume=None, threads=None))]
     fn open(
-        py: Python<'_>,
-        target: std::path::PathBuf,
+        target: Bound<'_, PyAny>,
         assume: Option<String>,
         threads: Option<i64>,
     ) -> PyResult<Self> {
         let threads = threads_or_default(threads)?;
-        let target = target.to_string_lossy();
-        watched(py, None, |control| {
-            model::Model::open(&target, assume.as_deref(), threads, control)
-        })?
-        .map(|core| Self(Arc::new(core), assume.clone()))
-        .map_err(|error| model_error(py, error))
+        let (core, assume) = crate::given::open(&target, assume, threads)?;
+        Ok(Self(core, assume))
     }
 
     /// The path, or the name of the built-in model.

@@ -92,7 +92,7 @@ pub fn threads_or_default(threads: Option<i64>) -> PyResult<usize> {
 }
 
 /// An empty path is what an unset variable leaves; the system's own error for it names nothing.
-fn not_empty(path: &Path) -> PyResult<()> {
+pub fn not_empty(path: &Path) -> PyResult<()> {
     if path.as_os_str().is_empty() {
         return Err(PyValueError::new_err(
             "the path is empty; name a folder or a file, or `.` for the working folder",
@@ -177,7 +177,7 @@ pub fn restore<T: DeserializeOwned>(bytes: &[u8]) -> PyResult<T> {
 }
 
 /// The first byte of every stored object: to be raised when any of them changes its form.
-const STORED_FORM: u8 = 1;
+const STORED_FORM: u8 = 2;
 
 /// A sum over tensors.
 #[pyclass(frozen, eq, hash, module = "pondera")]
@@ -385,7 +385,8 @@ impl Checkpoint {
         self.0.path.as_os_str()
     }
 
-    /// A name for people: `org/model@revision` in the Hub's cache layout, else the last part of the path.
+    /// A name for people: `org/model@revision` in the Hub's cache layout and, with the folder, on the Hub itself; else
+    /// the last part of the path.
     #[getter]
     fn name(&self) -> String {
         self.0.name()
@@ -500,6 +501,12 @@ impl Checkpoint {
         Ok(metadata)
     }
 
+    /// The model that an adapter was trained for, as its `adapter_config.json` names it.
+    #[getter]
+    fn base(&self) -> Option<&str> {
+        self.0.base.as_deref()
+    }
+
     /// One row per tensor.
     fn table(&self, py: Python<'_>) -> Table {
         Table(Arc::new(py.detach(|| self.0.table())))
@@ -563,7 +570,7 @@ impl Checkpoint {
 
 /// All checkpoints at or below a path.
 #[pyclass(frozen, module = "pondera")]
-pub struct Tree(Arc<core::Tree>);
+pub struct Tree(pub Arc<core::Tree>);
 
 #[pymethods]
 impl Tree {
@@ -685,7 +692,7 @@ impl Tree {
     }
 }
 
-fn tallies<'py, K: IntoPyObject<'py>>(
+pub fn tallies<'py, K: IntoPyObject<'py>>(
     py: Python<'py>,
     tallies: impl IntoIterator<Item = (K, core::Tally)>,
 ) -> PyResult<Bound<'py, PyDict>> {
@@ -696,7 +703,7 @@ fn tallies<'py, K: IntoPyObject<'py>>(
     Ok(dict)
 }
 
-fn problems<'py>(py: Python<'py>, problems: &[core::Problem]) -> PyResult<Bound<'py, PyTuple>> {
+pub fn problems<'py>(py: Python<'py>, problems: &[core::Problem]) -> PyResult<Bound<'py, PyTuple>> {
     PyTuple::new(
         py,
         problems.iter().cloned().map(Problem).collect::<Vec<_>>(),

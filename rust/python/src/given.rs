@@ -148,16 +148,52 @@ pub fn model(
         let architecture = Architecture::derive(to_value(target)?, assume.clone())?;
         return Ok((Arc::new(architecture.model()), assume));
     }
+    open(target, assume, default_threads())
+}
+
+/// The model of a path or a name: of the Hub if it can be a repo's name and no such path is here.
+pub fn open(
+    target: &Bound<'_, PyAny>,
+    assume: Option<String>,
+    threads: usize,
+) -> PyResult<(Arc<model::Model>, Option<String>)> {
+    let py = target.py();
+    if let Some(found) = of_hub(target, assume.as_deref())? {
+        let Model(core, own) = found.get();
+        return Ok((Arc::clone(core), own.clone()));
+    }
     let path: PathBuf = target.extract().map_err(|_| {
         PyTypeError::new_err(
-            "the target must be a path, the name of a built-in model, a config as a mapping, a Checkpoint, an \
-             Architecture or a Model",
+            "the target must be a path, the name of a built-in model, a repo of the Hub, a config as a mapping, a \
+             Checkpoint, an Architecture or a Model",
         )
     })?;
     let path = path.to_string_lossy();
     let core = watched(py, None, |control| {
-        model::Model::open(&path, assume.as_deref(), default_threads(), control)
+        model::Model::open(&path, assume.as_deref(), threads, control)
     })?
     .map_err(|error| model_error(py, error))?;
     Ok((Arc::new(core), assume))
+}
+
+/// The model of a repo, if the target names one. The network is the business of Python, which is not asked for what
+/// cannot be a repo's name.
+fn of_hub<'py>(
+    target: &Bound<'py, PyAny>,
+    assume: Option<&str>,
+) -> PyResult<Option<Bound<'py, Model>>> {
+    let Ok(text) = target.cast::<PyString>() else {
+        return Ok(None);
+    };
+    if !text.to_string_lossy().contains('/') {
+        return Ok(None);
+    }
+    let found = target
+        .py()
+        .import("pondera._hub")?
+        .call_method1("model_of", (text, assume))?;
+    if found.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(found.cast_into::<Model>()?))
 }

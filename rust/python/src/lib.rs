@@ -20,6 +20,8 @@ mod errors;
 mod fit;
 mod given;
 mod hardware;
+mod hub;
+mod hub_cache;
 mod run;
 mod scheme;
 mod solve;
@@ -52,6 +54,10 @@ mod _native {
     use super::fit::{Fit, Question, engines, fit, question};
     #[pymodule_export]
     use super::hardware::{Gpu, gpu, gpu_vendors, gpus, parse_bytes, parse_count};
+    #[pymodule_export]
+    use super::hub::HubScan;
+    #[pymodule_export]
+    use super::hub_cache::{CachedRepo, CachedRevision, HubCache, scan_cache};
     #[pymodule_export]
     use super::scheme::{cache_formats, planned_weights, weight_schemes};
     #[pymodule_export]

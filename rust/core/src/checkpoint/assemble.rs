@@ -11,8 +11,7 @@ use super::problem::{Code, Problem, Problems};
 use super::role::{Role, assign, is_buffer, layer_stack, mtp_marker};
 use super::shard::Shard;
 use crate::parallel::Control;
-use crate::quantization::config::QuantizationConfig;
-use crate::regular_file;
+use crate::source::Source;
 use crate::wording::{counted, grouped};
 use foldhash::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,13 +31,19 @@ pub struct Gathered {
 
 /// Makes the checkpoint; `None` if the scan was asked to stop.
 #[must_use]
-pub fn assemble(gathered: Gathered, roles: &mut Roles, control: &Control) -> Option<Checkpoint> {
+pub fn assemble(
+    source: Source<'_>,
+    gathered: Gathered,
+    roles: &mut Roles,
+    control: &Control,
+) -> Option<Checkpoint> {
     let Gathered {
         candidate,
         shards,
         indexes,
     } = gathered;
-    let mut problems = candidate.problems;
+    let mut candidate = candidate;
+    let mut problems = std::mem::take(&mut candidate.problems);
     let mut shards = shards;
     for (ordinal, component) in candidate.components.iter().enumerate() {
         if control.is_cancelled() {
@@ -53,7 +58,7 @@ pub fn assemble(gathered: Gathered, roles: &mut Roles, control: &Control) -> Opt
             .map(|(_, shard)| shard)
             .collect();
         let agreed = match (&component.index, indexes.get(&ordinal)) {
-            (Some(path), Some(index)) => check_index(path, index, &own, &mut problems),
+            (Some(path), Some(index)) => check_index(source, path, index, &own, &mut problems),
             _ => false,
         };
         // An index that agrees, and names nothing twice, proves that no name is in two shards.
@@ -93,15 +98,7 @@ pub fn assemble(gathered: Gathered, roles: &mut Roles, control: &Control) -> Opt
         if control.is_cancelled() {
             return None;
         }
-        let config = match QuantizationConfig::read(&component.folder, &component.configs) {
-            Ok(config) => config,
-            Err((file, error)) => {
-                let mut notes = Problems::new(Arc::new(component.folder.join(file)));
-                notes.push(Code::ConfigInvalid, None, || error);
-                problems.extend(notes.into_vec());
-                None
-            }
-        };
+        let config = component.quantization(source, &mut problems);
         let scheme = count_parameters(
             &mut groups,
             &mut files,
@@ -116,6 +113,8 @@ pub fn assemble(gathered: Gathered, roles: &mut Roles, control: &Control) -> Opt
             .or(scheme);
     }
     drop_empty(&mut groups, &mut files);
+    let base = candidate.base(source, &mut problems);
+    let beside = candidate.beside(source);
     problems.sort_by(|a, b| {
         (std::cmp::Reverse(a.severity()), &a.path).cmp(&(std::cmp::Reverse(b.severity()), &b.path))
     });
@@ -127,6 +126,8 @@ pub fn assemble(gathered: Gathered, roles: &mut Roles, control: &Control) -> Opt
         groups,
         files,
         metadata,
+        base,
+        beside,
         problems,
     })
 }
@@ -416,6 +417,7 @@ const INDEX_LIMIT: u64 = 512 << 20;
 
 /// Holds an index against the shards it names; true if they agree.
 fn check_index(
+    source: Source<'_>,
     path: &Path,
     index: &Index,
     shards: &[&mut Shard],
@@ -432,7 +434,7 @@ fn check_index(
         .into_iter()
         .partition(|(_, shard)| shard.header_bytes > 0);
     let broken: Vec<&str> = broken.into_keys().collect();
-    match regular_file::read(path, INDEX_LIMIT) {
+    match source.read(path, INDEX_LIMIT) {
         Ok(text) => problems.extend(differences(
             &Arc::new(path.to_owned()),
             &text,

@@ -90,9 +90,16 @@ pub struct Checkpoint {
     pub files: Vec<ShardFile>,
     /// What its first file states about itself.
     pub metadata: Metadata,
+    /// The model that an adapter was trained for, as its configuration names it.
+    pub base: Option<String>,
+    /// The configurations that lie beside weights that are not on this machine.
+    pub beside: Option<Beside>,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
 }
+
+/// Small files by name, with their text.
+pub type Beside = BTreeMap<String, Vec<u8>>;
 
 /// A checkpoint as it comes out of bytes that anyone may have written: every index in it is checked before it is used.
 #[derive(Deserialize)]
@@ -105,6 +112,8 @@ struct Restored {
     groups: Vec<Group>,
     files: Vec<ShardFile>,
     metadata: Metadata,
+    base: Option<String>,
+    beside: Option<Beside>,
     problems: Vec<Problem>,
 }
 
@@ -123,6 +132,8 @@ impl TryFrom<Restored> for Checkpoint {
             groups: restored.groups,
             files: restored.files,
             metadata: restored.metadata,
+            base: restored.base,
+            beside: restored.beside,
             problems: restored.problems,
         })
     }
@@ -166,6 +177,23 @@ pub struct Layer {
     pub number: u32,
 }
 
+/// What the paths of repositories of the Hub begin with.
+const HUB: &str = "hf://";
+
+/// How many digits of a commit a name shows.
+const COMMIT_SHOWN: usize = 12;
+
+/// An address without most of its commit, if it has one.
+fn with_short_commit(address: &str) -> String {
+    let Some((repo, rest)) = address.split_once('@') else {
+        return address.to_owned();
+    };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let is_commit = end == 40 && rest[..end].bytes().all(|byte| byte.is_ascii_hexdigit());
+    let shown = if is_commit { COMMIT_SHOWN } else { end };
+    format!("{repo}@{}{}", &rest[..shown], &rest[end..])
+}
+
 impl Checkpoint {
     /// The format of its files. GGUF will be another.
     #[must_use]
@@ -173,9 +201,13 @@ impl Checkpoint {
         "safetensors"
     }
 
-    /// A name for people: `org/model@revision` in the hub's cache layout, else the last part of the path.
+    /// A name for people: `org/model@revision` in the hub's cache layout and, with the folder, on the Hub itself; else
+    /// the last part of the path.
     #[must_use]
     pub fn name(&self) -> String {
+        if let Some(address) = self.path.to_str().and_then(|path| path.strip_prefix(HUB)) {
+            return with_short_commit(address);
+        }
         let parts: Vec<_> = self
             .path
             .components()
@@ -184,7 +216,7 @@ impl Checkpoint {
         let cached = parts.windows(3).find_map(|window| {
             let repository = window[0].strip_prefix("models--")?;
             (window[1] == "snapshots").then(|| {
-                let revision: String = window[2].chars().take(12).collect();
+                let revision: String = window[2].chars().take(COMMIT_SHOWN).collect();
                 format!("{}@{revision}", repository.replace("--", "/"))
             })
         });

@@ -19,10 +19,10 @@ use super::sets::{Looking, sets};
 use crate::json_file;
 use crate::parallel::{self, Control};
 use crate::quantization::config;
+use crate::source::Source;
 use crate::wording::{counted, grouped};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -103,9 +103,15 @@ pub struct Set {
 
 /// Finds every checkpoint at or below a folder. Indexes that are read for that are read with this hasher.
 #[must_use]
-pub fn discover(root: &Path, hasher: &NameHasher, threads: usize, control: &Control) -> Found {
-    let folders = walk(root, threads, control);
-    let mut looking = Looking::new(hasher, control);
+pub fn discover(
+    source: Source<'_>,
+    root: &Path,
+    hasher: &NameHasher,
+    threads: usize,
+    control: &Control,
+) -> Found {
+    let folders = walk(source, root, threads, control);
+    let mut looking = Looking::new(source, hasher, control);
     let mut found = Found::default();
     // Folders whose weights a pipeline above them has taken.
     let mut taken = BTreeSet::new();
@@ -123,7 +129,7 @@ pub fn discover(root: &Path, hasher: &NameHasher, threads: usize, control: &Cont
         &left,
         threads,
         control,
-        || Looking::new(hasher, control),
+        || Looking::new(source, hasher, control),
         |looking, (path, folder)| models(path, folder, looking),
     );
     for here in models.into_iter().flatten() {
@@ -131,7 +137,7 @@ pub fn discover(root: &Path, hasher: &NameHasher, threads: usize, control: &Cont
         found.problems.extend(here.problems);
     }
     found.candidates.sort_by(|a, b| a.path.cmp(&b.path));
-    attach_notes(&folders, &mut found);
+    attach_notes(source, &folders, &mut found);
     found
 }
 
@@ -139,7 +145,12 @@ pub fn discover(root: &Path, hasher: &NameHasher, threads: usize, control: &Cont
 ///
 /// `None` if the file is neither.
 #[must_use]
-pub fn single_file(path: &Path, hasher: &NameHasher, control: &Control) -> Option<Candidate> {
+pub fn single_file(
+    source: Source<'_>,
+    path: &Path,
+    hasher: &NameHasher,
+    control: &Control,
+) -> Option<Candidate> {
     let name = path.file_name()?;
     let text = name.to_string_lossy();
     // The parent of a bare file name is an empty path, which cannot be listed.
@@ -147,10 +158,10 @@ pub fn single_file(path: &Path, hasher: &NameHasher, control: &Control) -> Optio
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or_else(|| Path::new("."));
-    let listed = Folder::list(folder);
+    let listed = Folder::list(source, folder);
     let mut notes = Problems::new(Arc::new(folder.to_owned()));
     let set = if let FileKind::Index(index) = FileKind::of(&text) {
-        let mut looking = Looking::new(hasher, control);
+        let mut looking = Looking::new(source, hasher, control);
         let found = sets(folder, &listed, &mut looking, &mut notes)
             .into_iter()
             .find(|set| set.index.as_deref() == Some(name));
@@ -378,6 +389,15 @@ fn enter_others(path: &Path, folder: &Folder, others: Vec<Set>, found: &mut Foun
     }
 }
 
+/// The files that name the components of a pipeline.
+const PIPELINE_FILES: &[&str] = &["model_index.json", "modules.json"];
+
+/// Whether a file of this name names the components of a pipeline.
+#[must_use]
+pub fn is_pipeline_file(name: &str) -> bool {
+    PIPELINE_FILES.contains(&name)
+}
+
 /// Enters the pipeline that a folder describes, if it describes one with weights, and the folders it takes.
 fn pipeline(
     path: &Path,
@@ -387,14 +407,12 @@ fn pipeline(
     taken: &mut BTreeSet<PathBuf>,
     found: &mut Found,
 ) {
-    let file = ["model_index.json", "modules.json"]
-        .into_iter()
-        .find(|file| folder.has(file));
+    let file = PIPELINE_FILES.iter().find(|file| folder.has(file));
     let Some(file) = file else {
         return;
     };
     let mut notes = Problems::new(Arc::new(path.to_owned()));
-    let named = read_pipeline(&path.join(file)).unwrap_or_else(|error| {
+    let named = read_pipeline(looking.source, &path.join(file)).unwrap_or_else(|error| {
         notes.push(Code::ConfigInvalid, None, || format!("{file}: {error}"));
         Vec::new()
     });
@@ -509,9 +527,9 @@ const WEIGHTLESS: &[&str] = &[
     "Guider",
 ];
 
-fn read_pipeline(path: &Path) -> Result<Vec<PipelinePart>, String> {
+fn read_pipeline(source: Source<'_>, path: &Path) -> Result<Vec<PipelinePart>, String> {
     use serde_json::Value;
-    let value = json_file::read(path)?.unwrap_or_default();
+    let value = json_file::read(source, path)?.unwrap_or_default();
     let part = |name: &str, class: &str| PipelinePart {
         name: name.to_owned(),
         needs_weights: !WEIGHTLESS.iter().any(|end| class.ends_with(end)),
@@ -552,10 +570,10 @@ fn is_plain_folder(name: &str) -> bool {
 
 /// Gives every note about a folder (unfinished downloads, files not read, folders that cannot be listed) to the
 /// checkpoint it lies in, or to the tree if it lies in none.
-fn attach_notes(folders: &BTreeMap<PathBuf, Folder>, found: &mut Found) {
+fn attach_notes(source: Source<'_>, folders: &BTreeMap<PathBuf, Folder>, found: &mut Found) {
     let notes: Vec<(&PathBuf, Vec<Problem>)> = folders
         .iter()
-        .map(|(path, folder)| (path, notes_of(path, folder)))
+        .map(|(path, folder)| (path, notes_of(source, path, folder)))
         .filter(|(_, notes)| !notes.is_empty())
         .collect();
     if notes.is_empty() {
@@ -577,7 +595,7 @@ fn attach_notes(folders: &BTreeMap<PathBuf, Folder>, found: &mut Found) {
     }
 }
 
-fn notes_of(path: &Path, folder: &Folder) -> Vec<Problem> {
+fn notes_of(source: Source<'_>, path: &Path, folder: &Folder) -> Vec<Problem> {
     let mut all = Vec::new();
     if let Some(error) = &folder.error {
         let mut notes = Problems::new(Arc::new(path.to_owned()));
@@ -590,7 +608,7 @@ fn notes_of(path: &Path, folder: &Folder) -> Vec<Problem> {
     ] {
         for name in names {
             let file = path.join(name);
-            let size = fs::metadata(&file).map(|metadata| metadata.len());
+            let size = source.length(&file);
             let mut notes = Problems::new(Arc::new(file));
             notes.push(code, None, || {
                 let size =

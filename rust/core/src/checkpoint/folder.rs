@@ -4,9 +4,9 @@
 use super::file_name::{FileKind, WeightName};
 use super::shard::FileId;
 use crate::parallel::{self, Control};
+use crate::source::{Entry, Source};
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -34,9 +34,9 @@ pub struct Folder {
 impl Folder {
     /// Lists one folder.
     #[must_use]
-    pub fn list(path: &Path) -> Self {
+    pub fn list(source: Source<'_>, path: &Path) -> Self {
         let mut folder = Self::default();
-        if let Err(error) = folder.fill(path) {
+        if let Err(error) = folder.fill(source, path) {
             folder.error = Some(error.to_string());
         }
         folder.weights.sort_unstable();
@@ -53,21 +53,13 @@ impl Folder {
         folder
     }
 
-    fn fill(&mut self, path: &Path) -> io::Result<()> {
+    fn fill(&mut self, source: Source<'_>, path: &Path) -> io::Result<()> {
         let of_hub = is_of_hub(path);
-        for entry in fs::read_dir(path)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                self.folders.push(name);
-            } else if kind.is_symlink() && entry.path().is_dir() {
-                self.links.push(name);
-            } else {
-                self.add_file(name, of_hub);
-            }
-        }
-        Ok(())
+        source.entries(path, |name, entry| match entry {
+            Entry::Folder => self.folders.push(name),
+            Entry::FolderLink => self.links.push(name),
+            Entry::File => self.add_file(name, of_hub),
+        })
     }
 
     fn add_file(&mut self, name: OsString, of_hub: bool) {
@@ -117,7 +109,12 @@ const SKIPPED: &[&str] = &[".git", ".locks", ".no_exist", "__pycache__"];
 
 /// Lists a folder and everything below it, links to folders included; each real folder once.
 #[must_use]
-pub fn walk(root: &Path, threads: usize, control: &Control) -> BTreeMap<PathBuf, Folder> {
+pub fn walk(
+    source: Source<'_>,
+    root: &Path,
+    threads: usize,
+    control: &Control,
+) -> BTreeMap<PathBuf, Folder> {
     let mut found = BTreeMap::new();
     let mut seen: HashSet<FileId> = HashSet::new();
     let mut level = vec![root.to_owned()];
@@ -125,13 +122,7 @@ pub fn walk(root: &Path, threads: usize, control: &Control) -> BTreeMap<PathBuf,
     while !level.is_empty() && !control.is_cancelled() {
         // A folder may be reached again through a link, also through one that leads up. That must be known before
         // it is listed: a thousand links to one large folder would cost a thousand times its size.
-        let ids = parallel::map(
-            &level,
-            threads,
-            control,
-            || (),
-            |(), path| fs::metadata(path).ok().and_then(|m| FileId::of(&m)),
-        );
+        let ids = parallel::map(&level, threads, control, || (), |(), path| source.id(path));
         let mut ids = ids.into_iter();
         level.retain(|_| {
             let id = ids.next().flatten().flatten();
@@ -142,7 +133,7 @@ pub fn walk(root: &Path, threads: usize, control: &Control) -> BTreeMap<PathBuf,
             threads,
             control,
             || (),
-            |(), path| Folder::list(path),
+            |(), path| Folder::list(source, path),
         );
         let mut next = Vec::new();
         for (path, listed) in level.into_iter().zip(listed) {

@@ -8,7 +8,7 @@ use super::name::{Fingerprint, NameHasher, NextName, Pattern, Series, number_seg
 use super::problem::{Code, Problem, Problems};
 use super::shard::Shard;
 use super::template::{TEMPLATES, Templates, strip};
-use crate::regular_file;
+use crate::source::Source;
 use crate::wording::counted;
 use foldhash::HashMap;
 use std::borrow::Cow;
@@ -267,10 +267,11 @@ impl IndexReader {
     }
 
     /// Reads an index file; what is wrong with it, in words, if it is none.
-    pub fn open(&mut self, path: &Path) -> Result<Index, String> {
-        let (file, metadata) = regular_file::open(path).map_err(|error| error.to_string())?;
+    pub fn open(&mut self, source: Source<'_>, path: &Path) -> Result<Index, String> {
+        let file = source.open(path).map_err(|error| error.to_string())?;
+        let length = file.length;
         // With its length known, nothing needs to be read to see that it ends.
-        match self.read(file.take(metadata.len())) {
+        match self.read(file.take(length)) {
             Ok(Ok(index)) => Ok(index),
             Ok(Err(error)) => Err(error.to_string()),
             Err(error) => Err(error.to_string()),
@@ -278,14 +279,14 @@ impl IndexReader {
     }
 
     /// Looks at the beginning of an index file and reads it at once if that is all of it.
-    pub fn glance(&mut self, path: &Path) -> io::Result<Glance<'_>> {
-        let (mut file, metadata) = regular_file::open(path)?;
+    pub fn glance(&mut self, source: Source<'_>, path: &Path) -> io::Result<Glance<'_>> {
+        let mut file = source.open(path)?;
         if self.buffer.len() < WINDOW {
             self.buffer.resize(WINDOW, 0);
         }
-        let length = usize::try_from(metadata.len()).map_or(WINDOW, |length| length.min(WINDOW));
+        let length = usize::try_from(file.length).map_or(WINDOW, |length| length.min(WINDOW));
         file.read_exact(&mut self.buffer[..length])?;
-        let whole = metadata.len() <= length as u64;
+        let whole = file.length <= length as u64;
         let index = whole.then(|| {
             let window = Window {
                 filled: length,

@@ -19,12 +19,13 @@ struct Scan<'a> {
 }
 
 #[derive(Serialize)]
-struct One<'a> {
+pub(super) struct One<'a> {
     path: String,
     name: String,
     format: &'static str,
     kind: &'static str,
     quantization: Option<&'a str>,
+    base: Option<&'a str>,
     components: &'a [String],
     shards: usize,
     tensors: u64,
@@ -50,7 +51,7 @@ struct Totals {
 }
 
 #[derive(Serialize)]
-struct Listed<'a> {
+pub(super) struct Listed<'a> {
     code: &'static str,
     severity: &'static str,
     path: String,
@@ -65,7 +66,7 @@ pub struct Detail {
     pub layers: bool,
 }
 
-fn listed(problems: &[Problem]) -> Vec<Listed<'_>> {
+pub(super) fn listed(problems: &[Problem]) -> Vec<Listed<'_>> {
     problems
         .iter()
         .map(|problem| Listed {
@@ -79,7 +80,7 @@ fn listed(problems: &[Problem]) -> Vec<Listed<'_>> {
 }
 
 impl Checkpoint {
-    fn report(&self, detail: Detail) -> One<'_> {
+    pub(super) fn report(&self, detail: Detail) -> One<'_> {
         let total = self.total();
         One {
             path: self.path.to_string_lossy().into_owned(),
@@ -87,6 +88,7 @@ impl Checkpoint {
             format: self.format(),
             kind: self.kind.name(),
             quantization: self.quantization.as_deref(),
+            base: self.base.as_deref(),
             components: if self.components.len() > 1 {
                 &self.components
             } else {
@@ -150,7 +152,7 @@ impl Tree {
 }
 
 /// Maps with text keys, numbers and texts always serialize.
-fn text(value: &impl Serialize) -> String {
+pub(super) fn text(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 

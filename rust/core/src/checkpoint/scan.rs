@@ -9,6 +9,7 @@ use super::problem::{Code, Problem, Problems};
 use super::shard::{Shard, ShardReader};
 use super::tally::Tally;
 use crate::parallel::{self, Control};
+use crate::source::Source;
 use crate::wording::counted;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -176,8 +177,62 @@ pub fn distinct(trees: &[Arc<Tree>]) -> Vec<Arc<Tree>> {
 /// # Errors
 /// If there is no checkpoint at the path, or more than one and none of them is the folder's own.
 pub fn scan(path: &Path, threads: usize, control: &Control) -> Result<Checkpoint, ScanError> {
+    scan_in(Source::Disk, path, threads, control)
+}
+
+/// [`scan`], wherever the files lie.
+///
+/// # Errors
+/// As for [`scan`].
+pub fn scan_in(
+    source: Source<'_>,
+    path: &Path,
+    threads: usize,
+    control: &Control,
+) -> Result<Checkpoint, ScanError> {
     let hasher = NameHasher::default();
-    let mut found = find(path, &hasher, threads, control)?;
+    let found = find(source, path, &hasher, threads, control)?;
+    let only = choose(path, found)?;
+    read(source, vec![only], &hasher, threads, control)?
+        .pop()
+        .ok_or(ScanError::Cancelled)
+}
+
+/// Scans every model at or below a path. A tree without models is empty, not an error.
+///
+/// # Errors
+/// If the path cannot be looked at, or the scan was stopped.
+pub fn scan_tree(path: &Path, threads: usize, control: &Control) -> Result<Tree, ScanError> {
+    scan_tree_in(Source::Disk, path, threads, control)
+}
+
+/// [`scan_tree`], wherever the files lie.
+///
+/// # Errors
+/// As for [`scan_tree`].
+pub fn scan_tree_in(
+    source: Source<'_>,
+    path: &Path,
+    threads: usize,
+    control: &Control,
+) -> Result<Tree, ScanError> {
+    let hasher = NameHasher::default();
+    let found = find(source, path, &hasher, threads, control)?;
+    Ok(Tree {
+        path: path.to_owned(),
+        checkpoints: read(source, found.candidates, &hasher, threads, control)?
+            .into_iter()
+            .map(Arc::new)
+            .collect(),
+        problems: found.problems,
+    })
+}
+
+/// The one checkpoint among those that were found that a path means.
+///
+/// # Errors
+/// If there is none, or more than one and none of them is the folder's own.
+pub fn choose(path: &Path, mut found: Found) -> Result<Candidate, ScanError> {
     if found.candidates.len() > 1
         && let Some(own) = found.candidates.iter().position(|c| c.path == path)
     {
@@ -195,18 +250,14 @@ pub fn scan(path: &Path, threads: usize, control: &Control) -> Result<Checkpoint
             format!("{more} {verb} beside or below this one; {pronoun} not counted")
         });
         own.problems.extend(notes.into_vec());
-        found = Found {
-            candidates: vec![own],
-            problems: Vec::new(),
-        };
+        return Ok(own);
     }
     match found.candidates.len() {
         0 => Err(ScanError::Nothing(path.to_owned(), found.problems)),
         1 => {
-            found.candidates[0].problems.append(&mut found.problems);
-            read(found.candidates, &hasher, threads, control)?
-                .pop()
-                .ok_or(ScanError::Cancelled)
+            let mut only = found.candidates.swap_remove(0);
+            only.problems.append(&mut found.problems);
+            Ok(only)
         }
         _ => Err(ScanError::Several(
             path.to_owned(),
@@ -215,35 +266,23 @@ pub fn scan(path: &Path, threads: usize, control: &Control) -> Result<Checkpoint
     }
 }
 
-/// Scans every model at or below a path. A tree without models is empty, not an error.
+/// The checkpoints at or below a path, not yet read.
 ///
 /// # Errors
-/// If the path cannot be looked at, or the scan was stopped.
-pub fn scan_tree(path: &Path, threads: usize, control: &Control) -> Result<Tree, ScanError> {
-    let hasher = NameHasher::default();
-    let found = find(path, &hasher, threads, control)?;
-    Ok(Tree {
-        path: path.to_owned(),
-        checkpoints: read(found.candidates, &hasher, threads, control)?
-            .into_iter()
-            .map(Arc::new)
-            .collect(),
-        problems: found.problems,
-    })
-}
-
-fn find(
+/// If the path cannot be looked at, or the search was stopped.
+pub fn find(
+    source: Source<'_>,
     path: &Path,
     hasher: &NameHasher,
     threads: usize,
     control: &Control,
 ) -> Result<Found, ScanError> {
-    let metadata = fs::metadata(path).map_err(|error| match error.kind() {
+    let is_folder = source.is_folder(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => ScanError::NotFound(path.to_owned()),
         _ => ScanError::Unreadable(path.to_owned(), error),
     })?;
-    if metadata.is_dir() {
-        let found = discover(path, hasher, threads, control);
+    if is_folder {
+        let found = discover(source, path, hasher, threads, control);
         if control.is_cancelled() {
             return Err(ScanError::Cancelled);
         }
@@ -251,13 +290,13 @@ fn find(
             |problem: &Problem| problem.code == Code::FolderUnreadable && *problem.path == path;
         if found.candidates.is_empty()
             && found.problems.iter().any(is_itself)
-            && let Err(error) = fs::read_dir(path)
+            && let Err(error) = source.entries(path, |_, _| ())
         {
             return Err(ScanError::Unreadable(path.to_owned(), error));
         }
         return Ok(found);
     }
-    let candidate = single_file(path, hasher, control)
+    let candidate = single_file(source, path, hasher, control)
         .ok_or_else(|| ScanError::NotAModelFile(path.to_owned()))?;
     Ok(Found {
         candidates: vec![candidate],
@@ -284,6 +323,7 @@ struct Readers {
 
 /// Reads all files of all candidates and puts each checkpoint together.
 fn read(
+    source: Source<'_>,
     candidates: Vec<Candidate>,
     hasher: &NameHasher,
     threads: usize,
@@ -317,10 +357,10 @@ fn read(
         |readers, job| {
             let output = match job {
                 Job::Shard(path) => {
-                    let (shard, problems) = readers.shards.read(path);
+                    let (shard, problems) = readers.shards.read(source, path);
                     Output::Shard(Box::new(shard), problems)
                 }
-                Job::Index(path) => Output::Index(readers.indexes.open(path)),
+                Job::Index(path) => Output::Index(readers.indexes.open(source, path)),
             };
             control.finish_one();
             output
@@ -344,7 +384,7 @@ fn read(
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .take();
-            gathered.and_then(|gathered| assemble(gathered, roles, control))
+            gathered.and_then(|gathered| assemble(source, gathered, roles, control))
         },
     );
     if control.is_cancelled() {

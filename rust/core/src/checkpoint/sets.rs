@@ -10,6 +10,7 @@ use super::index::{Index, IndexReader};
 use super::name::NameHasher;
 use super::problem::{Code, Problems};
 use crate::parallel::Control;
+use crate::source::Source;
 use crate::wording::counted;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -17,6 +18,8 @@ use std::path::Path;
 
 /// What looking at folders takes.
 pub struct Looking<'c> {
+    /// Where the folders are.
+    pub source: Source<'c>,
     indexes: IndexReader,
     control: &'c Control,
 }
@@ -24,8 +27,9 @@ pub struct Looking<'c> {
 impl<'c> Looking<'c> {
     /// Reads indexes with this hasher, until it is asked to stop.
     #[must_use]
-    pub fn new(hasher: &NameHasher, control: &'c Control) -> Self {
+    pub fn new(source: Source<'c>, hasher: &NameHasher, control: &'c Control) -> Self {
         Self {
+            source,
             indexes: IndexReader::new(hasher.clone()),
             control,
         }
@@ -49,7 +53,7 @@ pub fn sets(
         if let &[only] = &matching[..]
             && claims.sets[only].name.part.is_some()
             && !claims.has_foreign(&matching)
-            && let Ok(glance) = looking.indexes.glance(&path.join(index))
+            && let Ok(glance) = looking.indexes.glance(looking.source, &path.join(index))
         {
             known = glance.index;
             if claims.names_one_of(glance.begin, only) {
@@ -59,7 +63,8 @@ pub fn sets(
                 continue;
             }
         }
-        let known = known.unwrap_or_else(|| looking.indexes.open(&path.join(index)));
+        let known =
+            known.unwrap_or_else(|| looking.indexes.open(looking.source, &path.join(index)));
         claims.claim((index, name), known, notes);
     }
     claims.finish()

@@ -6,7 +6,7 @@ use super::form::{Form, Tensor};
 use super::header::{HeaderReader, Metadata};
 use super::name::{Fingerprint, NameHasher};
 use super::problem::{Code, Problem, Problems};
-use crate::regular_file;
+use crate::source::Source;
 use crate::wording::{counted, grouped};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -140,13 +140,13 @@ impl ShardReader {
     }
 
     /// Reads the header of one file. Whatever is wrong is in the list; the shard holds what could be read.
-    pub fn read(&mut self, path: &Arc<PathBuf>) -> (Shard, Vec<Problem>) {
+    pub fn read(&mut self, source: Source<'_>, path: &Arc<PathBuf>) -> (Shard, Vec<Problem>) {
         let mut problems = Problems::new(Arc::clone(path));
         let mut shard = Shard::unread(Arc::clone(path));
-        match self.load(&mut shard, &mut problems) {
+        match self.load(source, &mut shard, &mut problems) {
             Ok(Some(place)) => self.parse(place, &mut shard, &mut problems),
             Ok(None) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && source.is_link(path) => {
                 problems.push(Code::LinkBroken, None, || {
                     "the link points to a file that is not there".to_owned()
                 });
@@ -162,12 +162,13 @@ impl ShardReader {
     /// Brings the header's text into the buffer; where it stands there, or `None` if the file has none.
     fn load(
         &mut self,
+        source: Source<'_>,
         shard: &mut Shard,
         problems: &mut Problems,
     ) -> io::Result<Option<Range<usize>>> {
-        let (mut file, metadata) = regular_file::open(&shard.path)?;
-        shard.file_bytes = metadata.len();
-        shard.id = FileId::of(&metadata);
+        let mut file = source.open(&shard.path)?;
+        shard.file_bytes = file.length;
+        shard.id = file.id;
         let Some(room) = shard.file_bytes.checked_sub(LENGTH_FIELD as u64) else {
             problems.push(Code::FileTooShort, None, || {
                 format!(
@@ -181,8 +182,7 @@ impl ShardReader {
         if self.buffer.len() < FIRST_READ {
             self.buffer.resize(FIRST_READ, 0);
         }
-        #[expect(clippy::cast_possible_truncation, reason = "at most FIRST_READ")]
-        let first = shard.file_bytes.min(FIRST_READ as u64) as usize;
+        let first = file.at_hand(FIRST_READ);
         file.read_exact(&mut self.buffer[..first])?;
         let (length, _) = self.buffer.split_first_chunk().unwrap_or((&[0; 8], &[]));
         let length = u64::from_le_bytes(*length);

@@ -21,14 +21,20 @@ pub use report::{CONTEXTS, SCHEMA};
 
 use crate::architecture::config::ConfigError;
 use crate::architecture::{Architecture, WhatIf};
-use crate::checkpoint::{Checkpoint, ScanError, scan};
+use crate::checkpoint::{Checkpoint, ScanError, scan_in};
 use crate::json_file;
 use crate::parallel::Control;
+use crate::source::{Listed, Source};
 use serde_json::{Map, Value};
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The files of a folder that a model is read from, beside the weights.
+pub const CONFIGS: &[&str] = &[CONFIG, MODELOPT_CONFIG, PROCESSOR_CONFIG];
+const CONFIG: &str = "config.json";
+const MODELOPT_CONFIG: &str = "hf_quant_config.json";
+const PROCESSOR_CONFIG: &str = "preprocessor_config.json";
 
 /// A body with its mind.
 #[derive(Clone, Debug)]
@@ -100,45 +106,60 @@ impl Model {
         control: &Control,
     ) -> Result<Self, ModelError> {
         let path = Path::new(target);
-        let Ok(metadata) = fs::metadata(path) else {
-            return Self::built_in(target);
-        };
-        if metadata.is_dir() {
-            return Self::open_folder(path, assume, threads, control);
+        match Source::Disk.is_folder(path) {
+            Ok(_) => Self::open_in(Source::Disk, path, assume, threads, control),
+            Err(_) => Self::built_in(target),
         }
-        if path.extension().is_some_and(|end| end == "json")
-            && !target.ends_with(".safetensors.index.json")
-        {
-            let config = read_config(path)?.ok_or_else(|| ModelError::Nothing(path.to_owned()))?;
-            let architecture = Architecture::from_config(config.clone(), assume)
-                .map_err(|error| ModelError::Config(path.to_owned(), error))?;
-            return Ok(Self {
-                name: target.to_owned(),
-                checkpoint: None,
-                config: Some(Arc::new(config)),
-                processor: read_processor(folder_of(path)),
-                architecture: Ok(Arc::new(architecture)),
-                disagreements: Vec::new(),
-            });
-        }
-        // A weight file: its config lies beside it.
-        let checkpoint = scan(path, threads, control).map_err(ModelError::Scan)?;
-        Self::of_body(
-            target.to_owned(),
-            Arc::new(checkpoint),
-            folder_of(path),
-            assume,
-        )
     }
 
-    fn open_folder(
+    /// Opens a model folder, a config.json or a weight file, wherever it lies.
+    ///
+    /// # Errors
+    /// As for [`Model::open`].
+    pub fn open_in(
+        source: Source<'_>,
         path: &Path,
         assume: Option<&str>,
         threads: usize,
         control: &Control,
     ) -> Result<Self, ModelError> {
-        let config = read_config(&path.join("config.json"))?;
-        let checkpoint = match scan(path, threads, control) {
+        let is_folder = source
+            .is_folder(path)
+            .map_err(|_| ModelError::Nothing(path.to_owned()))?;
+        if is_folder {
+            return Self::open_folder(source, path, assume, threads, control);
+        }
+        let name = path.to_string_lossy().into_owned();
+        if path.extension().is_some_and(|end| end == "json")
+            && !name.ends_with(".safetensors.index.json")
+        {
+            let config =
+                read_config(source, path)?.ok_or_else(|| ModelError::Nothing(path.to_owned()))?;
+            let architecture = Architecture::from_config(config.clone(), assume)
+                .map_err(|error| ModelError::Config(path.to_owned(), error))?;
+            return Ok(Self {
+                name,
+                checkpoint: None,
+                config: Some(Arc::new(config)),
+                processor: read_processor(source, folder_of(path)),
+                architecture: Ok(Arc::new(architecture)),
+                disagreements: Vec::new(),
+            });
+        }
+        // A weight file: its config lies beside it.
+        let checkpoint = scan_in(source, path, threads, control).map_err(ModelError::Scan)?;
+        Self::of_body(source, name, Arc::new(checkpoint), folder_of(path), assume)
+    }
+
+    fn open_folder(
+        source: Source<'_>,
+        path: &Path,
+        assume: Option<&str>,
+        threads: usize,
+        control: &Control,
+    ) -> Result<Self, ModelError> {
+        let config = read_config(source, &path.join(CONFIG))?;
+        let checkpoint = match scan_in(source, path, threads, control) {
             Ok(checkpoint) => Some(Arc::new(checkpoint)),
             Err(ScanError::Nothing(..)) if config.is_some() => None,
             Err(ScanError::Nothing(..)) => return Err(ModelError::Nothing(path.to_owned())),
@@ -151,7 +172,7 @@ impl Model {
             assume,
         );
         Ok(Self {
-            processor: read_processor(path),
+            processor: read_processor(source, path),
             ..model
         })
     }
@@ -205,25 +226,27 @@ impl Model {
         assume: Option<&str>,
     ) -> Result<Self, ModelError> {
         let path = checkpoint.path.clone();
-        let folder = if path.is_dir() {
-            path.as_path()
-        } else {
-            folder_of(&path)
-        };
         let name = path.to_string_lossy().into_owned();
-        Self::of_body(name, checkpoint, folder, assume)
+        if let Some(beside) = checkpoint.beside.clone() {
+            // The path may be that of a file, but what lies beside it is kept by name alone.
+            let listed = Listed::whole(path.clone(), beside);
+            return Self::of_body(Source::Listed(&listed), name, checkpoint, &path, assume);
+        }
+        let folder = Source::Disk.folder(&path);
+        Self::of_body(Source::Disk, name, checkpoint, folder, assume)
     }
 
     /// A body with the configs that lie in a folder.
     fn of_body(
+        source: Source<'_>,
         name: String,
         body: Arc<Checkpoint>,
         folder: &Path,
         assume: Option<&str>,
     ) -> Result<Self, ModelError> {
-        let config = read_config(&folder.join("config.json"))?;
+        let config = read_config(source, &folder.join(CONFIG))?;
         Ok(Self {
-            processor: read_processor(folder),
+            processor: read_processor(source, folder),
             ..Self::of(name, Some(body), config, assume)
         })
     }
@@ -271,13 +294,13 @@ pub fn parse_config(text: &str) -> Result<Value, ConfigError> {
 
 /// Reads a config. `ModelOpt` up to 0.29 states a quantization in a file of its own, which stands for
 /// `quantization_config` where the config has none (vLLM 0.19, `transformers_utils/config.py:get_config`).
-fn read_config(path: &Path) -> Result<Option<Value>, ModelError> {
-    let read = json_file::read(path)
+fn read_config(source: Source<'_>, path: &Path) -> Result<Option<Value>, ModelError> {
+    let read = json_file::read(source, path)
         .map_err(|error| ModelError::Config(path.to_owned(), ConfigError::new("", error)))?;
     Ok(read.map(|mut config| {
         if let Some(fields) = config.as_object_mut()
             && !states_quantization(fields)
-            && let Some(stated) = read_modelopt(folder_of(path))
+            && let Some(stated) = read_modelopt(source, folder_of(path))
         {
             fields.insert("quantization_config".to_owned(), stated);
         }
@@ -297,8 +320,8 @@ fn states_quantization(config: &Map<String, Value>) -> bool {
 
 /// What `ModelOpt` states beside a config, as it stands in the configs of later versions. A file that cannot be read is
 /// a problem of the checkpoint, and is told there.
-fn read_modelopt(folder: &Path) -> Option<Value> {
-    let file = json_file::read(&folder.join("hf_quant_config.json")).ok()??;
+fn read_modelopt(source: Source<'_>, folder: &Path) -> Option<Value> {
+    let file = json_file::read(source, &folder.join(MODELOPT_CONFIG)).ok()??;
     let mut stated = file.get("quantization")?.as_object()?.clone();
     stated
         .entry("quant_method")
@@ -308,8 +331,8 @@ fn read_modelopt(folder: &Path) -> Option<Value> {
 
 /// The config of the processor in a folder. It only tells the size of dummy images: one that cannot be read is as good
 /// as none.
-fn read_processor(folder: &Path) -> Option<Arc<Value>> {
-    json_file::read(&folder.join("preprocessor_config.json"))
+fn read_processor(source: Source<'_>, folder: &Path) -> Option<Arc<Value>> {
+    json_file::read(source, &folder.join(PROCESSOR_CONFIG))
         .ok()
         .flatten()
         .map(Arc::new)
@@ -328,15 +351,15 @@ fn folder_of(file: &Path) -> &Path {
 /// If there is none, or it cannot be read.
 pub fn config_of(target: &str) -> Result<Value, ModelError> {
     let path = Path::new(target);
-    let Ok(metadata) = fs::metadata(path) else {
+    let Ok(is_folder) = Source::Disk.is_folder(path) else {
         return builtin::find(target)
             .map(|known| known.config.clone())
             .ok_or_else(|| ModelError::Unknown(target.to_owned(), builtin::close_to(target)));
     };
-    let file = if metadata.is_dir() {
-        path.join("config.json")
+    let file = if is_folder {
+        path.join(CONFIG)
     } else {
         path.to_owned()
     };
-    read_config(&file)?.ok_or_else(|| ModelError::Nothing(path.to_owned()))
+    read_config(Source::Disk, &file)?.ok_or_else(|| ModelError::Nothing(path.to_owned()))
 }

@@ -3,6 +3,7 @@
 //! Only what is needed to count logical parameters is read; the rest of the configuration is for the architecture.
 
 use crate::json_file;
+use crate::source::Source;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -67,12 +68,17 @@ impl QuantizationConfig {
     /// Reads the statement that lies in a folder, from whichever of these files holds one.
     ///
     /// `Err` names the file that cannot be read or is not JSON. No file, or none with a statement, is `Ok(None)`.
-    pub fn read(folder: &Path, files: &[String]) -> Result<Option<Self>, (&'static str, String)> {
+    pub fn read(
+        source: Source<'_>,
+        folder: &Path,
+        files: &[String],
+    ) -> Result<Option<Self>, (&'static str, String)> {
         for (file, keys) in PLACES {
             if !files.iter().any(|here| here == file) {
                 continue;
             }
-            let read = json_file::read(&folder.join(file)).map_err(|error| (*file, error))?;
+            let read =
+                json_file::read(source, &folder.join(file)).map_err(|error| (*file, error))?;
             let Some(value) = read else {
                 continue;
             };
@@ -179,6 +185,7 @@ const PLACES: &[(&str, &[&str])] = &[
 #[cfg(test)]
 mod tests {
     use super::{Grid, QuantizationConfig, files};
+    use crate::source::Source;
     use serde_json::json;
 
     fn all() -> Vec<String> {
@@ -234,12 +241,15 @@ mod tests {
         let read = |file: &str, text: &str| {
             let path = folder.path().join(file);
             std::fs::write(&path, text).unwrap();
-            let config = QuantizationConfig::read(folder.path(), &all());
+            let config = QuantizationConfig::read(Source::Disk, folder.path(), &all());
             std::fs::remove_file(path).unwrap();
             config
         };
         let method = |file, text| read(file, text).unwrap().and_then(|config| config.method);
-        assert_eq!(QuantizationConfig::read(folder.path(), &all()), Ok(None));
+        assert_eq!(
+            QuantizationConfig::read(Source::Disk, folder.path(), &all()),
+            Ok(None)
+        );
         assert_eq!(read("config.json", "{}"), Ok(None));
         assert_eq!(read("config.json", "{").unwrap_err().0, "config.json");
         // Mamba 2 configurations hold a word that is not JSON.
@@ -263,7 +273,7 @@ mod tests {
         );
         std::fs::create_dir(folder.path().join("quant_config.json")).unwrap();
         assert_eq!(
-            QuantizationConfig::read(folder.path(), &all())
+            QuantizationConfig::read(Source::Disk, folder.path(), &all())
                 .unwrap_err()
                 .0,
             "quant_config.json"
