@@ -22,6 +22,8 @@ COMMANDS = [
     ["fit", "{}", "--gpu", "24GiB"],
     ["sweep", "{}", "--gpu", "24GiB"],
     ["map", "{}"],
+    ["compare", "{}", "--set", "vocab_size=200", "--gpu", "24GiB"],
+    ["report", "{}", "--gpu", "24GiB"],
     ["explain", "num_key_value_heads", "{}"],
     ["scan", "{}"],
 ]
@@ -39,13 +41,16 @@ def test_commands_say_of_a_repo_what_they_say_of_its_files(tiny_repo, run, comma
     here = json.dumps(json.loads(local[1])).replace(str(folder), "X").replace('"name": "main"', '"name": "N"')
     if command[0] in ("scan", "show", "check"):
         told, here = told.replace('"name": "N"', ""), here.replace('"name": "N"', "")
+    # What was asked for is told as it was written.
+    told = told.replace('"target": "N"', '"target": "X"')
     assert told == here
     assert remote[2] == ""
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_commands_show_a_repo_by_its_address(tiny_repo, run, command):
-    _, out, _ = run(*(part.format("org/tiny") for part in command))
+    page = ["-o", "-"] if command[0] == "report" else []
+    _, out, _ = run(*(part.format("org/tiny") for part in command), *page)
     assert out
     if command[0] in ("scan", "show"):
         assert "hf://org/tiny" in out
