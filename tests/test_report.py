@@ -182,6 +182,11 @@ def test_what_cannot_be_is_one_line(run, arguments, words):
     assert err.count("\n") == 1
 
 
+def test_no_gpu_at_all_is_named_so():
+    with pytest.raises(pondera.PonderaError, match="gpu is empty"):
+        pondera.report("qwen3-8b", gpu=[])
+
+
 def test_where_it_goes(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, err = run("report", "qwen3-8b", "--gpu", "l4")

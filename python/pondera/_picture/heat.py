@@ -247,7 +247,8 @@ def _frontier_words(heat: Heat, gpu: int) -> str:
     first, *rest = [
         (most[at], tokens_text(heat.contexts[at])) for at in dict.fromkeys([fitting[0], fitting[-1]])
     ]
-    words = f"up to {plural(first[0], 'request')} of {first[1]} tokens"
+    # More may fit than the numbers that there are cells for.
+    words = f"of those shown, {plural(first[0], 'request')} of {first[1]} tokens fit"
     return words + "".join(f", {count:,} of {context}" for count, context in rest)
 
 
