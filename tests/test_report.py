@@ -13,6 +13,13 @@ from pondera._text import shortened
 EVIL = "<script>document.title='run'</script>\"'><img src=x onerror=alert(1)>\u202egpj"
 ASKED = {"gpu": ["h100", "l4"], "engine": "vllm==0.19.0", "context": "8k", "concurrency": 4}
 
+PAPER = 688
+"""How wide the text is on A4 between the margins, in CSS pixels."""
+
+CUT = """() => [...document.querySelectorAll(".scroll")].filter(one => one.checkVisibility()
+    && one.scrollWidth > one.clientWidth + 1).map(one => one.getAttribute("aria-label"))"""
+"""Frames whose content goes beyond them."""
+
 
 class Tags(HTMLParser):
     """Reads a page: its tags with their attributes, and its text; fails on tags that do not match."""
@@ -383,3 +390,54 @@ def test_the_heat_of_a_short_model_has_its_contexts():
     contexts = made.to_dict()["targets"][0]["heat"]["context"]
     assert (contexts[0], contexts[-1]) == (1, 448)
     assert len(contexts) > 8
+
+
+def pages_of(page):
+    """How many sheets of paper a page takes."""
+    return len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))
+
+
+def test_all_common_gpus_take_few_sheets_and_nothing_on_them_is_cut(open_page, tmp_path):
+    path = tmp_path / "report.html"
+    pondera.report("llama-3.1-8b", path=path)
+    page = open_page(path.as_uri(), width=PAPER).page
+    assert pages_of(page) <= 12
+    page.emulate_media(media="print")
+    assert page.evaluate(CUT) == []
+    # What cannot end on a sheet and go on upon the next one is no higher than a sheet; heatmaps took two.
+    assert (
+        page.evaluate(
+            """Math.max(...[...document.querySelectorAll("svg, pre, tr")].map(
+            one => one.getBoundingClientRect().height))"""
+        )
+        < 1000
+    )
+
+
+def test_a_formula_that_holds_on_all_gpus_is_written_once():
+    fits = [pondera.fit("llama-3.1-8b", gpu=name).to_dict() for name in ("h100", "l4", "a100")]
+    text = Tags(pondera.report("llama-3.1-8b", gpu=["h100", "l4", "a100"]).html).text
+    for one in {json.dumps(reason, sort_keys=True) for fit in fits for reason in fit["reasons"]}:
+        reason = json.loads(one)
+        alike = [other for fit in fits for other in fit["reasons"] if other["formula"] == reason["formula"]]
+        ways = {json.dumps(other, sort_keys=True) for other in alike}
+        assert text.count(f"{reason['formula']}{reason['source']}") <= len(ways)
+        assert reason["formula"] in text
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_compared_models_are_not_cut_on_paper(open_page, tmp_path, count):
+    path = tmp_path / "compared.html"
+    pondera.compare("llama-3.1-8b", "gemma-4-26b-a4b", *["deepseek-v3"] * (count - 2)).save(path)
+    page = open_page(path.as_uri(), width=PAPER).page
+    page.emulate_media(media="print")
+    assert page.evaluate(CUT) == []
+
+
+def test_sentences_of_many_compared_models_are_whole_on_a_telephone(open_page, tmp_path):
+    path = tmp_path / "compared.html"
+    pondera.compare("llama-3.1-8b", "gemma-4-26b-a4b", *["deepseek-v3"] * 3).save(path)
+    page = open_page(path.as_uri(), width=390).page
+    assert page.evaluate(CUT) == []
+    # Without a head of columns each value says whose it is.
+    assert page.locator("td[data-mark=E]").count() > 20

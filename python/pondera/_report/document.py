@@ -12,10 +12,10 @@ from pondera._heat import Heat
 from pondera._map import draw
 from pondera._native import Fit, role_meanings
 from pondera._numbers import plural
-from pondera._picture.heat import draw_heat
-from pondera._picture.memory import draw_memory
+from pondera._picture.heat import draw_heat, draw_heat_in_parts
+from pondera._picture.memory import draw_memory, draw_memory_in_parts
 from pondera._picture.place import NARROW
-from pondera._report.estimate import Estimate, assumptions
+from pondera._report.estimate import Estimate, assumptions, origins
 from pondera._report.headline import headline
 from pondera._report.page import Part, page
 from pondera._report.render import picture, render
@@ -106,6 +106,7 @@ def _section(number: int, subject: Subject) -> dict[str, Any]:
         "heat": _heat(subject.heat),
         "heat_layout": _laid_out(subject),
         "estimates": estimates,
+        "origins": origins(estimates) if len(estimates) > 1 else [],
         "would": would,
         "would_layout": layout(subject.would) if subject.would else "",
         "assumed": assumed,
@@ -113,19 +114,23 @@ def _section(number: int, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _memory(fits: Sequence[Fit]) -> list[Markup]:
-    """The memory of deployments in stacked bars: for a wide page, and for a narrow one."""
+def _memory(fits: Sequence[Fit]) -> list[list[Markup]]:
+    """The memory of deployments in stacked bars: for a wide page in parts, and for a narrow one."""
     if not fits:
         return []
     shown = [fit.to_dict() for fit in fits]
-    return [picture(draw_memory(shown, width=width, framed=False)) for width in (_WIDE, NARROW)]
+    wide = draw_memory_in_parts(shown, width=_WIDE)
+    narrow = draw_memory(shown, width=NARROW, framed=False)
+    return [[*map(picture, wide)], [picture(narrow)]]
 
 
-def _heat(heat: Heat | None) -> list[Markup]:
+def _heat(heat: Heat | None) -> list[list[Markup]]:
     """Levels over contexts and requests, likewise."""
     if heat is None:
         return []
-    return [picture(draw_heat(heat, width=width, framed=False)) for width in (_WIDE, NARROW)]
+    wide = draw_heat_in_parts(heat, width=_WIDE)
+    narrow = draw_heat(heat, width=NARROW, framed=False)
+    return [[*map(picture, wide)], [picture(narrow)]]
 
 
 def _laid_out(subject: Subject) -> str:
