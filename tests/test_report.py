@@ -1,6 +1,7 @@
 """Reports: one page with every number, that loads nothing, for eyes, keyboards, paper and programs alike."""
 
 import json
+import os
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -206,6 +207,13 @@ def test_where_it_goes(run, tmp_path, monkeypatch):
     assert (code, err) == (0, "")
     assert json.loads(out)["schema"] == "pondera.report/1"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_standard_output_is_utf_8_whatever_the_terminal_speaks(program):
+    plain = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    page = program("report", "qwen3-8b", "--gpu", "l4", "-o", "-", env=plain, encoding="utf-8").stdout
+    assert page == pondera.report("qwen3-8b", gpu="l4").html
+    assert "✓ fits" in page
 
 
 def test_a_wrong_keyword_is_a_type_error():

@@ -46,7 +46,8 @@ def run(options: Namespace) -> int:
         say_error(f"{name}: {why}")
     output = options.output or (None if options.json else _FILE)
     if output == _STDOUT:
-        sys.stdout.write(made.html)
+        # The page says that it is UTF-8, whatever the terminal speaks.
+        sys.stdout.buffer.write(made.html.encode())
     elif output:
         made.save(output)
         say(f"pondera: wrote {output}, {decimal_bytes(len(made.html.encode()))}")
