@@ -271,11 +271,28 @@ fn layers_that_share_a_cache_are_not_counted_as_caches() {
             )
         })
         .count();
-    let told = meaning(&compared(&["llama-3.1-8b", "gemma-4-e2b"]), "window");
+    // Its config has 20 layers that share.
+    let comparison = compared(&["llama-3.1-8b", "gemma-4-e2b"]);
+    let shared = comparison.row("shared_layers").unwrap();
+    assert_eq!(shared.values, [Cell::None, Cell::Number(20)]);
+    let told = meaning(&comparison, "window");
     assert!(
         told.starts_with(&format!("the cache of {own} layers ")),
         "{told}"
     );
+}
+
+/// A window of 2,048 instead of 1,024 tokens keeps twice as much at 4,096, in 4 layers that all have it.
+#[test]
+fn a_wider_window_is_told_by_what_it_costs() {
+    let window = |tokens: u64| {
+        let fields = json!({"model_type": "mistral", "sliding_window": tokens});
+        of_config("one", small(&fields))
+    };
+    let comparison = Comparison::of(&[window(1024), window(2048)], &[]).unwrap();
+    let told = meaning(&comparison, "window");
+    let begin = "2,048 tokens of window against 1,024: on its own cache at 4k twice";
+    assert!(told.starts_with(begin), "{told}");
 }
 
 #[test]
@@ -288,7 +305,7 @@ fn a_window_beyond_the_context_saves_nothing() {
     let comparison = Comparison::of(&entries, &[]).unwrap();
     assert_eq!(
         meaning(&comparison, "window"),
-        "the cache of 4 layers stops growing at 4,096 tokens, which saves nothing at 4k"
+        "the cache of 4 layers stops growing at 4,096 tokens, which saves nothing at 4k against no window"
     );
 }
 
@@ -390,7 +407,7 @@ fn windows_save_what_they_do_not_keep() {
     // 4 layers of 8 heads of 8 numbers twice in 2 bytes are 1,024 bytes for each token: 3,072 tokens less are 3 MiB.
     assert_eq!(
         meaning(&comparison, "window"),
-        "the cache of 4 layers stops growing at 1,024 tokens, which saves 3.00 MiB at 4k"
+        "the cache of 4 layers stops growing at 1,024 tokens, which saves 3.00 MiB at 4k against no window"
     );
     let turned = [entries[1].clone(), entries[0].clone()];
     let comparison = Comparison::of(&turned, &[]).unwrap();

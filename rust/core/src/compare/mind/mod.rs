@@ -2,7 +2,7 @@
 
 mod read;
 
-pub use read::window;
+pub use read::{keeps, window};
 
 use super::row::{Cell, Row, Unit};
 use super::seen::Seen;
@@ -161,6 +161,12 @@ pub const FACTS: &[Fact] = &[
     tokens("window", "window", "tokens of window", |mind| {
         of_mixers(mind, window)
     }),
+    following(
+        "shared_layers",
+        "layers that use another's cache",
+        "layers that use another's cache",
+        |mind| layers_with(mind, |mixer| !keeps(mixer)),
+    ),
     following(
         "state_layers",
         "layers with a state",
