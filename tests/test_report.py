@@ -449,3 +449,39 @@ def test_sentences_of_many_compared_models_are_whole_on_a_telephone(open_page, t
     assert page.evaluate(CUT) == []
     # Without a head of columns each value says whose it is.
     assert page.locator("td[data-mark=E]").count() > 20
+
+
+def test_what_is_not_sound_is_warned_of_first_and_fails(run, tmp_path, broken):
+    config = pondera.Architecture.from_config("llama-3.1-8b").config
+    (broken / "config.json").write_text(json.dumps(config))
+    path = tmp_path / "out.html"
+    code, _, err = run("report", broken, "--gpu", "h100", "-o", path)
+    problem = next(one for one in pondera.scan(broken).problems if one.severity == "error")
+    assert code == 1
+    assert str(problem)[:60] in err
+    text = Tags(path.read_text()).text
+    assert "⚠ Warning: its files are not whole and sound" in text
+    assert text.index("⚠ Warning:") < text.index("What it is made of", text.index("Summary"))
+
+
+def test_only_html_is_written(run, tmp_path):
+    code, out, err = run("report", "llama-3.1-8b", "--gpu", "l4", "-o", tmp_path / "x.pdf")
+    assert (code, out) == (2, "")
+    assert "a report is written to .html or .htm" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_summary_says_what_was_taken_and_who_is_left_out():
+    fit = pondera.fit("llama-3.1-8b", gpu="h100")
+    text = Tags(pondera.report("llama-3.1-8b", gpu=["h100", "l4", "m4-max-128gb"]).html).text
+    assert "As asked" not in text
+    assert f"With {fit.engine}, one request of 128k tokens fits on 1 of 2 GPUs" in text
+    assert "M4-Max-128GB is left out: vllm is described for" in text
+    text = Tags(pondera.report("llama-3.1-8b", **{**ASKED, "gpu": "h100"}).html).text
+    assert "With vllm==0.19.0, 4 requests of 8k tokens fit on H100-SXM-80GB." in text
+
+
+def test_bytes_are_in_binary_units_outside_the_map():
+    page = pondera.report("llama-3.1-8b", gpu="h100").html
+    page = re.sub(r"(?s)<svg.*?</svg>|<pre.*?</pre>", "", page)
+    assert re.findall(r"\d (?:kB|MB|GB|TB)\b", Tags(page).text) == []

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "pondera.report/1"
 
+_ENDINGS = (".html", ".htm")
+
 
 class Report:
     """A report: as a page, and as the facts that it shows.
@@ -56,11 +58,13 @@ class Report:
 
     @property
     def problems(self) -> dict[str, str]:
-        """Targets that could not be opened or have no estimate, and why."""
-        unfit = {
-            one.name: f"whether it fits could not be told: {one.unfit}" for one in self._subjects if one.unfit
-        }
-        return {**self.failures, **unfit}
+        """What is wrong with targets: that one could not be opened, has no estimate, or is not sound."""
+        told = dict(self.failures)
+        for one in self._subjects:
+            unfit = f"whether it fits could not be told: {one.unfit}" if one.unfit else ""
+            if words := "; ".join(filter(None, [one.unsound, unfit])):
+                told[one.name] = words
+        return told
 
     @property
     def html(self) -> str:
@@ -76,11 +80,16 @@ class Report:
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the page to a file.
 
+        Args:
+            path: A path that ends with `.html` or `.htm`.
+
         Raises:
+            PonderaError: The ending is another one.
             OSError: The file cannot be written.
         """
         from pathlib import Path
 
+        check_ending(path)
         Path(path).write_text(self.html, encoding="utf-8")
 
     def to_dict(self) -> dict[str, Any]:
@@ -101,6 +110,18 @@ class Report:
 
     def __repr__(self) -> str:
         return f"Report({', '.join(one.title for one in self._subjects)})"
+
+
+def check_ending(path: str | PathLike[str]) -> None:
+    """Sees that a path is one of a page.
+
+    Raises:
+        PonderaError: It ends otherwise.
+    """
+    from pathlib import Path
+
+    if Path(path).suffix.lower() not in _ENDINGS:
+        raise PonderaError(f"{path}: a report is written to {' or '.join(_ENDINGS)}; name such a file")
 
 
 def report(
@@ -124,7 +145,7 @@ def report(
         **asked: The other keywords of `fit`, as `engine`, `context` and `concurrency`.
 
     Raises:
-        PonderaError: No target can be opened, or a GPU is not known.
+        PonderaError: No target can be opened, a GPU is not known, or the file is not one of HTML.
         OSError: The file cannot be written.
         TypeError: A keyword is none of `fit`.
     """

@@ -16,7 +16,7 @@ from pondera._picture.heat import draw_heat, draw_heat_in_parts
 from pondera._picture.memory import draw_memory, draw_memory_in_parts
 from pondera._picture.place import NARROW
 from pondera._report.estimate import Estimate, assumptions, origins
-from pondera._report.headline import headline
+from pondera._report.headline import asked, headline
 from pondera._report.page import Part, page
 from pondera._report.render import picture, render
 from pondera._report.subject import Subject
@@ -93,6 +93,7 @@ def _section(number: int, subject: Subject) -> dict[str, Any]:
         "title": subject.title,
         "subject": subject,
         "headline": headline(subject),
+        "asked": " with ".join(reversed(asked(subject.fits[0]))) if subject.fits else "",
         "shown": shown,
         "facts": [(label or "in all", words) for label, words in facts(shown)] if shown["roles"] else [],
         "map": picture(subject.map.svg),

@@ -86,6 +86,16 @@ class Subject:
         return self.facts.title
 
     @property
+    def unsound(self) -> str:
+        """What is wrong with its files, or that they and its config disagree; empty if all is well."""
+        checkpoint = self.checkpoint
+        found = [str(one) for one in checkpoint.problems if one.severity == "error"] if checkpoint else []
+        if found:
+            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            return f"its files are not whole and sound: {found[0]}{more}"
+        return "its weights and config disagree" if self.map.disagrees else ""
+
+    @property
     def checkpoint(self) -> Checkpoint | None:
         """Its body, if there are weights."""
         return self.model.checkpoint if isinstance(self.model, Model) else None

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from pondera._asked import ASKED, add_asked
 from pondera._numbers import decimal_bytes
-from pondera._report import report
+from pondera._report import check_ending, report
 from pondera._talk import say, say_error
 from pondera.commands.command import Command
 from pondera.commands.show import add_assume
@@ -21,7 +21,10 @@ def configure(parser: ArgumentParser) -> None:
         "targets", metavar="TARGET", nargs="+", help="a model folder, a config.json or a built-in model"
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help=f"the file to write ({_FILE}); {_STDOUT} for standard output"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help=f"the .html file to write ({_FILE}); {_STDOUT} for standard output",
     )
     add_asked(parser, several=False)
     group = parser.add_argument_group("files and output")
@@ -41,6 +44,8 @@ def run(options: Namespace) -> int:
         0, or 1 if something that was asked for could not be told.
     """
     asked = {one.name: getattr(options, one.name) for one in ASKED}
+    if options.output not in (None, _STDOUT):
+        check_ending(options.output)
     made = report(*options.targets, assume=options.assume, gpu_file=options.gpu_file, **asked)
     for name, why in made.problems.items():
         say_error(f"{name}: {why}")
@@ -69,8 +74,8 @@ number with its formula and source, and what was assumed. Of several models also
 
 It is one file of HTML that loads nothing and sends nothing.
 
-exit code: 0 it is whole, 1 a target could not be opened or estimated (the page says why, and has all else),
-2 nothing could be written""",
+exit code: 0 it is whole, 1 a target could not be opened or estimated, or its files are not sound or disagree
+with its config (the page says why, and has all else), 2 nothing could be written""",
     configure=configure,
     run=run,
 )
