@@ -461,7 +461,7 @@ def test_what_is_not_sound_is_warned_of_first_and_fails(run, tmp_path, broken):
     assert str(problem)[:60] in err
     text = Tags(path.read_text()).text
     assert "⚠ Warning: its files are not whole and sound" in text
-    assert text.index("⚠ Warning:") < text.index("What it is made of", text.index("Summary"))
+    assert text.index("⚠ Warning:") < text.rindex("What it is made of")
 
 
 def test_only_html_is_written(run, tmp_path):
@@ -485,3 +485,16 @@ def test_bytes_are_in_binary_units_outside_the_map():
     page = pondera.report("llama-3.1-8b", gpu="h100").html
     page = re.sub(r"(?s)<svg.*?</svg>|<pre.*?</pre>", "", page)
     assert re.findall(r"\d (?:kB|MB|GB|TB)\b", Tags(page).text) == []
+
+
+def test_only_pictures_are_wider_than_a_telephone_and_say_so(open_page, address):
+    page = open_page(address, width=390).page
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    wide = page.evaluate(CUT)
+    assert [label for label in wide if not label.startswith(("Map", "The most requests"))] == []
+    hints = page.evaluate(
+        """[...document.querySelectorAll(".picture.wide")].map(
+            one => getComputedStyle(one, "::before").content)"""
+    )
+    assert hints
+    assert all("moves sideways" in hint for hint in hints)
