@@ -498,3 +498,21 @@ def test_only_pictures_are_wider_than_a_telephone_and_say_so(open_page, address)
     )
     assert hints
     assert all("moves sideways" in hint for hint in hints)
+
+
+def test_another_mind_is_one_more_model(run, tmp_path):
+    path = tmp_path / "minds.html"
+    arguments = ["report", "llama-3.1-8b", "--set", "num_key_value_heads=4", "--gpu", "l4", "--context", "8k"]
+    code, out, _ = run(*arguments, "-o", path, "--json")
+    assert code == 0
+    base, other = json.loads(out)["targets"]
+    assert (base["set"], other["set"]) == (None, {"num_key_value_heads": 4})
+    # Half as many heads keep half of the cache.
+    assert base["show"]["cache"]["bytes_per_token"] == 2 * other["show"]["cache"]["bytes_per_token"]
+    [base_fit], [other_fit] = base["fits"]["fits"], other["fits"]["fits"]
+    assert other_fit["cache"] < base_fit["cache"]
+    assert json.loads(out)["comparison"]["models"][1]["variant"]["changes"][0]["to"] == 4
+    assert "num_key_value_heads 8 → 4" in Tags(path.read_text()).text
+    code, out, err = run("report", "llama-3.1-8b", "--set", "no_such_thing", "--gpu", "l4")
+    assert (code, out) == (2, "")
+    assert "FIELD=VALUE" in err

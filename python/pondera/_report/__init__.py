@@ -12,7 +12,7 @@ from pondera._native import PonderaError
 # Annotations are never evaluated, and `typing` would double the time of the import.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from pondera._compare import Comparison
@@ -126,6 +126,7 @@ def check_ending(path: str | PathLike[str]) -> None:
 
 def report(
     *targets: Target,
+    set: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None = None,
     path: str | PathLike[str] | None = None,
     gpu: str | Gpu | Iterable[str | Gpu] | None = None,
     assume: str | None = None,
@@ -138,6 +139,8 @@ def report(
 
     Args:
         *targets: Targets of `fit`: folders, config files, built-in names, or what was read from one of them.
+        set: Fields of the first target's config with other values: the same body with another mind, which is
+            reported on as one more model. Several of them are several more.
         path: A file to write the page to.
         gpu: One or more GPUs; the common ones, if not given.
         assume: A model type to take where that of a config is not known.
@@ -145,22 +148,25 @@ def report(
         **asked: The other keywords of `fit`, as `engine`, `context` and `concurrency`.
 
     Raises:
-        PonderaError: No target can be opened, a GPU is not known, or the file is not one of HTML.
+        PonderaError: No target can be opened, a GPU is not known, a field cannot be set, or the file is not
+            one of HTML.
         OSError: The file cannot be written.
         TypeError: A keyword is none of `fit`.
     """
     from pondera._fits import chosen_gpus
     from pondera._native import Gpu
     from pondera._report.subject import Asked, compare_subjects, open_subject
-    from pondera._targets import check_keywords, each
+    from pondera._targets import check_keywords, each, minds_of
 
     if not targets:
         raise PonderaError("nothing to report on; give one or more targets")
     check_keywords("report", asked)
+    minds = minds_of(set)
     names = [gpu] if isinstance(gpu, (str, Gpu)) else gpu
     asked = {name: value for name, value in asked.items() if value is not None}
     question = Asked(chosen_gpus(names, gpu_file), asked, assume, gpu_file)
     subjects, failures = each(targets, lambda one: open_subject(one, question))
+    subjects += [open_subject(targets[0], question, mind) for mind in minds]
     comparison, uncompared = compare_subjects(subjects, question)
     made = Report(subjects, comparison, failures, uncompared=uncompared)
     if path is not None:

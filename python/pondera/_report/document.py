@@ -9,7 +9,7 @@ from pondera._compare import Comparison
 from pondera._compare.html import comparison_html
 from pondera._fit_view import layout, where
 from pondera._heat import Heat
-from pondera._map import draw
+from pondera._map import Map, draw
 from pondera._native import Fit, role_meanings
 from pondera._numbers import plural
 from pondera._picture.heat import draw_heat, draw_heat_in_parts
@@ -149,6 +149,11 @@ def _contents(section: Mapping[str, Any]) -> Part:
     return Part(section["id"], section["title"], inner)
 
 
+def _facing(one: Subject, other: Subject) -> Map:
+    """A model facing another one, or itself with another mind."""
+    return draw(one.model, set=other.fields) if other.fields else draw(one.model, other.model)
+
+
 def _pairs(subjects: Sequence[Subject]) -> Iterator[dict[str, Any]]:
     """The maps of the first model facing each other one."""
     drawn = [one for one in subjects if one.facts.total["tensors"]]
@@ -156,5 +161,5 @@ def _pairs(subjects: Sequence[Subject]) -> Iterator[dict[str, Any]]:
         yield {
             "id": f"pair-{number}",
             "title": f"{drawn[0].title} and {other.title}",
-            "map": picture(draw(drawn[0].model, other.model).svg),
+            "map": picture(_facing(drawn[0], other).svg),
         }

@@ -9,6 +9,7 @@ from pondera._numbers import decimal_bytes
 from pondera._report import check_ending, report
 from pondera._talk import say, say_error
 from pondera.commands.command import Command
+from pondera.commands.compare import add_set, minds
 from pondera.commands.show import add_assume
 
 _FILE = "report.html"
@@ -28,6 +29,7 @@ def configure(parser: ArgumentParser) -> None:
     )
     add_asked(parser, several=False)
     group = parser.add_argument_group("files and output")
+    add_set(group)
     group.add_argument("--gpu-file", metavar="TOML", help="your own GPUs over the built-in ones")
     add_assume(parser)
     group.add_argument(
@@ -46,7 +48,13 @@ def run(options: Namespace) -> int:
     asked = {one.name: getattr(options, one.name) for one in ASKED}
     if options.output not in (None, _STDOUT):
         check_ending(options.output)
-    made = report(*options.targets, assume=options.assume, gpu_file=options.gpu_file, **asked)
+    made = report(
+        *options.targets,
+        set=minds(options.changes),
+        assume=options.assume,
+        gpu_file=options.gpu_file,
+        **asked,
+    )
     for name, why in made.problems.items():
         say_error(f"{name}: {why}")
     output = options.output or (None if options.json else _FILE)
@@ -71,6 +79,7 @@ number with its formula and source, and what was assumed. Of several models also
   pondera report llama-3.1-8b -o report.html                     on the common GPUs
   pondera report ./my-model --gpu h100 --gpu l40s --context 32k  a folder, on two GPUs
   pondera report llama-3.1-8b qwen3-8b --engine sglang           two models side by side
+  pondera report llama-3.1-8b --set num_key_value_heads=4        and the same body with another mind
 
 It is one file of HTML that loads nothing and sends nothing.
 
