@@ -525,12 +525,15 @@ fn every_rule_is_of_a_row_and_every_key_is_of_one_fact() {
     }
     // Two with states tell what those of one take against the other's.
     let states = compared(&["qwen3-next-80b-a3b", "nemotron-3-nano-30b-a3b"]);
+    // Where one states no rope, as Whisper, one row tells of it.
+    let turned = compared(&["llama-3.1-8b", "deepseek-v3"]);
+    let all = || comparison.rows().chain(states.rows()).chain(turned.rows());
     for (known, _) in RULES {
         let is_of = |key: &&str| *key == *known || known.ends_with('.') && key.starts_with(known);
-        assert!(keys.iter().any(is_of), "{known}");
+        assert!(all().any(|row| is_of(&row.key.as_str())), "{known}");
         // A rule that has nothing to say of any of these is none.
         let told = |row: &Row| is_of(&row.key.as_str()) && row.meaning.iter().any(Option::is_some);
-        assert!(comparison.rows().chain(states.rows()).any(told), "{known}");
+        assert!(all().any(told), "{known}");
     }
 }
 
@@ -543,4 +546,41 @@ fn what_if_is_the_same_as_the_config_changed() {
     let changed = alone(&mind, &config, None, fact("kv_heads"), &Cell::Number(2)).unwrap();
     assert_eq!(changed.mind.layers, what_if.architecture.layers);
     assert_eq!(changed.mind.total(), what_if.architecture.total());
+}
+
+/// Llama 2 has no `rope_theta` in its published config: what is not stated is told in one row, and not in four.
+#[test]
+fn a_rope_that_is_not_stated_takes_one_row() {
+    let comparison = compared(&["llama-2-7b", "llama-3.1-8b"]);
+    let rows: Vec<&str> = comparison
+        .rows()
+        .map(|row| row.key.as_str())
+        .filter(|key| key.starts_with("rope"))
+        .collect();
+    assert_eq!(rows, ["rope"]);
+    let told = "llama3, base 500,000, stretched 8 times from 8,192 tokens";
+    let row = comparison.row("rope").unwrap();
+    assert_eq!(row.values[1], Cell::Text(told.to_owned()));
+    assert!(row.why[0].is_some() && row.why[1].is_none());
+}
+
+#[test]
+fn what_is_not_known_is_not_nothing() {
+    let unknown = of_config("it", json!({"model_type": "of tomorrow"}));
+    let comparison = Comparison::of(&[entry("llama-2-7b"), unknown], &[]).unwrap();
+    for key in ["parameters", "bytes"] {
+        let why = comparison.row(key).unwrap().why[1].clone().unwrap();
+        assert!(why.contains("--assume"), "{key}: {why}");
+    }
+}
+
+#[test]
+fn widths_and_heads_that_cannot_be_told_apart_are_told_once() {
+    let comparison = compared(&["deepseek-v3", "llama-3.1-8b"]);
+    let told: Vec<String> = ["kv_heads", "head_dim"]
+        .into_iter()
+        .filter_map(|key| comparison.row(key)?.meaning[1].clone())
+        .filter(|text| text.contains("in all"))
+        .collect();
+    assert!(told.len() <= 1, "{told:?}");
 }

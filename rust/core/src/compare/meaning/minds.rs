@@ -85,6 +85,11 @@ pub fn layers(pair: &Pair<'_>) -> Option<String> {
 pub fn keys(pair: &Pair<'_>) -> Option<String> {
     only_alone(pair).or_else(|| {
         let (one, other) = pair.minds()?;
+        // Told once: of widths alone where the heads are as many.
+        let heads = FACTS.iter().find(|fact| fact.key == "kv_heads")?;
+        if pair.row.key != heads.key && (heads.read)(one) != (heads.read)(other) {
+            return None;
+        }
         cache(one, other).map(|text| format!("in sum {text}"))
     })
 }
