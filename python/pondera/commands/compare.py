@@ -8,7 +8,7 @@ from typing import Any
 
 from pondera._asked import ASKED, add_asked
 from pondera._compare import compare
-from pondera._talk import say, say_error
+from pondera._talk import say, say_error, say_slips
 from pondera._text import Screen
 from pondera.commands.command import Command
 from pondera.commands.show import add_assume, change
@@ -59,6 +59,8 @@ def run(options: Namespace) -> int:
     )
     for name, why in made.failures.items():
         say_error(f"{name}: {why}")
+    for model in made.to_dict()["models"]:
+        say_slips(model["variant"]["changes"] if model["variant"] else [])
     if options.output:
         made.save(options.output)
         say(f"pondera: wrote {options.output}")
