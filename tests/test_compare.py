@@ -342,3 +342,50 @@ def test_all_that_cannot_be_opened_are_named():
         pondera.compare("nowhere", "llama-3.1-8b", "nor-here")
     assert "nowhere: no such file" in str(told.value)
     assert "nor-here: no such file" in str(told.value)
+
+
+def test_a_question_mark_stands_before_what_is_not_known():
+    silent = pondera.compare("llama-2-7b", "llama-3.1-8b", **ASKED)
+    lines = silent.text.splitlines()
+    assert [line[:7] for line in lines if line.startswith(("?  rope", "≠  rope"))] == ["?  rope"]
+    assert "?" in silent.html
+
+
+def test_values_below_a_row_are_told_from_meanings():
+    several = pondera.compare("llama-2-7b", "gemma-4-26b-a4b", "deepseek-v3", **ASKED)
+    lines = several.text.splitlines()
+    told = [line for line in lines if line.startswith("     ") and line[5:6] in "ABC→"]
+    means = {text for row in several.rows for text in row["meaning"] if text}
+    for line in told:
+        words = line.strip()
+        is_meaning = any(text.startswith(words.partition(": ")[2][:40]) for text in means)
+        assert is_meaning == words.startswith("→"), line
+
+
+def test_a_slip_of_the_pen_is_told(capsys):
+    for command in (["show"], ["map"], ["compare"], ["fit", "--gpu", "h100"]):
+        main([*command, "llama-3.1-8b", "--set", "num_key_value_head=4"])
+        captured = capsys.readouterr()
+        assert "did you mean num_key_value_heads?" in captured.err
+    main(["show", "llama-3.1-8b", "--set", "num_key_value_heads=4"])
+    assert "did you mean" not in capsys.readouterr().err
+
+
+def test_a_model_of_an_unknown_type_without_weights_is_not_empty(tmp_path, capsys):
+    (tmp_path / "config.json").write_text('{"model_type": "of tomorrow"}')
+    main(["map", str(tmp_path)])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "? parameters" in shown
+    assert "0 B" not in shown
+    assert "--assume TYPE" in shown
+    drawn = pondera.draw(str(tmp_path))
+    assert "0 parameters" not in drawn.svg
+
+
+def test_heads_of_all_kinds_of_layers_are_shown(capsys):
+    # google/gemma-4-26B-A4B: num_key_value_heads 8, num_global_key_value_heads 2, head_dim 256, global_head_dim 512, and
+    # full attention in each sixth of 30 layers.
+    main(["show", "gemma-4-26b-a4b"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "25 layers with 16 for queries, 8 for keys and values, 256 wide" in shown
+    assert "5 layers with 16 for queries, 2 for keys and values, 512 wide" in shown

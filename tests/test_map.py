@@ -53,8 +53,9 @@ def area_of(group):
 def square(root):
     """What a picture says of its scale: the area of a square, and what it stands for."""
     words = next(text for text in root.iter(f"{SVG}text") if (text.text or "").startswith("= "))
-    count, unit = re.fullmatch(r"= (\d+) ?([KMBTG]?B?) ?(?:parameters)?", words.text).groups()
-    scale = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12, "MB": 10**6, "GB": 10**9, "kB": 10**3}
+    count, unit = re.fullmatch(r"= (\d+) ?([KMBTG]?i?B?) ?(?:parameters)?", words.text).groups()
+    scale = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+    scale |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
     x, y = float(words.get("x")), float(words.get("y"))
     for rect in rects(root):
         left, top, width, height = box(rect)

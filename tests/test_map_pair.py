@@ -96,7 +96,7 @@ def test_halves_keep_to_their_columns(name):
 def test_bars_of_text_are_on_one_scale():
     row = next(line for line in lines_of(pondera.draw(*PAIR), 120) if " 32,768 " in line)
     left, right = (half.count("█") for half in row.split("│"))
-    # 4.29 GB against 0.88 GB, on a logarithmic scale.
+    # 4.00 GiB against 0.82 GiB, on a logarithmic scale.
     assert left > right > 0
 
 
@@ -116,7 +116,7 @@ def test_a_model_faces_itself_with_another_mind():
     text = " ".join(drawing.text.split())
     assert "cannot wear this mind" in text
     assert (
-        "num_key_value_heads 8 → 2 (structural): -201.33 M parameters, -98.30 kB of memory per token" in text
+        "num_key_value_heads 8 → 2 (structural): -201.33 M parameters, -96.00 KiB of memory per token" in text
     )
     assert repr(drawing).startswith("Map(llama-3.1-8b | llama-3.1-8b with num_key_value_heads 8")
 

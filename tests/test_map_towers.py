@@ -62,14 +62,14 @@ def test_what_each_token_of_an_open_encoder_takes():
     each = 2 * 8 * 64 * 6 * 2
     drawing = pondera.draw("t5-small")
     assert drawing.to_dict()["memory"]["bytes_per_encoder_token"] == each == 12_288
-    assert "and 12.29 kB for each token of encoder" in texts(parsed(drawing))
-    assert "and 12.29 kB for each token of encoder" in drawing.text
+    assert "and 12.00 KiB for each token of encoder" in texts(parsed(drawing))
+    assert "and 12.00 KiB for each token of encoder" in drawing.text
 
 
 def test_what_a_fixed_encoder_takes():
     # Of 6 heads of 64 in each of 4 layers, for 1,500 positions.
     assert 2 * 6 * 64 * 4 * 2 * 1500 == 9_216_000
-    assert "9.22 MB of it for 1,500 tokens of audio" in texts(parsed(pondera.draw("whisper-tiny")))
+    assert "8.79 MiB of it for 1,500 tokens of audio" in texts(parsed(pondera.draw("whisper-tiny")))
 
 
 @pytest.mark.parametrize(

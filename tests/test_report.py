@@ -1,6 +1,7 @@
 """Reports: one page with every number, that loads nothing, for eyes, keyboards, paper and programs alike."""
 
 import json
+import os
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -12,6 +13,13 @@ from pondera._text import shortened
 
 EVIL = "<script>document.title='run'</script>\"'><img src=x onerror=alert(1)>\u202egpj"
 ASKED = {"gpu": ["h100", "l4"], "engine": "vllm==0.19.0", "context": "8k", "concurrency": 4}
+
+PAPER = 688
+"""How wide the text is on A4 between the margins, in CSS pixels."""
+
+CUT = """() => [...document.querySelectorAll(".scroll")].filter(one => one.checkVisibility()
+    && one.scrollWidth > one.clientWidth + 1).map(one => one.getAttribute("aria-label"))"""
+"""Frames whose content goes beyond them."""
 
 
 class Tags(HTMLParser):
@@ -182,6 +190,11 @@ def test_what_cannot_be_is_one_line(run, arguments, words):
     assert err.count("\n") == 1
 
 
+def test_no_gpu_at_all_is_named_so():
+    with pytest.raises(pondera.PonderaError, match="gpu is empty"):
+        pondera.report("qwen3-8b", gpu=[])
+
+
 def test_where_it_goes(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, err = run("report", "qwen3-8b", "--gpu", "l4")
@@ -194,6 +207,13 @@ def test_where_it_goes(run, tmp_path, monkeypatch):
     assert (code, err) == (0, "")
     assert json.loads(out)["schema"] == "pondera.report/1"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_standard_output_is_utf_8_whatever_the_terminal_speaks(program):
+    plain = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    page = program("report", "qwen3-8b", "--gpu", "l4", "-o", "-", env=plain, encoding="utf-8").stdout
+    assert page == pondera.report("qwen3-8b", gpu="l4").html
+    assert "✓ fits" in page
 
 
 def test_a_wrong_keyword_is_a_type_error():
@@ -378,3 +398,121 @@ def test_the_heat_of_a_short_model_has_its_contexts():
     contexts = made.to_dict()["targets"][0]["heat"]["context"]
     assert (contexts[0], contexts[-1]) == (1, 448)
     assert len(contexts) > 8
+
+
+def pages_of(page):
+    """How many sheets of paper a page takes."""
+    return len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))
+
+
+def test_all_common_gpus_take_few_sheets_and_nothing_on_them_is_cut(open_page, tmp_path):
+    path = tmp_path / "report.html"
+    pondera.report("llama-3.1-8b", path=path)
+    page = open_page(path.as_uri(), width=PAPER).page
+    assert pages_of(page) <= 12
+    page.emulate_media(media="print")
+    assert page.evaluate(CUT) == []
+    # What cannot end on a sheet and go on upon the next one is no higher than a sheet; heatmaps took two.
+    assert (
+        page.evaluate(
+            """Math.max(...[...document.querySelectorAll("svg, pre, tr")].map(
+            one => one.getBoundingClientRect().height))"""
+        )
+        < 1000
+    )
+
+
+def test_a_formula_that_holds_on_all_gpus_is_written_once():
+    fits = [pondera.fit("llama-3.1-8b", gpu=name).to_dict() for name in ("h100", "l4", "a100")]
+    text = Tags(pondera.report("llama-3.1-8b", gpu=["h100", "l4", "a100"]).html).text
+    for one in {json.dumps(reason, sort_keys=True) for fit in fits for reason in fit["reasons"]}:
+        reason = json.loads(one)
+        alike = [other for fit in fits for other in fit["reasons"] if other["formula"] == reason["formula"]]
+        ways = {json.dumps(other, sort_keys=True) for other in alike}
+        assert text.count(f"{reason['formula']}{reason['source']}") <= len(ways)
+        assert reason["formula"] in text
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_compared_models_are_not_cut_on_paper(open_page, tmp_path, count):
+    path = tmp_path / "compared.html"
+    pondera.compare("llama-3.1-8b", "gemma-4-26b-a4b", *["deepseek-v3"] * (count - 2)).save(path)
+    page = open_page(path.as_uri(), width=PAPER).page
+    page.emulate_media(media="print")
+    assert page.evaluate(CUT) == []
+
+
+def test_sentences_of_many_compared_models_are_whole_on_a_telephone(open_page, tmp_path):
+    path = tmp_path / "compared.html"
+    pondera.compare("llama-3.1-8b", "gemma-4-26b-a4b", *["deepseek-v3"] * 3).save(path)
+    page = open_page(path.as_uri(), width=390).page
+    assert page.evaluate(CUT) == []
+    # Without a head of columns each value says whose it is.
+    assert page.locator("td[data-mark=E]").count() > 20
+
+
+def test_what_is_not_sound_is_warned_of_first_and_fails(run, tmp_path, broken):
+    config = pondera.Architecture.from_config("llama-3.1-8b").config
+    (broken / "config.json").write_text(json.dumps(config))
+    path = tmp_path / "out.html"
+    code, _, err = run("report", broken, "--gpu", "h100", "-o", path)
+    problem = next(one for one in pondera.scan(broken).problems if one.severity == "error")
+    assert code == 1
+    assert str(problem)[:60] in err
+    text = Tags(path.read_text()).text
+    assert "⚠ Warning: its files are not whole and sound" in text
+    assert text.index("⚠ Warning:") < text.rindex("What it is made of")
+
+
+def test_only_html_is_written(run, tmp_path):
+    code, out, err = run("report", "llama-3.1-8b", "--gpu", "l4", "-o", tmp_path / "x.pdf")
+    assert (code, out) == (2, "")
+    assert "a report is written to .html or .htm" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_summary_says_what_was_taken_and_who_is_left_out():
+    fit = pondera.fit("llama-3.1-8b", gpu="h100")
+    text = Tags(pondera.report("llama-3.1-8b", gpu=["h100", "l4", "m4-max-128gb"]).html).text
+    assert "As asked" not in text
+    assert f"With {fit.engine}, one request of 128k tokens fits on 1 of 2 GPUs" in text
+    assert "M4-Max-128GB is left out: vllm is described for" in text
+    text = Tags(pondera.report("llama-3.1-8b", **{**ASKED, "gpu": "h100"}).html).text
+    assert "With vllm==0.19.0, 4 requests of 8k tokens fit on H100-SXM-80GB." in text
+
+
+def test_bytes_are_in_binary_units_outside_the_map():
+    page = pondera.report("llama-3.1-8b", gpu="h100").html
+    page = re.sub(r"(?s)<svg.*?</svg>|<pre.*?</pre>", "", page)
+    assert re.findall(r"\d (?:kB|MB|GB|TB)\b", Tags(page).text) == []
+
+
+def test_only_pictures_are_wider_than_a_telephone_and_say_so(open_page, address):
+    page = open_page(address, width=390).page
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    wide = page.evaluate(CUT)
+    assert [label for label in wide if not label.startswith(("Map", "The most requests"))] == []
+    hints = page.evaluate(
+        """[...document.querySelectorAll(".picture.wide")].map(
+            one => getComputedStyle(one, "::before").content)"""
+    )
+    assert hints
+    assert all("moves sideways" in hint for hint in hints)
+
+
+def test_another_mind_is_one_more_model(run, tmp_path):
+    path = tmp_path / "minds.html"
+    arguments = ["report", "llama-3.1-8b", "--set", "num_key_value_heads=4", "--gpu", "l4", "--context", "8k"]
+    code, out, _ = run(*arguments, "-o", path, "--json")
+    assert code == 0
+    base, other = json.loads(out)["targets"]
+    assert (base["set"], other["set"]) == (None, {"num_key_value_heads": 4})
+    # Half as many heads keep half of the cache.
+    assert base["show"]["cache"]["bytes_per_token"] == 2 * other["show"]["cache"]["bytes_per_token"]
+    [base_fit], [other_fit] = base["fits"]["fits"], other["fits"]["fits"]
+    assert other_fit["cache"] < base_fit["cache"]
+    assert json.loads(out)["comparison"]["models"][1]["variant"]["changes"][0]["to"] == 4
+    assert "num_key_value_heads 8 → 4" in Tags(path.read_text()).text
+    code, out, err = run("report", "llama-3.1-8b", "--set", "no_such_thing", "--gpu", "l4")
+    assert (code, out) == (2, "")
+    assert "FIELD=VALUE" in err

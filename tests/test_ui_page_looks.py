@@ -34,6 +34,12 @@ def test_numbers_and_names_read_as_those_of_the_commands(open_ui):
             _numbers.exact_count(count),
             _numbers.plural(count, "request"),
         ]
+    shares = [0, 0.125, 0.25, 0.375, 1.625, 880.625, 12.875, 7, 1e6 + 0.125]
+    shares += [chosen.random() * 100 for _ in range(100)]
+    shown = page.evaluate(
+        "async shares => shares.map((await import('/static/numbers.js')).hundredths)", shares
+    )
+    assert shown == [f"{one:.2f}" for one in shares]
     for text in HOSTILE:
         read = page.evaluate("async text => (await import('/static/numbers.js')).printable(text)", text)
         assert read == printable(text)

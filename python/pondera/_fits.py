@@ -25,7 +25,8 @@ def chosen_gpus(
     else:
         chosen += names
     if not chosen:
-        raise PonderaError("the catalogue has no common GPU; name one")
+        why = "the catalogue has no common GPU" if names is None else "gpu is empty"
+        raise PonderaError(f"{why}; name one or more")
     for one in chosen:
         gpu_name(one, gpu_file)
     return chosen

@@ -166,6 +166,8 @@ def facts(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _heads(heads: Mapping[str, Any]) -> str:
+    if kinds := heads.get("kinds"):
+        return "; ".join(f"{plural(kind['layers'], 'layer')} with {_heads(kind)}" for kind in kinds)
     if "latent_rank" in heads:
         return (
             f"{heads['heads']} over a latent vector of {heads['latent_rank']} and a rotary key of "

@@ -4,7 +4,9 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from types import TracebackType
+from typing import Any
 
 from pondera._text import Screen, printable
 
@@ -27,6 +29,13 @@ def say(text: str) -> None:
 def say_error(text: str) -> None:
     """Tell the user what went wrong, in one line."""
     say(f"pondera: error: {text}")
+
+
+def say_slips(changes: Iterable[Mapping[str, Any]]) -> None:
+    """Tell the user of fields that nothing reads and whose names are nearly those of others."""
+    for change in changes:
+        if "did you mean" in (change["note"] or ""):
+            say(f"pondera: {change['field']}: {change['note']}")
 
 
 class ProgressBar:

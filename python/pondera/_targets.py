@@ -56,6 +56,21 @@ def with_mind(model: Model | Architecture, fields: Mapping[str, Any]) -> tuple[M
     return (changed if answer.same_body or model.checkpoint is None else answer.architecture), answer
 
 
+def minds_of(changes: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """What each other mind changes.
+
+    Raises:
+        PonderaError: One changes nothing.
+    """
+    if changes is None:
+        return []
+    several = [changes] if isinstance(changes, Mapping) else list(changes)
+    minds = [dict(one) for one in several]
+    if not all(minds):
+        raise PonderaError("set names no field; write set={'num_key_value_heads': 4}")
+    return minds
+
+
 def each(
     targets: Iterable[Given], make: Callable[[Given], Made], least: int = 1
 ) -> tuple[list[Made], dict[str, str]]:

@@ -1,7 +1,7 @@
 """Words of a comparison that text and pages share: values, titles and marks."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import PurePath
 from typing import Any
@@ -42,6 +42,26 @@ def shown(row: Mapping[str, Any], at: int) -> str:
             return short_count(value)
         case _:
             return exact_count(value)
+
+
+SAME = ("=", "=", "all the same")
+DIFFERENT = ("≠", "!", "they differ")
+OPEN = ("?", "?", "not known of all")
+"""Marks of rows: as they are, in ASCII, and in words."""
+
+
+def mark(rows: Iterable[Mapping[str, Any]]) -> tuple[str, str, str]:
+    """The mark of rows that share a line: whether models differ in any, or that is not known."""
+    rows = list(rows)
+    if any(_differs(row) for row in rows):
+        return DIFFERENT
+    return SAME if all(row["same"] for row in rows) else OPEN
+
+
+def _differs(row: Mapping[str, Any]) -> bool:
+    """Whether models that are known have different values."""
+    known = [value for value, why in zip(row["values"], row["why"], strict=True) if why is None]
+    return any(value != known[0] for value in known)
 
 
 def exact(row: Mapping[str, Any], at: int) -> str:
@@ -94,11 +114,6 @@ def gpus(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, dict[str, Mapping
     ]
 
 
-def alike(own: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether all that is told of a GPU is the same for all models."""
-    return all(row["same"] for row in own.values())
-
-
 def placed(
     own: Mapping[str, Mapping[str, Any]], at: int, *, unicode: bool = True, short: bool = False
 ) -> str:
@@ -113,6 +128,11 @@ def placed(
     requests = own["requests"]["values"][at]
     most = "" if requests is None else f", {plural(requests, 'request')}"
     return f"fits, {spare} to spare{most}"
+
+
+def placed_mark(own: Mapping[str, Mapping[str, Any]]) -> tuple[str, str, str]:
+    """The mark of a GPU: of all that is told of it."""
+    return mark(own.values())
 
 
 def verdict(change: Mapping[str, Any]) -> str:

@@ -7,12 +7,13 @@ from pondera._compare import Comparison
 from pondera._compare.cells import (
     TITLES,
     UNKNOWN,
-    alike,
     exact,
     gpus,
     letters,
+    mark,
     meanings,
     placed,
+    placed_mark,
     reasons,
     shown,
     titles,
@@ -95,5 +96,6 @@ def _filled(comparison: Comparison, level: int, *, with_map: bool, is_page: bool
         exact=exact,
         told_of=lambda row: _told(row, count),
         placed=placed,
-        alike=alike,
+        placed_mark=placed_mark,
+        mark=lambda row: mark([row]),
     )

@@ -18,7 +18,7 @@ from pondera._native import (
     compare_facts,
     fit,
 )
-from pondera._targets import Target, check_keywords, each, opened, with_mind
+from pondera._targets import Target, check_keywords, each, minds_of, opened, with_mind
 
 
 def compared(
@@ -30,7 +30,7 @@ def compared(
     asked: Mapping[str, Any],
 ) -> Comparison:
     """The comparison, as `pondera.compare` has it."""
-    minds = _minds(changes)
+    minds = minds_of(changes)
     _check(targets, minds, asked)
     names = [gpu] if isinstance(gpu, (str, Gpu)) else gpu
     chosen = chosen_gpus(names, gpu_file)
@@ -47,17 +47,6 @@ def compared(
     tried = _tried(models, chosen, asked, gpu_file)
     facts = json.loads(compare_facts(models, variants, tried, assume))
     return Comparison(facts, models, failures)
-
-
-def _minds(changes: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
-    """What each other mind changes."""
-    if changes is None:
-        return []
-    several = [changes] if isinstance(changes, Mapping) else list(changes)
-    minds = [dict(one) for one in several]
-    if not all(minds):
-        raise PonderaError("set names no field; write set={'num_key_value_heads': 4}")
-    return minds
 
 
 def _check(targets: Sequence[Target], minds: Sequence[object], asked: Mapping[str, Any]) -> None:

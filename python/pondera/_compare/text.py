@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pondera._compare.cells import (
+    DIFFERENT,
+    SAME,
     TITLES,
     UNKNOWN,
-    alike,
     gpus,
     letters,
+    mark,
     meanings,
     placed,
+    placed_mark,
     reasons,
     shown,
     titles,
@@ -19,8 +22,6 @@ from pondera._compare.cells import (
 from pondera._show_view import change_lines
 from pondera._text import Column, Row, Screen, display_width, shortened, table
 
-_DIFFERENT = ("≠", "!")
-_SAME = ("=", "=")
 _MOST_NAMED = 4
 _WIDEST_CELL = 30
 _LONGEST = 300
@@ -81,7 +82,7 @@ def _section(
     folded = [row for row in rows if row["same"] and not all_rows]
     if folded:
         words = ", ".join(f"{row['label']} {shown(row, 0)}" for row in folded)
-        lines += screen.prose(f"{_mark(screen, _SAME)} the same: {words}", "    ", "dim")
+        lines += screen.prose(f"{_mark(screen, SAME)} the same: {words}", "    ", "dim")
     return lines
 
 
@@ -109,9 +110,9 @@ def _rows(screen: Screen, facts: Mapping[str, Any], rows: Sequence[Mapping[str, 
     ]
     lined = [
         Row(
-            [_mark(screen, _SAME if row["same"] else _DIFFERENT), row["label"]]
+            [_mark(screen, mark([row])), row["label"]]
             + ["" if at in low else cell for at, cell in enumerate(own)],
-            accents={0: "" if row["same"] else "yellow"},
+            accents={0: _accent(mark([row]))},
         )
         for row, own, low in zip(rows, cells, below, strict=True)
     ]
@@ -126,15 +127,19 @@ def _rows(screen: Screen, facts: Mapping[str, Any], rows: Sequence[Mapping[str, 
 
 
 def _means(screen: Screen, facts: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
-    """What a row means for each model; those of which the same is told share a line."""
+    """What a row means for each model; those of which the same is told share a line.
+
+    Beside values that stand below their row, an arrow tells what is a meaning.
+    """
+    arrow = "→" if screen.unicode else "->"
     marks = letters(len(facts["models"]))
     told: dict[str, list[str]] = {}
     for at, text in meanings(row):
         told.setdefault(text, []).append(marks[at])
     lines: list[str] = []
     for text, who in told.items():
-        begin = "" if len(marks) == 2 else f"{', '.join(who)}: "
-        lines += screen.prose(f"     {begin}{text}", "     ", "cyan")
+        begin = "" if len(marks) == 2 else f"{arrow} {', '.join(who)}: "
+        lines += screen.prose(f"     {begin}{text}", "       " if begin else "     ", "cyan")
     return lines
 
 
@@ -179,9 +184,9 @@ def _fits(screen: Screen, facts: Mapping[str, Any], rows: Sequence[Mapping[str, 
     ]
     lined = [
         Row(
-            [_mark(screen, _SAME if alike(own) else _DIFFERENT), gpu]
+            [_mark(screen, placed_mark(own)), gpu]
             + [placed(own, at, unicode=screen.unicode, short=short) for at in range(count)],
-            accents={0: "" if alike(own) else "yellow"}
+            accents={0: _accent(placed_mark(own))}
             | {at + 2: "red" for at in range(count) if own["fits"]["values"][at] != "fits"},
         )
         for gpu, own in groups
@@ -210,5 +215,9 @@ def _titles(facts: Mapping[str, Any], room: int) -> list[str]:
     return named if fits else marks
 
 
-def _mark(screen: Screen, mark: tuple[str, str]) -> str:
-    return mark[0 if screen.unicode else 1]
+def _mark(screen: Screen, sign: tuple[str, str, str]) -> str:
+    return sign[0 if screen.unicode else 1]
+
+
+def _accent(sign: tuple[str, str, str]) -> str:
+    return "yellow" if sign == DIFFERENT else ""

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pondera._map.stacks import By, Run, Tower, towers
-from pondera._numbers import decimal_bytes, exact_count, plural, short_count
+from pondera._numbers import binary_bytes, exact_count, plural, short_count
 
 _MIXED = ("attention", "state")
 _COSTS: Mapping[str, tuple[Callable[[int], str], str]] = {
     "parameters": (short_count, "parameters"),
     "active_parameters": (short_count, "parameters used per token"),
-    "bytes_per_token": (decimal_bytes, "of memory per token"),
+    "bytes_per_token": (binary_bytes, "of memory per token"),
 }
 """What a change may cost: where a what-if tells it, and words for it."""
 
@@ -40,6 +40,11 @@ class Facts:
     def is_adapter(self) -> bool:
         """Whether it is an adapter without a mind, which belongs to another model."""
         return self.shown.get("kind") == "adapter" and self.unknown is not None
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing is known of it: its mind is not, and it has no weights."""
+        return self.unknown is not None and self.shown["source"] == "config"
 
     @property
     def mystery(self) -> str:
@@ -101,7 +106,7 @@ class Facts:
 
     def say(self, count: int, by: By) -> str:
         """A number of parameters or bytes in short."""
-        return decimal_bytes(count) if by == "bytes" else short_count(count)
+        return binary_bytes(count) if by == "bytes" else short_count(count)
 
     @property
     def kinds(self) -> list[str]:
@@ -175,7 +180,8 @@ class Facts:
     def describe(self) -> str:
         """The map in words, for who cannot see it."""
         total = self.total
-        parts = [f"{self.full_title}: {exact_count(total['parameters'])} parameters"]
+        count = "an unknown number of" if self.is_blank else exact_count(total["parameters"])
+        parts = [f"{self.full_title}: {count} parameters"]
         if total["active"] != total["parameters"]:
             parts.append(f"{exact_count(total['active'])} of them used for each token")
         if not self.shown["bytes_unknown"]:

@@ -9,14 +9,16 @@ from pondera._map.axis import Axis
 from pondera._map.axis import tokens_text as short
 from pondera._map.facts import Facts
 from pondera._map.inks import MIXERS
-from pondera._numbers import decimal_bytes, exact_count
+from pondera._numbers import binary_bytes, exact_count
 from pondera._svg import Sheet, number, text_width, track, wrapped
 
 _LINES = ("ink", "alarm")
 """Inks of the lines, where there are two models."""
 
 _DASHES = ("", "6 3")
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_TICKS = 6
+"""So many steps of the axis of bytes have a line each; of more, every other one."""
 _LEFT = 46
 _MARKS = (4096, 32_768, 131_072)
 
@@ -70,7 +72,7 @@ def draw_memory(
     bottom = top + height - 18
 
     def y(count: float) -> float:
-        share = (math.log10(max(count, 10**low)) - low) / (high - low)
+        share = (_power(max(count, 4**low)) - low) / (high - low)
         return bottom - (bottom - top) * share
 
     _grid(sheet, axis, low, high, top, bottom)
@@ -109,15 +111,15 @@ def encoder_words(facts: Facts) -> str:
     giver = facts.reader or next(iter(facts.sides), None)
     name = giver.words if giver else "the encoder"
     if each := memory.get("bytes_per_encoder_token"):
-        return f"and {decimal_bytes(each)} for each token of {name}"
+        return f"and {binary_bytes(each)} for each token of {name}"
     if fixed := memory.get("cross_bytes"):
         given = f"{exact_count(facts.given)} tokens of " if facts.given else ""
-        return f"{decimal_bytes(fixed)} of it for {given}{name}"
+        return f"{binary_bytes(fixed)} of it for {given}{name}"
     return ""
 
 
 def _range(facts: Sequence[Facts], points: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
-    """The powers of ten that the axis of bytes goes from and to."""
+    """The powers of four that the axis of bytes goes from and to: five of them make a unit."""
     counts = [point["bytes"] for point in points if point["bytes"]] or [1]
     # So low that every kind of layers is to be seen over half of the context at least.
     curves = [one.memory["curve"] for one in facts if one.memory and one.memory["curve"]]
@@ -126,16 +128,21 @@ def _range(facts: Sequence[Facts], points: Sequence[Mapping[str, Any]]) -> tuple
     most = max(counts)
     weights = [one.total["bytes"] for one in facts if not one.shown["bytes_unknown"]]
     most = max([most, *(count for count in weights if count <= 100 * most)])
-    high = math.ceil(math.log10(most) + 0.02)
-    return max(min(math.floor(math.log10(least)), high - 1), high - 6), high
+    high = math.ceil(_power(most) + 0.03)
+    return max(min(math.floor(_power(least)), high - 2), high - 10), high
+
+
+def _power(count: int | float) -> float:
+    """The power of four that so many bytes are."""
+    return math.log2(count) / 2
 
 
 def _grid(sheet: Sheet, axis: Axis, low: int, high: int, top: float, bottom: float) -> None:
-    for power in range(low, high + 1):
+    for power in range(high, low - 1, -1 if high - low <= _TICKS else -2):
         y = bottom - (bottom - top) * (power - low) / (high - low)
         sheet.line([(axis.left, y), (axis.left + axis.width, y)], "rule", width=0.8)
-        thousands, rest = divmod(power, 3)
-        words = f"{10**rest} {_UNITS[thousands]}" if thousands < len(_UNITS) else f"1e{power}"
+        unit, rest = divmod(power, 5)
+        words = f"{4**rest} {_UNITS[unit]}" if unit < len(_UNITS) else f"4^{power} B"
         sheet.text(axis.left - 6, y + 3.5, words, 10, ink="soft", anchor="end")
     for tick in axis.ticks(38):
         sheet.line([(axis.at(tick), bottom), (axis.at(tick), bottom + 3)], "rule")
@@ -155,7 +162,7 @@ def _kinds(
         points = [
             (axis.at(point["tokens"]), y(point["kinds"].get(name, 0)))
             for point in curve
-            if point["kinds"].get(name, 0) >= 10**low
+            if point["kinds"].get(name, 0) >= 4**low
         ]
         if not points:
             continue
@@ -184,7 +191,7 @@ def _draw_weights(
 ) -> float | None:
     """A line where the weights are, for the eye to compare with; gives where, if it is to be seen."""
     weights = one.total["bytes"]
-    if one.shown["bytes_unknown"] or not 10 ** span[0] <= weights <= 10 ** span[1]:
+    if one.shown["bytes_unknown"] or not 4 ** span[0] <= weights <= 4 ** span[1]:
         return None
     at = y(weights)
     with sheet.group(f"{one.full_title}: the weights take {exact_count(weights)} bytes"):
@@ -196,7 +203,7 @@ def _name_weights(
     sheet: Sheet, one: Facts, axis: Axis, at: float, ink: str, said: Sequence[_Label]
 ) -> list[_Label]:
     """Says on the line of the weights what they take, where nothing else is written; gives that."""
-    words = f"weights {decimal_bytes(one.total['bytes'])}"
+    words = f"weights {binary_bytes(one.total['bytes'])}"
     wide = text_width(words, 10) + 6
     # At the left, or behind what is in the way.
     begins = sorted([axis.left + 5, *(label.left + label.width + 5 for label in said)])
@@ -236,7 +243,7 @@ def _marks(
         if point["tokens"] not in wanted:
             continue
         x, at = axis.at(point["tokens"]), y(point["bytes"])
-        words = decimal_bytes(point["bytes"])
+        words = binary_bytes(point["bytes"])
         hover = (
             f"{one.full_title}, {exact_count(point['tokens'])} tokens: {exact_count(point['bytes'])} bytes"
         )

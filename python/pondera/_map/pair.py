@@ -22,7 +22,7 @@ from pondera._map.sheet import (
 )
 from pondera._map.stacks import By
 from pondera._map.tower import best_scale, draw_towers, draw_zoom, towers_width
-from pondera._numbers import decimal_bytes, exact_count, share, short_count
+from pondera._numbers import binary_bytes, exact_count, share, short_count
 from pondera._svg import Anchor, Sheet, Theme, number, text_width, wrapped
 
 _TALL = 330
@@ -110,13 +110,13 @@ def _draw_bodies(sheet: Sheet, one: Facts, other: Facts, by: By, top: float) -> 
 
 def _draw_stats(sheet: Sheet, one: Facts, other: Facts, top: float) -> float:
     rows: list[tuple[str, int | None, int | None, Callable[[int], str]]] = [
-        ("parameters", one.total["parameters"], other.total["parameters"], short_count),
+        ("parameters", _parameters(one), _parameters(other), short_count),
         ("used per token", _active(one), _active(other), short_count),
-        ("bytes of weights", _bytes(one), _bytes(other), decimal_bytes),
+        ("bytes of weights", _bytes(one), _bytes(other), binary_bytes),
         ("layers", one.main.layers, other.main.layers, exact_count),
         ("width", one.shown["hidden_size"], other.shown["hidden_size"], exact_count),
         ("tokens of context", one.context, other.context, exact_count),
-        (_MEMORY, _per_token(one), _per_token(other), decimal_bytes),
+        (_MEMORY, _per_token(one), _per_token(other), binary_bytes),
     ]
     at = top
     for label, left, right, say in rows:
@@ -197,6 +197,10 @@ def _draw_roles(sheet: Sheet, one: Facts, other: Facts, by: By, left: float, top
         _facing(sheet, at, left + _HALF / 2, label, sizes, words, (longest, 56.0), inks)
         at += 18
     return at
+
+
+def _parameters(facts: Facts) -> int | None:
+    return None if facts.is_blank else facts.total["parameters"]
 
 
 def _active(facts: Facts) -> int | None:

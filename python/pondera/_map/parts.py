@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pondera._map.facts import Facts, is_mixing, mixer_kinds
 from pondera._map.inks import LIT, MIXERS, PARTS, ROLE_WORDS, Look
 from pondera._map.stacks import By
-from pondera._numbers import decimal_bytes, exact_count, plural, share, short_count
+from pondera._numbers import binary_bytes, exact_count, plural, share, short_count
 from pondera._svg import Sheet, number
 
 
@@ -24,7 +24,7 @@ def look_of(role: str, kind: Mapping[str, object] | None) -> Look:
 def exactly(count: int, by: By) -> str:
     """A size with all its digits, and in short."""
     if by == "bytes":
-        return f"{exact_count(count)} bytes ({decimal_bytes(count)})"
+        return f"{exact_count(count)} bytes ({binary_bytes(count)})"
     return f"{exact_count(count)} parameters ({short_count(count)})"
 
 

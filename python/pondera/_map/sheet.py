@@ -2,7 +2,7 @@
 
 from pondera._map.facts import Facts
 from pondera._map.stacks import By
-from pondera._numbers import decimal_bytes, exact_count, plural, short_count
+from pondera._numbers import binary_bytes, exact_count, plural, short_count
 from pondera._svg import Anchor, Sheet, text_width, wrapped
 
 WIDTH = 840
@@ -52,9 +52,11 @@ def draw_scale_square(sheet: Sheet, by: By, scale: float, left: float, top: floa
     if scale <= 0:
         return
     size = 1
+    # Round are powers of ten, and of two where bytes are told in units of these.
+    step, between = (16, (8, 4, 2)) if by == "bytes" else (10, (5, 2))
     while scale * size < 60:
-        size *= 10
-    for more in (5, 2):
+        size *= step
+    for more in between:
         if scale * size * more <= 260:
             size *= more
             break
@@ -65,7 +67,7 @@ def draw_scale_square(sheet: Sheet, by: By, scale: float, left: float, top: floa
 
 
 def _round_count(size: int, by: By) -> str:
-    shown = decimal_bytes(size) if by == "bytes" else short_count(size)
+    shown = binary_bytes(size) if by == "bytes" else short_count(size)
     whole, _, unit = shown.partition(" ")
     return " ".join(filter(None, [whole.removesuffix(".00"), unit, "" if by == "bytes" else "parameters"]))
 

@@ -21,7 +21,7 @@ from pondera._map.sheet import (
 )
 from pondera._map.stacks import By
 from pondera._map.tower import best_scale, draw_towers, draw_zoom, towers_width
-from pondera._numbers import decimal_bytes, exact_count, share, short_count
+from pondera._numbers import binary_bytes, exact_count, share, short_count
 from pondera._svg import Sheet, Theme
 
 _TALL = 344
@@ -81,7 +81,7 @@ def draw_single(facts: Facts, by: By, theme: Theme) -> str:
 
 def _draw_stats(sheet: Sheet, facts: Facts, top: float) -> float:
     total = facts.total
-    stats = [(short_count(total["parameters"]), "parameters")]
+    stats = [("?" if facts.is_blank else short_count(total["parameters"]), "parameters")]
     if facts.unknown is None and total["parameters"]:
         active = share(total["active"], total["parameters"])
         if total["active"] != total["parameters"]:
@@ -89,14 +89,14 @@ def _draw_stats(sheet: Sheet, facts: Facts, top: float) -> float:
         else:
             stats.append(("all of them", "used per token"))
     if not facts.shown["bytes_unknown"]:
-        stats.append((decimal_bytes(total["bytes"]), f"of weights, {facts.shown['storage'] or 'as stored'}"))
+        stats.append((binary_bytes(total["bytes"]), f"of weights, {facts.shown['storage'] or 'as stored'}"))
     if facts.context:
         stats.append((exact_count(facts.context), "tokens of context"))
     memory = facts.memory
     if memory and memory["bytes_per_token"]:
-        stats.append((decimal_bytes(memory["bytes_per_token"]), "of memory per token"))
+        stats.append((binary_bytes(memory["bytes_per_token"]), "of memory per token"))
     elif memory and memory["curve"]:
-        stats.append((decimal_bytes(memory["curve"][-1]["bytes"]), "of memory, however long"))
+        stats.append((binary_bytes(memory["curve"][-1]["bytes"]), "of memory, however long"))
     each = INSIDE / 5
     for at, (count, words) in enumerate(stats):
         sheet.text(EDGE + at * each, top, count, 19, bold=True, room=each - 6)

@@ -1,6 +1,5 @@
 """A map as text: what each layer sees, what is inside it, what the model is made of and remembers."""
 
-import math
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from pondera._map.layer import mixer_words
 from pondera._map.memory import encoder_words
 from pondera._map.stacks import By
 from pondera._map.text_layers import layers_view
-from pondera._numbers import decimal_bytes, exact_count, share, short_count
+from pondera._numbers import binary_bytes, exact_count, share, short_count
 from pondera._text import Column, Row, Screen, display_width, printable, table
 
 _MOST_CELLS = 256
@@ -70,27 +69,19 @@ class _Scale:
 
     Attributes:
         role: The largest role.
-        least: The least bytes that one remembers.
-        most: The most bytes.
+        kept: The most bytes that one remembers.
     """
 
     role: int
-    least: int
-    most: int
+    kept: int
 
     @classmethod
     def of(cls, facts: Sequence[Facts], by: By) -> "_Scale":
         curves = [one.memory["curve"] for one in facts if one.memory and one.memory["curve"]]
         return cls(
             max((int(role[by]) for one in facts for role in one.shown["roles"].values()), default=0),
-            min((max(curve[0]["bytes"], 1) for curve in curves), default=1),
             max((max(curve[-1]["bytes"], 1) for curve in curves), default=1),
         )
-
-    def kept(self, count: int) -> int:
-        """The length of a bar of bytes that are remembered, logarithmic, in thousandths."""
-        low, high = math.log10(self.least) - 1, math.log10(self.most)
-        return max(round(1000 * (math.log10(max(count, 1)) - low) / (high - low)), 1)
 
 
 def _sections(screen: Screen, facts: Facts, by: By, axis: tuple[int, int], scale: _Scale) -> list[list[str]]:
@@ -119,12 +110,12 @@ def _heading(screen: Screen, facts: Facts) -> list[str]:
     total, shown = facts.total, facts.shown
     parts = [
         "adapter" if facts.is_adapter else shown["class"] or shown["model_type"],
-        f"{short_count(total['parameters'])} parameters",
+        f"{'?' if facts.is_blank else short_count(total['parameters'])} parameters",
     ]
     if facts.unknown is None and total["active"] != total["parameters"]:
         parts.append(f"{short_count(total['active'])} used per token")
     if not shown["bytes_unknown"]:
-        parts.append(f"{decimal_bytes(total['bytes'])} {shown['storage'] or 'stored'}")
+        parts.append(f"{binary_bytes(total['bytes'])} {shown['storage'] or 'stored'}")
     if facts.context:
         parts.append(f"{exact_count(facts.context)} tokens of context")
     dot = " · " if screen.unicode else " - "
@@ -199,6 +190,8 @@ def _rows(cells: str, screen: Screen) -> list[str]:
 
 
 def _parts(screen: Screen, facts: Facts, by: By, scale: _Scale) -> list[str]:
+    if facts.is_blank:
+        return ["what it is made of is not known"]
     roles = sorted(facts.shown["roles"].items(), key=lambda one: -one[1][by])
     columns = [
         Column("made of", "label"),
@@ -235,8 +228,8 @@ def _memory(screen: Screen, facts: Facts, scale: _Scale) -> list[str]:
         Row(
             [
                 exact_count(point["tokens"]),
-                decimal_bytes(point["bytes"]),
-                screen.bar(scale.kept(point["bytes"]), 1000, room),
+                binary_bytes(point["bytes"]),
+                screen.bar(point["bytes"], scale.kept, room),
             ]
         )
         for point in points

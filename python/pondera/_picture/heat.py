@@ -68,41 +68,62 @@ def draw_heat(
         most: How many values of an axis are drawn at the most. Of more, so many at even distances are, and
             the picture says so.
     """
-    return _Picture(heat, frame_of(width, framed), most).drawn(theme)
+    return _Picture(heat, range(len(heat.gpus)), frame_of(width, framed), most).drawn(theme)
+
+
+def draw_heat_in_parts(heat: Heat, theme: Theme = "auto", *, width: int = WIDE, most: int = 32) -> list[str]:
+    """The same as a picture for each row of panels, between which a sheet of paper may end.
+
+    The first has the heading, and the last has what stands for what. The arguments are those of `draw_heat`.
+    """
+    frame = frame_of(width, framed=False)
+    gpus = range(len(heat.gpus))
+    each = _columns(frame, len(gpus))
+    return [_Picture(heat, gpus[at : at + each], frame, most).drawn(theme) for at in gpus[::each]]
+
+
+def _columns(frame: Frame, panels: int) -> int:
+    """How many panels stand beside each other."""
+    return max(min(panels, int((frame.inside + _GAP) // (_PANEL + _GAP))), 1)
 
 
 class _Picture:
-    """One picture of a panel for each GPU."""
+    """One picture of a panel for each GPU, which are all there are or some of them."""
 
-    def __init__(self, heat: Heat, frame: Frame, most: int) -> None:
+    def __init__(self, heat: Heat, gpus: range, frame: Frame, most: int) -> None:
         self._heat = heat
+        self._gpus = gpus
         self._frame = frame
         self._contexts = _some(len(heat.contexts), most)
         self._requests = _some(len(heat.concurrencies), most)
-        key = f"{frame}{most}{heat.levels.tobytes().hex()}{heat.contexts}{heat.concurrencies}"
+        part = "" if len(gpus) == len(heat.gpus) else str(gpus)
+        key = f"{frame}{most}{part}{heat.levels.tobytes().hex()}{heat.contexts}{heat.concurrencies}"
         title = f"What fits of {heat.model}, by context and requests"
-        self._sheet = Sheet(title, _described(heat), PICTURE_INKS, PATTERNS, key)
+        self._sheet = Sheet(title, _described(heat, gpus), PICTURE_INKS, PATTERNS, key)
         labels = [f"{count:,}" for count in heat.concurrencies]
         self._label = max(text_width(label, 10.5) for label in labels) + 8
 
     def drawn(self, theme: Theme) -> str:
-        sheet, frame, heat = self._sheet, self._frame, self._heat
-        y: float = frame.edge + 16
-        sheet.text(frame.edge, y, heat.model, 16, bold=True, room=frame.inside, hover=heat.model)
-        for row in wrapped(" · ".join(self._facts()), 11.5, frame.inside, 3):
-            y += 17
-            sheet.text(frame.edge, y, row, 11.5, ink="soft")
-        y += 12
-        columns = max(min(len(heat.gpus), int((frame.inside + _GAP) // (_PANEL + _GAP))), 1)
+        frame, gpus = self._frame, len(self._heat.gpus)
+        bottom = y = self._draw_heading(frame.edge + 16) if 0 in self._gpus else frame.edge
+        columns = _columns(frame, gpus)
         each = (frame.inside - _GAP * (columns - 1)) / columns
-        bottom = y
-        for gpu in range(len(heat.gpus)):
+        for gpu in self._gpus:
             column = gpu % columns
             y = bottom if column == 0 else y
             bottom = max(bottom, self._draw_panel(gpu, frame.edge + (each + _GAP) * column, y, each))
-        y = self._draw_legend(bottom + 16)
-        y = self._draw_notes(y)
-        return frame.finished(sheet, y, theme)
+        if gpus - 1 in self._gpus:
+            bottom = self._draw_notes(self._draw_legend(bottom + 16))
+        return frame.finished(self._sheet, bottom, theme)
+
+    def _draw_heading(self, y: float) -> float:
+        """The model, what was asked, and what the cells are; gives the line below."""
+        sheet, frame, model = self._sheet, self._frame, self._heat.model
+        sheet.text(frame.edge, y, model, 16, bold=True, room=frame.inside, hover=model)
+        for row in wrapped(" · ".join(self._facts()), 11.5, frame.inside, 3):
+            y += 17
+            sheet.text(frame.edge, y, row, 11.5, ink="soft")
+        return y + 12
 
     def _facts(self) -> list[str]:
         """What was asked, and what the cells are."""
@@ -247,16 +268,20 @@ def _frontier_words(heat: Heat, gpu: int) -> str:
     first, *rest = [
         (most[at], tokens_text(heat.contexts[at])) for at in dict.fromkeys([fitting[0], fitting[-1]])
     ]
-    words = f"up to {plural(first[0], 'request')} of {first[1]} tokens"
+    # More may fit than the numbers that there are cells for.
+    words = f"of those shown, {plural(first[0], 'request')} of {first[1]} tokens fit"
     return words + "".join(f", {count:,} of {context}" for count, context in rest)
 
 
-def _described(heat: Heat) -> str:
+def _described(heat: Heat, gpus: range) -> str:
     """The picture in words, for who cannot see it: the most requests that fit, by GPU and context."""
+    frontier = heat.frontier
     rows: Sequence[str] = [
-        f"{name}: "
-        + ", ".join(f"{context:,} tokens {most:,}" for context, most in zip(heat.contexts, row, strict=True))
-        for name, row in zip(heat.gpus, heat.frontier, strict=True)
+        f"{heat.gpus[gpu]}: "
+        + ", ".join(
+            f"{context:,} tokens {most:,}" for context, most in zip(heat.contexts, frontier[gpu], strict=True)
+        )
+        for gpu in gpus
     ]
     title = "The most requests at one time, of those shown, that fit with so many tokens each"
     return f"{title}. {'. '.join(rows)}."

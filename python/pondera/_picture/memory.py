@@ -13,6 +13,8 @@ from pondera._picture.place import WIDE, Frame, frame_of
 from pondera._svg import Sheet, Theme, text_width, wrapped
 
 _SWATCH = 16.0
+_BELOW = 6
+"""What the last line of words needs below it."""
 
 
 def draw_memory(
@@ -32,14 +34,35 @@ def draw_memory(
     """
     if not fits:
         raise PonderaError("there is no estimate to draw; give one or more")
-    return _Picture([Bar(one) for one in fits], frame_of(width, framed)).drawn(theme)
+    return _pictures(fits, len(fits), theme, frame_of(width, framed))[0]
+
+
+def draw_memory_in_parts(
+    fits: Sequence[Mapping[str, Any]], theme: Theme = "auto", *, width: int = WIDE
+) -> list[str]:
+    """The same as a picture for each bar, on one scale, between which a sheet of paper may end.
+
+    The first has the heading, and the last has the scale and what stands for what.
+
+    Args:
+        fits: Estimates in schema `pondera.fit/1`.
+        theme: For which pages: both kinds, or one alone.
+        width: How wide each picture is.
+    """
+    return _pictures(fits, 1, theme, frame_of(width, framed=False))
+
+
+def _pictures(fits: Sequence[Mapping[str, Any]], each: int, theme: Theme, frame: Frame) -> list[str]:
+    bars = [Bar(one) for one in fits]
+    return [_Picture(bars, slice(at, at + each), frame).drawn(theme) for at in range(0, len(bars), each)]
 
 
 class _Picture:
-    """One picture of several bars."""
+    """One picture of several bars, which are all there are or some of them."""
 
-    def __init__(self, bars: Sequence[Bar], frame: Frame) -> None:
+    def __init__(self, bars: Sequence[Bar], drawn: slice, frame: Frame) -> None:
         self._bars = bars
+        self._drawn = range(len(bars))[drawn]
         self._frame = frame
         self._edge = frame.edge
         self._inside = frame.inside
@@ -51,16 +74,18 @@ class _Picture:
         ]
         models = list(dict.fromkeys(str(bar.shown["model"]) for bar in bars))
         title = f"Memory of {models[0] if len(models) == 1 else 'several models'}"
-        desc = " ".join(_sentence(bar) for bar in bars)
-        key = f"{frame}{[bar.shown for bar in bars]}"
+        shown = bars[drawn]
+        desc = " ".join(_sentence(bar) for bar in shown)
+        key = f"{frame}{[bar.shown for bar in shown]}"
         self._sheet = Sheet(title, desc, PICTURE_INKS, PATTERNS, key)
 
     def drawn(self, theme: Theme) -> str:
-        y = self._draw_heading(self._edge + 16)
-        for at, bar in enumerate(self._bars):
-            y = self._draw_row(bar, self._own[at], y)
-        y = self._draw_axis(y)
-        return self._frame.finished(self._sheet, self._draw_legend(y + 14), theme)
+        y: float = self._draw_heading(self._edge + 16) if 0 in self._drawn else self._edge
+        for at in self._drawn:
+            y = self._draw_row(self._bars[at], self._own[at], y)
+        if len(self._bars) - 1 not in self._drawn:
+            return self._frame.finished(self._sheet, y + _BELOW, theme)
+        return self._frame.finished(self._sheet, self._draw_legend(self._draw_axis(y) + 14), theme)
 
     def _draw_heading(self, y: float) -> float:
         """The model, and what is the same for all bars; gives the line below."""

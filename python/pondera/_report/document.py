@@ -9,14 +9,14 @@ from pondera._compare import Comparison
 from pondera._compare.html import comparison_html
 from pondera._fit_view import layout, where
 from pondera._heat import Heat
-from pondera._map import draw
+from pondera._map import Map, draw
 from pondera._native import Fit, role_meanings
 from pondera._numbers import plural
-from pondera._picture.heat import draw_heat
-from pondera._picture.memory import draw_memory
+from pondera._picture.heat import draw_heat, draw_heat_in_parts
+from pondera._picture.memory import draw_memory, draw_memory_in_parts
 from pondera._picture.place import NARROW
-from pondera._report.estimate import Estimate, assumptions
-from pondera._report.headline import headline
+from pondera._report.estimate import Estimate, assumptions, origins
+from pondera._report.headline import asked, headline
 from pondera._report.page import Part, page
 from pondera._report.render import picture, render
 from pondera._report.subject import Subject
@@ -93,6 +93,7 @@ def _section(number: int, subject: Subject) -> dict[str, Any]:
         "title": subject.title,
         "subject": subject,
         "headline": headline(subject),
+        "asked": " with ".join(reversed(asked(subject.fits[0]))) if subject.fits else "",
         "shown": shown,
         "facts": [(label or "in all", words) for label, words in facts(shown)] if shown["roles"] else [],
         "map": picture(subject.map.svg),
@@ -106,6 +107,7 @@ def _section(number: int, subject: Subject) -> dict[str, Any]:
         "heat": _heat(subject.heat),
         "heat_layout": _laid_out(subject),
         "estimates": estimates,
+        "origins": origins(estimates) if len(estimates) > 1 else [],
         "would": would,
         "would_layout": layout(subject.would) if subject.would else "",
         "assumed": assumed,
@@ -113,19 +115,23 @@ def _section(number: int, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _memory(fits: Sequence[Fit]) -> list[Markup]:
-    """The memory of deployments in stacked bars: for a wide page, and for a narrow one."""
+def _memory(fits: Sequence[Fit]) -> list[list[Markup]]:
+    """The memory of deployments in stacked bars: for a wide page in parts, and for a narrow one."""
     if not fits:
         return []
     shown = [fit.to_dict() for fit in fits]
-    return [picture(draw_memory(shown, width=width, framed=False)) for width in (_WIDE, NARROW)]
+    wide = draw_memory_in_parts(shown, width=_WIDE)
+    narrow = draw_memory(shown, width=NARROW, framed=False)
+    return [[*map(picture, wide)], [picture(narrow)]]
 
 
-def _heat(heat: Heat | None) -> list[Markup]:
+def _heat(heat: Heat | None) -> list[list[Markup]]:
     """Levels over contexts and requests, likewise."""
     if heat is None:
         return []
-    return [picture(draw_heat(heat, width=width, framed=False)) for width in (_WIDE, NARROW)]
+    wide = draw_heat_in_parts(heat, width=_WIDE)
+    narrow = draw_heat(heat, width=NARROW, framed=False)
+    return [[*map(picture, wide)], [picture(narrow)]]
 
 
 def _laid_out(subject: Subject) -> str:
@@ -143,6 +149,11 @@ def _contents(section: Mapping[str, Any]) -> Part:
     return Part(section["id"], section["title"], inner)
 
 
+def _facing(one: Subject, other: Subject) -> Map:
+    """A model facing another one, or itself with another mind."""
+    return draw(one.model, set=other.fields) if other.fields else draw(one.model, other.model)
+
+
 def _pairs(subjects: Sequence[Subject]) -> Iterator[dict[str, Any]]:
     """The maps of the first model facing each other one."""
     drawn = [one for one in subjects if one.facts.total["tensors"]]
@@ -150,5 +161,5 @@ def _pairs(subjects: Sequence[Subject]) -> Iterator[dict[str, Any]]:
         yield {
             "id": f"pair-{number}",
             "title": f"{drawn[0].title} and {other.title}",
-            "map": picture(draw(drawn[0].model, other.model).svg),
+            "map": picture(_facing(drawn[0], other).svg),
         }

@@ -97,12 +97,62 @@ class Estimate:
         return [*facts, *speed_facts(self.fit)] if self.fit.fits else facts
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How one part of a component comes about, on all GPUs or on some.
+
+    Attributes:
+        reason: It, as one of `reasons` of schema `pondera.fit/1`.
+        gpus: Which GPUs it holds on; empty if it holds on all of them.
+    """
+
+    reason: Mapping[str, Any]
+    gpus: str
+
+
+def origins(estimates: Sequence[Estimate]) -> list[tuple[str, list[Origin]]]:
+    """How the parts of each component come about, each once, with the GPUs where these are not all."""
+    gathered: dict[str, dict[str, dict[tuple[Any, ...], tuple[Mapping[str, Any], list[str]]]]] = {}
+    for one in estimates:
+        for reason in one.shown["reasons"]:
+            alike = gathered.setdefault(reason["component"], {}).setdefault(reason["name"], {})
+            _, names = alike.setdefault(tuple(reason.values()), (reason, []))
+            if one.where not in names:
+                names.append(one.where)
+    everywhere = [one.where for one in estimates]
+    return [
+        (
+            component,
+            [
+                Origin(reason, _which(names, everywhere))
+                for alike in parts.values()
+                for reason, names in alike.values()
+            ],
+        )
+        for component, parts in gathered.items()
+    ]
+
+
+def _which(names: Sequence[str], everywhere: Sequence[str]) -> str:
+    """Some of all GPUs, in the fewest words."""
+    others = [name for name in everywhere if name not in names]
+    if not others:
+        return ""
+    return ", ".join(names) if len(names) <= len(others) else f"all but {', '.join(others)}"
+
+
+_ITSELF = "\0"
+"""What stands for an estimate's own GPU in a reason: no reason has it."""
+
+
 def assumptions(fits: Sequence[Fit]) -> list[dict[str, str]]:
     """What was taken to hold, each once, with the GPUs that it concerns where these are not all."""
     gathered: dict[str, dict[tuple[str, str], list[str]]] = {}
     for fit in fits:
         for one in fit.assumptions:
-            names = gathered.setdefault(one["field"], {}).setdefault((one["value"], one["reason"]), [])
+            # What tells of its own GPU only is told of all such GPUs together.
+            reason = one["reason"].replace(fit.gpu, _ITSELF)
+            names = gathered.setdefault(one["field"], {}).setdefault((one["value"], reason), [])
             if fit.gpu not in names:
                 names.append(fit.gpu)
     count = len({fit.gpu for fit in fits})
@@ -110,8 +160,8 @@ def assumptions(fits: Sequence[Fit]) -> list[dict[str, str]]:
         {
             "field": field,
             "value": value,
-            "reason": reason,
-            "gpus": "" if len(names) == count else ", ".join(names),
+            "reason": reason.replace(_ITSELF, ", ".join(names)),
+            "gpus": "" if len(names) == count or _ITSELF in reason else ", ".join(names),
         }
         for field, ones in gathered.items()
         for (value, reason), names in ones.items()

@@ -1,7 +1,8 @@
 """What a report begins with: a model in a few sentences."""
 
-from pondera._fit_view import layout, where
-from pondera._numbers import decimal_bytes, plural, short_count
+from pondera._fit_view import asked_facts, layout, where
+from pondera._native import Fit
+from pondera._numbers import binary_bytes, plural, short_count
 from pondera._report.subject import Subject
 
 
@@ -21,7 +22,7 @@ def _weight(subject: Subject) -> str:
     if facts.shown["bytes_unknown"]:
         return f"{words}."
     as_what = facts.shown["storage"] or "as they are stored"
-    return f"{words}; its weights take {decimal_bytes(total['bytes'])} ({as_what})."
+    return f"{words}; its weights take {binary_bytes(total['bytes'])} ({as_what})."
 
 
 def _cache(subject: Subject) -> str:
@@ -30,18 +31,30 @@ def _cache(subject: Subject) -> str:
         return ""
     if not cache["bytes_per_token"]:
         return "What it remembers does not grow with the context."
-    return f"Each token of context takes {decimal_bytes(cache['bytes_per_token'])} of cache in 16 bits."
+    return f"Each token of context takes {binary_bytes(cache['bytes_per_token'])} of cache in 16 bits."
 
 
 def _place(subject: Subject) -> str:
     fits = subject.fits
     if not fits:
         return ""
+    engine, requests = asked(fits[0])
+    one = requests.startswith("1 ")
+    requests = f"one{requests[1:]}" if one else requests
+    words = f"With {engine}, {requests}{',' if ',' in requests else ''} "
     if len(fits) == 1:
-        words = f"{'Fits' if fits[0].fits else 'Does not fit'} on {where(fits[0])}"
+        yes, no = ("fits", "does not fit") if one else ("fit", "do not fit")
+        words += f"{yes if fits[0].fits else no} on {where(fits[0])}"
     else:
         count = sum(one.fits for one in fits)
-        words = f"As asked it fits on {count or 'none'} of {plural(len(fits), 'GPU')}"
+        words += f"{'fits' if one else 'fit'} on {count or 'none'} of {plural(len(fits), 'GPU')}"
     if subject.would:
         words += f"; it would on {where(subject.would)}{layout(subject.would)}"
-    return f"{words}."
+    left = [f"{name} is left out: {why}." for name, why in subject.refused.items()]
+    return " ".join([f"{words}.", *left])
+
+
+def asked(fit: Fit) -> tuple[str, str]:
+    """What an estimate is of, said or assumed: the engine, and the requests."""
+    facts = asked_facts(fit.to_dict())
+    return facts["engine"], facts["requests"]

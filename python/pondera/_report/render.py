@@ -18,8 +18,6 @@ _LONGEST = 2000
 
 _FILTERS = (
     "binary_bytes",
-    "both_bytes",
-    "decimal_bytes",
     "exact_count",
     "plural",
     "share",

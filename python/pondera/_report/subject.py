@@ -23,7 +23,7 @@ from pondera._native import (
     PonderaError,
     parse_count,
 )
-from pondera._targets import Target, opened
+from pondera._targets import Target, opened, with_mind
 
 _MOST_REQUESTS = 256
 
@@ -61,6 +61,7 @@ class Subject:
         heat: Levels over contexts and requests, if there are any.
         elsewhere: Whether they are those of what would fit.
         cold: Why there are none.
+        fields: Fields of its config that were set to other values: another mind of the first target.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Subject:
     heat: Heat | None
     elsewhere: bool
     cold: str
+    fields: Mapping[str, Any]
 
     @property
     def facts(self) -> Facts:
@@ -82,8 +84,20 @@ class Subject:
 
     @property
     def title(self) -> str:
-        """Its name; of a path, the last part of it."""
-        return self.facts.title
+        """Its name; of a path, the last part of it; and what was set."""
+        return self.facts.full_title
+
+    @property
+    def unsound(self) -> str:
+        """What is wrong with its files, or that they and its config disagree; empty if all is well."""
+        checkpoint = self.checkpoint
+        found = [str(one) for one in checkpoint.problems if one.severity == "error"] if checkpoint else []
+        if found:
+            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            return f"its files are not whole and sound: {found[0]}{more}"
+        # What another mind disagrees in is told field by field.
+        disagree = self.map.disagrees and not self.fields
+        return "its weights and config disagree" if disagree else ""
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -95,6 +109,7 @@ class Subject:
         checkpoint = self.checkpoint
         return {
             "target": self.name,
+            "set": dict(self.fields) or None,
             "show": self.shown,
             "checkpoint": checkpoint.to_dict() if checkpoint else None,
             "map": self.map.to_dict(),
@@ -110,17 +125,26 @@ class Subject:
         }
 
 
-def open_subject(target: Target, asked: Asked) -> Subject:
+def open_subject(target: Target, asked: Asked, fields: Mapping[str, Any] | None = None) -> Subject:
     """Looks at one target.
 
+    Args:
+        target: The target.
+        asked: What is asked of all.
+        fields: Fields of its config to set to other values.
+
     Raises:
-        PonderaError: The target cannot be opened.
+        PonderaError: The target cannot be opened, or the fields cannot be set.
         FileNotFoundError: There is no such path and no built-in model of that name.
     """
     model = opened(target, asked.assume)
+    drawn = draw(model, assume=asked.assume, set=fields, alone=bool(fields))
+    if fields:
+        model, _ = with_mind(model, fields)
     shown = model.to_dict()
-    drawn = draw(model, assume=asked.assume)
     name = shown["name"] if isinstance(target, (Mapping, Checkpoint, Architecture, Model)) else str(target)
+    if fields:
+        name = f"{name} with {Facts(drawn.to_dict()).changed}"
     fits: Sequence[Fit] = ()
     refused: Mapping[str, str] = {}
     would: Fit | None = None
@@ -153,6 +177,7 @@ def open_subject(target: Target, asked: Asked) -> Subject:
         heat=found,
         elsewhere=elsewhere,
         cold=cold,
+        fields=fields or {},
     )
 
 
@@ -160,9 +185,12 @@ def compare_subjects(subjects: Sequence[Subject], asked: Asked) -> tuple[Compari
     """The models side by side, if there are several, or why there is no comparison."""
     if len(subjects) < 2:
         return None, ""
-    models = [one.model for one in subjects]
+    models = [one.model for one in subjects if not one.fields]
+    minds = [one.fields for one in subjects if one.fields]
     try:
-        found = compare(*models, gpu=asked.gpus, assume=asked.assume, gpu_file=asked.gpu_file, **asked.fit)
+        found = compare(
+            *models, set=minds, gpu=asked.gpus, assume=asked.assume, gpu_file=asked.gpu_file, **asked.fit
+        )
     except PonderaError as error:
         return None, str(error)
     return found, ""

@@ -2,13 +2,13 @@
 
 import json
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, _ArgumentGroup
 from collections.abc import Iterable
 from typing import Any
 
 from pondera._asked import ASKED, add_asked
 from pondera._compare import compare
-from pondera._talk import say, say_error
+from pondera._talk import say, say_error, say_slips
 from pondera._text import Screen
 from pondera.commands.command import Command
 from pondera.commands.show import add_assume, change
@@ -21,6 +21,16 @@ def configure(parser: ArgumentParser) -> None:
     )
     add_asked(parser, several=False)
     group = parser.add_argument_group("files, changes and output")
+    add_set(group)
+    group.add_argument("--gpu-file", metavar="TOML", help="your own GPUs over the built-in ones")
+    add_assume(parser)
+    group.add_argument("-o", "--output", metavar="FILE", help="write it to this file: .html, .txt or .json")
+    group.add_argument("--all", action="store_true", help="a line for every row, where all are the same too")
+    group.add_argument("--json", action="store_true", help="print JSON, schema pondera.compare/1")
+
+
+def add_set(group: ArgumentParser | _ArgumentGroup) -> None:
+    """Declare the argument that sets fields of the first target's config."""
     group.add_argument(
         "--set",
         metavar="FIELD=VALUE",
@@ -31,11 +41,6 @@ def configure(parser: ArgumentParser) -> None:
         help="the first target with a field of its config changed, as one more model; a field given again "
         "begins another one",
     )
-    group.add_argument("--gpu-file", metavar="TOML", help="your own GPUs over the built-in ones")
-    add_assume(parser)
-    group.add_argument("-o", "--output", metavar="FILE", help="write it to this file: .html, .txt or .json")
-    group.add_argument("--all", action="store_true", help="a line for every row, where all are the same too")
-    group.add_argument("--json", action="store_true", help="print JSON, schema pondera.compare/1")
 
 
 def run(options: Namespace) -> int:
@@ -54,6 +59,8 @@ def run(options: Namespace) -> int:
     )
     for name, why in made.failures.items():
         say_error(f"{name}: {why}")
+    for model in made.to_dict()["models"]:
+        say_slips(model["variant"]["changes"] if model["variant"] else [])
     if options.output:
         made.save(options.output)
         say(f"pondera: wrote {options.output}")

@@ -10,7 +10,7 @@ from pondera._fit_view import comparison_view, fit_view, offers_view
 from pondera._fits import chosen_gpus, fits_on, would_fit
 from pondera._native import FITS_SCHEMA, OFFERS_SCHEMA, Architecture, Fit, Model, fit, gpus
 from pondera._solve import cheapest_gpu
-from pondera._talk import say
+from pondera._talk import say, say_slips
 from pondera._targets import with_mind
 from pondera._text import Screen
 from pondera.commands.command import Command, UsageError
@@ -86,6 +86,7 @@ def _model(options: Namespace) -> Model | Architecture:
     if not options.changes:
         return model
     changed, answer = with_mind(model, dict(options.changes))
+    say_slips(answer.changes)
     if model.checkpoint is not None and not answer.same_body:
         say(f"pondera: that mind needs other weights; those of {model.name} are not counted")
     return changed

@@ -5,6 +5,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from pondera._map import draw
+from pondera._talk import say_slips
 from pondera._text import Screen
 from pondera.commands.command import Command
 from pondera.commands.show import add_assume, change
@@ -63,6 +64,8 @@ def run(options: Namespace) -> int:
         set=dict(options.changes) or None,
         alone=options.alone,
     )
+    shown = drawn.to_dict()
+    say_slips(shown.get("b", shown).get("changes") or [])
     if options.output:
         drawn.save(options.output, theme=options.theme, fonts=options.fonts)
     if options.json:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from pondera._native import Model, PonderaError
 from pondera._show_view import model_view
+from pondera._talk import say_slips
 from pondera._text import Screen
 from pondera.commands.command import Command
 
@@ -86,6 +87,7 @@ def run(options: Namespace) -> int:
             raise PonderaError(f"{model.name}: {model.unknown}")
         changed, answer = model.what_if(dict(options.changes))
         changes = answer.changes
+        say_slips(changes)
         shown = {**changed.to_dict(), "changes": changes}
     if options.json:
         sys.stdout.write(json.dumps(shown, separators=(",", ":")) + "\n")

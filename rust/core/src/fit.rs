@@ -89,8 +89,10 @@ pub(crate) fn headroom(room: i128, reserved: u64, usable: u64, held: u64) -> i12
 pub struct Fit {
     /// What the model is called.
     pub name: String,
-    /// How its weights are stored, in a word.
+    /// The scheme or dtype of its weights: what measurements of others are found by.
     pub storage: String,
+    /// How its weights are stored, in a word.
+    pub label: String,
     /// What was asked.
     pub deployment: Deployment,
     /// What was settled for what was left open.
@@ -189,6 +191,7 @@ fn conclude(
     Fit {
         name: subject.name.clone(),
         storage: scheme.map_or_else(|| subject.storage.clone(), |scheme| scheme.name.clone()),
+        label: scheme.map_or_else(|| subject.label.clone(), |scheme| scheme.name.clone()),
         gpus: deployment.engine.gpus(deployment),
         deployment: deployment.clone(),
         settings,

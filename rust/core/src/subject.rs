@@ -6,7 +6,7 @@ use crate::checkpoint::Checkpoint;
 use crate::deployment::{Deployment, FitError, Reason};
 use crate::memory::body::{self, Piece};
 use crate::memory::stored;
-use crate::model::Model;
+use crate::model::{Model, storage};
 use crate::quantization::scheme::Scheme;
 use crate::size::format_bytes;
 use crate::wording::counted;
@@ -27,8 +27,10 @@ pub struct Subject {
     pub processor: Option<Arc<Value>>,
     /// Its weights, as they are stored.
     pub stored: Arc<Vec<Piece>>,
-    /// How they are stored, in a word.
+    /// The scheme or dtype of its config, or what its tensors show: what measurements of others are found by.
     pub storage: String,
+    /// How they are stored, in a word.
+    pub label: String,
     /// What had to be assumed of them.
     pub notes: Vec<Assumption>,
     /// What whoever reads the estimate must know of them, in a sentence each.
@@ -56,7 +58,7 @@ impl Subject {
         let mut warnings = Vec::new();
         let mut read = Vec::new();
         let scheme = Scheme::of_config(&config, architecture, &mut read);
-        let (stored, storage) = match (&model.checkpoint, scheme) {
+        let (stored, storage, label) = match (&model.checkpoint, scheme) {
             // Files say themselves what they take; a config only gives it a name.
             (Some(checkpoint), scheme) => {
                 let mut pieces = stored::stored(checkpoint, architecture, &mut notes);
@@ -67,16 +69,18 @@ impl Subject {
                     scheme.as_ref().ok(),
                     &mut pieces,
                 ));
+                let label = storage::of_body(checkpoint, scheme.as_ref().ok());
                 let storage = match (scheme, &checkpoint.quantization) {
                     (Ok(scheme), method) if !scheme.is_plain() || method.is_none() => scheme.name,
                     (_, Some(method)) => method.clone(),
                     (_, None) => "a scheme that is not known".to_owned(),
                 };
-                (pieces, storage)
+                (pieces, storage, label)
             }
             (None, Ok(scheme)) => {
                 notes.append(&mut read);
-                (body::planned(architecture, &scheme), scheme.name)
+                let label = storage::of_config(&scheme, architecture);
+                (body::planned(architecture, &scheme), scheme.name, label)
             }
             (None, Err(error)) => {
                 let message = format!("{}: {error}", model.name);
@@ -90,6 +94,7 @@ impl Subject {
             processor: model.processor.clone(),
             stored: Arc::new(stored),
             storage,
+            label,
             notes,
             warnings,
         })
@@ -141,7 +146,7 @@ impl Subject {
                 format!(
                     "the weights are stored as {}; they are taken to be expanded and stored anew, which loses precision \
                      twice",
-                    self.storage
+                    self.label
                 ),
             ));
         }

@@ -319,7 +319,7 @@ impl Fit {
     /// How the weights are stored, in a word.
     #[getter]
     fn storage(&self) -> &str {
-        &self.core.storage
+        &self.core.label
     }
 
     /// Weights, and the tables and padding that are loaded with them.

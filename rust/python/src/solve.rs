@@ -161,7 +161,7 @@ pub fn best_quantization(py: Python<'_>, fit: Source) -> PyResult<Answer> {
             fit: at,
             binds,
         } => {
-            let name = scheme.map_or_else(|| fit.subject.storage.clone(), |one| one.name.clone());
+            let name = scheme.map_or_else(|| fit.subject.label.clone(), |one| one.name.clone());
             Answer::of(py, &fit, name.into(), None, binds, &at)
         }
         Precision::Nothing(nothing) => Answer::of(

@@ -1,7 +1,7 @@
 // What the server says of the deployment: the verdict, the bar, facts, reasons and assumptions.
 
 import { atRest, byId, make, picture, tell, write } from "./elements.js";
-import { binaryBytes, exactCount, plural, printable, shortCount, tokens } from "./numbers.js";
+import { binaryBytes, exactCount, hundredths, plural, printable, shortCount, tokens } from "./numbers.js";
 
 const later = atRest();
 
@@ -59,7 +59,7 @@ function showFacts(fit, mind) {
   add("tokens in it", fit.cache_tokens ? exactCount(fit.cache_tokens) : "none", "as the engine would print it");
   add(
     "full requests",
-    fit.max_concurrency == null ? "—" : fit.max_concurrency.toFixed(2),
+    fit.max_concurrency == null ? "—" : hundredths(fit.max_concurrency),
     `requests of ${tokens(fit.settings.context)} tokens that the pool holds`,
   );
   if (mind) {

@@ -23,6 +23,15 @@ export const tokens = (count) => (count && count % 1024 === 0 ? `${count / 1024}
 /** A count with its noun, as `1 request` or `8 requests`. */
 export const plural = (count, noun) => `${exactCount(count)} ${noun}${count === 1 ? "" : "s"}`;
 
+/** A number with two digits behind the point; what lies in the middle goes to the even one, as engines print it. */
+export function hundredths(value) {
+  // Eighths alone lie in the middle, and are exact.
+  if (!Number.isInteger(8 * value)) return value.toFixed(2);
+  const below = Math.floor(100 * value);
+  const up = 100 * value - below > 0.5 || (100 * value - below === 0.5 && below % 2 !== 0);
+  return ((below + (up ? 1 : 0)) / 100).toFixed(2);
+}
+
 /** The whole number that a text such as 32768, 32,768 or 32k stands for; null if it is none. */
 export function counted(text) {
   const found = /^(\d{1,15})\s*([km]?)$/i.exec(String(text ?? "").replace(/[,_ ]/g, ""));

@@ -100,6 +100,7 @@ pub struct Architecture {
 
 pub use listing::CacheFacts;
 pub use what_if::{Change, Class, WhatIf};
+pub(crate) use what_if::{is_known, near};
 
 /// Tensors and parameters of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@
 use super::Architecture;
 use super::config::{Assumption, ConfigError, Result};
 use crate::dtype::Dtype;
+use crate::wording::distance;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -106,7 +107,7 @@ impl WhatIf {
             // A field may only make sense together with the others: then it counts as structural.
             let change = match Architecture::from_config(alone, assume) {
                 Ok(after) => {
-                    notes.extend(before.unread(&after, path, &from));
+                    notes.extend(before.unread(&after, path, &from, config));
                     // What the family now has to assume: that another field wins, say.
                     let new = |one: &&Assumption| !before.assumptions.contains(one);
                     notes.extend(after.assumptions.iter().filter(new).map(|one| {
@@ -143,6 +144,49 @@ impl WhatIf {
             changes,
         })
     }
+}
+
+/// The field that is nearly called so, of those that are read in these minds: then the name is a slip of the pen. Nothing
+/// where a mind reads the field itself, or the config has it.
+pub(crate) fn near<'m>(name: &str, minds: &[&'m Architecture], config: &Value) -> Option<&'m str> {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    if is_known(name, minds, config) {
+        return None;
+    }
+    names(minds)
+        .map(|known| (distance(known, last), known.as_str()))
+        .filter(|(far, known)| *far <= SLIP && known.len() > 2 * SLIP)
+        .min()
+        .map(|(_, known)| known)
+}
+
+/// Whether a mind reads a field of this name, or the config has it.
+pub(crate) fn is_known(name: &str, minds: &[&Architecture], config: &Value) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    names(minds).any(|known| known == last) || has_key(config, last)
+}
+
+/// The names of all fields that minds read.
+fn names<'m>(minds: &[&'m Architecture]) -> impl Iterator<Item = &'m String> {
+    let fields = minds.iter().flat_map(|mind| &mind.fields);
+    fields.flat_map(|field| &field.names)
+}
+
+/// So many letters may be wrong in a slip of the pen.
+const SLIP: usize = 2;
+
+/// Whether a config has a field of this name, in whatever object.
+fn has_key(config: &Value, name: &str) -> bool {
+    let mut objects = vec![config];
+    while let Some(object) = objects.pop() {
+        if let Some(fields) = object.as_object() {
+            if fields.contains_key(name) {
+                return true;
+            }
+            objects.extend(fields.values());
+        }
+    }
+    false
 }
 
 /// What differs between two architectures.
@@ -219,7 +263,13 @@ impl Architecture {
     }
 
     /// What must be said of a field that was not there: that nothing reads it, or what was taken for it.
-    fn unread(&self, after: &Self, path: &[String], from: &Value) -> Option<String> {
+    fn unread(
+        &self,
+        after: &Self,
+        path: &[String],
+        from: &Value,
+        config: &Value,
+    ) -> Option<String> {
         let (name, parents) = path.split_last()?;
         let object = parents.join(".");
         let reads = |one: &Self| {
@@ -232,7 +282,11 @@ impl Architecture {
             })
         };
         if !reads(self) && !reads(after) {
-            return Some(format!("nothing of size or memory is read from {name}"));
+            let full = path.join(".");
+            return Some(match near(&full, &[self, after], config) {
+                Some(known) => format!("not read from this config; did you mean {known}?"),
+                None => format!("nothing of size or memory is read from {name}"),
+            });
         }
         if !from.is_null() {
             return None;
@@ -398,4 +452,39 @@ fn extend_lists(fields: &mut Map<String, Value>, before: u64, after: u64) -> Opt
         names.push(name.clone());
     }
     (!names.is_empty()).then(|| format!("{} continued by its own pattern", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Class, WhatIf};
+    use crate::model::builtin;
+    use serde_json::json;
+
+    #[test]
+    fn a_slip_in_a_name_is_told_with_the_field_it_may_mean() {
+        let config = &builtin::find("llama-3.1-8b").unwrap().config;
+        for (name, expected) in [
+            (
+                "num_key_value_head",
+                "not read from this config; did you mean num_key_value_heads?",
+            ),
+            (
+                "hiden_size",
+                "not read from this config; did you mean hidden_size?",
+            ),
+            (
+                "of_tomorrow",
+                "nothing of size or memory is read from of_tomorrow",
+            ),
+            // It is in the config, so it is no slip.
+            (
+                "bos_token_id",
+                "nothing of size or memory is read from bos_token_id",
+            ),
+        ] {
+            let what_if = WhatIf::derive(config, &[(name.to_owned(), json!(4))], None).unwrap();
+            assert_eq!(what_if.changes[0].class, Class::Inert);
+            assert_eq!(what_if.changes[0].note.as_deref(), Some(expected));
+        }
+    }
 }

@@ -13,8 +13,12 @@ pub fn rows(seen: &[Seen<'_>]) -> Vec<Row> {
         Row::new(key, label, unit, seen.iter().map(read).collect())
     };
     let mut rows = vec![
-        row("parameters", "parameters", Unit::Parameters, &|one| {
-            Cell::Number(one.total.parameters.into())
+        row("parameters", "parameters", Unit::Parameters, &|one| match (
+            &one.entry.model.checkpoint,
+            &one.mind,
+        ) {
+            (None, Err(why)) => Cell::Missing(why.clone()),
+            _ => Cell::Number(one.total.parameters.into()),
         }),
         row(
             "active",

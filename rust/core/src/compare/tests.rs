@@ -271,11 +271,28 @@ fn layers_that_share_a_cache_are_not_counted_as_caches() {
             )
         })
         .count();
-    let told = meaning(&compared(&["llama-3.1-8b", "gemma-4-e2b"]), "window");
+    // Its config has 20 layers that share.
+    let comparison = compared(&["llama-3.1-8b", "gemma-4-e2b"]);
+    let shared = comparison.row("shared_layers").unwrap();
+    assert_eq!(shared.values, [Cell::None, Cell::Number(20)]);
+    let told = meaning(&comparison, "window");
     assert!(
         told.starts_with(&format!("the cache of {own} layers ")),
         "{told}"
     );
+}
+
+/// A window of 2,048 instead of 1,024 tokens keeps twice as much at 4,096, in 4 layers that all have it.
+#[test]
+fn a_wider_window_is_told_by_what_it_costs() {
+    let window = |tokens: u64| {
+        let fields = json!({"model_type": "mistral", "sliding_window": tokens});
+        of_config("one", small(&fields))
+    };
+    let comparison = Comparison::of(&[window(1024), window(2048)], &[]).unwrap();
+    let told = meaning(&comparison, "window");
+    let begin = "2,048 tokens of window against 1,024: on its own cache at 4k twice";
+    assert!(told.starts_with(begin), "{told}");
 }
 
 #[test]
@@ -288,7 +305,7 @@ fn a_window_beyond_the_context_saves_nothing() {
     let comparison = Comparison::of(&entries, &[]).unwrap();
     assert_eq!(
         meaning(&comparison, "window"),
-        "the cache of 4 layers stops growing at 4,096 tokens, which saves nothing at 4k"
+        "the cache of 4 layers stops growing at 4,096 tokens, which saves nothing at 4k against no window"
     );
 }
 
@@ -390,7 +407,7 @@ fn windows_save_what_they_do_not_keep() {
     // 4 layers of 8 heads of 8 numbers twice in 2 bytes are 1,024 bytes for each token: 3,072 tokens less are 3 MiB.
     assert_eq!(
         meaning(&comparison, "window"),
-        "the cache of 4 layers stops growing at 1,024 tokens, which saves 3.00 MiB at 4k"
+        "the cache of 4 layers stops growing at 1,024 tokens, which saves 3.00 MiB at 4k against no window"
     );
     let turned = [entries[1].clone(), entries[0].clone()];
     let comparison = Comparison::of(&turned, &[]).unwrap();
@@ -508,12 +525,15 @@ fn every_rule_is_of_a_row_and_every_key_is_of_one_fact() {
     }
     // Two with states tell what those of one take against the other's.
     let states = compared(&["qwen3-next-80b-a3b", "nemotron-3-nano-30b-a3b"]);
+    // Where one states no rope, as Whisper, one row tells of it.
+    let turned = compared(&["llama-3.1-8b", "deepseek-v3"]);
+    let all = || comparison.rows().chain(states.rows()).chain(turned.rows());
     for (known, _) in RULES {
         let is_of = |key: &&str| *key == *known || known.ends_with('.') && key.starts_with(known);
-        assert!(keys.iter().any(is_of), "{known}");
+        assert!(all().any(|row| is_of(&row.key.as_str())), "{known}");
         // A rule that has nothing to say of any of these is none.
         let told = |row: &Row| is_of(&row.key.as_str()) && row.meaning.iter().any(Option::is_some);
-        assert!(comparison.rows().chain(states.rows()).any(told), "{known}");
+        assert!(all().any(told), "{known}");
     }
 }
 
@@ -526,4 +546,41 @@ fn what_if_is_the_same_as_the_config_changed() {
     let changed = alone(&mind, &config, None, fact("kv_heads"), &Cell::Number(2)).unwrap();
     assert_eq!(changed.mind.layers, what_if.architecture.layers);
     assert_eq!(changed.mind.total(), what_if.architecture.total());
+}
+
+/// Llama 2 has no `rope_theta` in its published config: what is not stated is told in one row, and not in four.
+#[test]
+fn a_rope_that_is_not_stated_takes_one_row() {
+    let comparison = compared(&["llama-2-7b", "llama-3.1-8b"]);
+    let rows: Vec<&str> = comparison
+        .rows()
+        .map(|row| row.key.as_str())
+        .filter(|key| key.starts_with("rope"))
+        .collect();
+    assert_eq!(rows, ["rope"]);
+    let told = "llama3, base 500,000, stretched 8 times from 8,192 tokens";
+    let row = comparison.row("rope").unwrap();
+    assert_eq!(row.values[1], Cell::Text(told.to_owned()));
+    assert!(row.why[0].is_some() && row.why[1].is_none());
+}
+
+#[test]
+fn what_is_not_known_is_not_nothing() {
+    let unknown = of_config("it", json!({"model_type": "of tomorrow"}));
+    let comparison = Comparison::of(&[entry("llama-2-7b"), unknown], &[]).unwrap();
+    for key in ["parameters", "bytes"] {
+        let why = comparison.row(key).unwrap().why[1].clone().unwrap();
+        assert!(why.contains("--assume"), "{key}: {why}");
+    }
+}
+
+#[test]
+fn widths_and_heads_that_cannot_be_told_apart_are_told_once() {
+    let comparison = compared(&["deepseek-v3", "llama-3.1-8b"]);
+    let told: Vec<String> = ["kv_heads", "head_dim"]
+        .into_iter()
+        .filter_map(|key| comparison.row(key)?.meaning[1].clone())
+        .filter(|text| text.contains("in all"))
+        .collect();
+    assert!(told.len() <= 1, "{told:?}");
 }

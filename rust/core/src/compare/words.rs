@@ -12,8 +12,9 @@ const PARTS: [&str; 11] = [
 /// How a number is beside an equal one.
 pub const SAME: &str = "the same";
 
-/// How large a number is beside another one: `one eighth`, `3 times`, `3/8`; rounded, `12.5 % more`, `about 2.41 times`,
-/// `about 1/71`.
+/// How large a number is beside another one, in one way throughout: below twice in per cent (`12.5 % more`, `69.0 % less`),
+/// from there on `3 times` or `about 2.41 times`; fractions where they are exact (`one eighth`, `3/8`) or small
+/// (`about 1/71`).
 ///
 /// Both are above 0.
 #[must_use]
@@ -51,14 +52,14 @@ fn exact(before: i128, after: i128) -> Option<String> {
                 |name| format!("one {name}"),
             ))
         }
-        (part, whole) if part < whole && whole <= 16 => Some(format!("{part}/{whole}")),
+        (part, whole) if 2 * part < whole && whole <= 16 => Some(format!("{part}/{whole}")),
         _ => None,
     }
 }
 
-/// A ratio between a half and two, in per cent.
+/// A ratio below two, in per cent, down to a twentieth.
 fn near(before: i128, after: i128) -> Option<String> {
-    let is_near = after < before.saturating_mul(2) && before < after.saturating_mul(2);
+    let is_near = after < before.saturating_mul(2) && before < after.saturating_mul(20);
     is_near.then(|| match percent(before, after) {
         // What rounds to the double is called so.
         words if words == "100.0 % more" => "about twice".to_owned(),
@@ -68,7 +69,7 @@ fn near(before: i128, after: i128) -> Option<String> {
 
 /// Any other ratio, rounded to the hundredth.
 fn far(before: i128, after: i128) -> String {
-    if after < before / 10 {
+    if after < before {
         return format!("about 1/{}", digits((2 * before + after) / (2 * after)));
     }
     let hundredths = (200 * after + before) / (2 * before);
@@ -162,6 +163,11 @@ mod tests {
             (8, 16, "twice"),
             (8, 64, "8 times"),
             (8, 3, "3/8"),
+            (4, 3, "25.0 % less"),
+            (2, 3, "50.0 % more"),
+            (1000, 310, "69.0 % less"),
+            (1000, 51, "94.9 % less"),
+            (1000, 49, "about 1/20"),
             (40_960, 576, "about 1/71"),
             (5, 32, "6.40 times"),
             (1000, 2410, "2.41 times"),

@@ -21,7 +21,7 @@ impl Fit {
             text,
             "{} ({}) on {} x {}, {}",
             self.name,
-            self.storage,
+            self.label,
             self.gpus,
             self.deployment.gpu.name,
             self.engine()

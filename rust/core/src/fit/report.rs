@@ -113,7 +113,7 @@ impl Fit {
         let shown = Shown {
             schema: SCHEMA,
             model: &self.name,
-            storage: &self.storage,
+            storage: &self.label,
             engine: self.engine(),
             gpu: self.gpu(),
             gpus: self.gpus,

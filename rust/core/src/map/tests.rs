@@ -147,3 +147,11 @@ fn a_scheme_that_cannot_be_leaves_bytes_unknown() {
     assert!(map["bytes_unknown"].is_string(), "{map}");
     assert_eq!(map["storage"], Value::Null);
 }
+
+#[test]
+fn a_model_of_an_unknown_type_without_weights_is_not_empty_but_unknown() {
+    let map = map(&json!({"model_type": "of tomorrow", "hidden_size": 64}));
+    assert!(map["bytes_unknown"].is_string(), "{map}");
+    let why = map["unknown"].as_str().unwrap();
+    assert!(why.contains("--assume TYPE"), "{why}");
+}

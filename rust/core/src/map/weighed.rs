@@ -3,11 +3,10 @@
 use super::parts::Sums;
 use crate::architecture::Architecture;
 use crate::architecture::config::Assumption;
-use crate::checkpoint::Checkpoint;
 use crate::dtype::Dtype;
 use crate::memory::body::{self, Piece};
 use crate::memory::stored;
-use crate::model::Model;
+use crate::model::{Model, storage};
 use crate::quantization::scheme::Scheme;
 use serde_json::Value;
 
@@ -34,11 +33,13 @@ impl Model {
             (Some(body), Some(mind)) => {
                 let pieces = stored::stored(body, mind, &mut weighed.assumptions);
                 weighed.sums = Sums::of_pieces(&pieces);
-                weighed.storage = self.stored_as(body, mind);
+                let config = self.config.as_deref().unwrap_or(&Value::Null);
+                let scheme = Scheme::of_config(config, mind, &mut Vec::new()).ok();
+                weighed.storage = Some(storage::of_body(body, scheme.as_ref()));
             }
             (Some(body), None) => {
                 weighed.sums = Sums::of_body(body);
-                weighed.storage.clone_from(&body.quantization);
+                weighed.storage = Some(storage::of_body(body, None));
             }
             (None, Some(mind)) => {
                 let config = self.config.as_deref().unwrap_or(&Value::Null);
@@ -49,18 +50,13 @@ impl Model {
                     Err(why) => weighed.bytes_unknown = Some(why),
                 }
             }
-            (None, None) => {}
+            // Nothing is known of it, and that is not nothing.
+            (None, None) => {
+                let why = self.architecture.as_ref().err();
+                weighed.bytes_unknown = why.map(ToString::to_string);
+            }
         }
         weighed
-    }
-
-    /// How a body is stored, in a word.
-    fn stored_as(&self, body: &Checkpoint, mind: &Architecture) -> Option<String> {
-        let config = self.config.as_deref().unwrap_or(&Value::Null);
-        match Scheme::of_config(config, mind, &mut Vec::new()) {
-            Ok(scheme) if !scheme.is_plain() || body.quantization.is_none() => Some(scheme.name),
-            _ => body.quantization.clone(),
-        }
     }
 }
 
@@ -71,7 +67,10 @@ pub fn planned(
     notes: &mut Vec<Assumption>,
 ) -> (Vec<Piece>, Result<String, String>) {
     match Scheme::of_config(config, mind, notes) {
-        Ok(scheme) => (body::planned(mind, &scheme), Ok(scheme.name)),
+        Ok(scheme) => (
+            body::planned(mind, &scheme),
+            Ok(storage::of_config(&scheme, mind)),
+        ),
         Err(error) => {
             let pieces = Scheme::named(Dtype::Bf16.name())
                 .map(|plain| body::planned(mind, &plain))

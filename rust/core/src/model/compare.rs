@@ -237,7 +237,7 @@ impl<'a> Facts<'a> {
         match kind {
             Kind::Missing => self.explain_missing(pattern, entry),
             Kind::Unexpected => self.explain_unexpected(pattern, entry),
-            Kind::Shape | Kind::Name => self.explain_shape(entry),
+            Kind::Shape | Kind::Name | Kind::Storage => self.explain_shape(entry),
         }
     }
 

@@ -39,6 +39,8 @@ pub enum Kind {
     Shape,
     /// Tensors go by another name.
     Name,
+    /// Tensors are stored in another way.
+    Storage,
 }
 
 impl Kind {
@@ -50,6 +52,7 @@ impl Kind {
             Self::Unexpected => "unexpected",
             Self::Shape => "shape",
             Self::Name => "name",
+            Self::Storage => "storage",
         }
     }
 }

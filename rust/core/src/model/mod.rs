@@ -12,6 +12,7 @@
 mod compare;
 mod disagreement;
 mod report;
+pub(crate) mod storage;
 
 pub mod builtin;
 pub(crate) mod naming;
@@ -270,7 +271,13 @@ impl Model {
             |config| Architecture::from_config(Arc::clone(config), assume).map(Arc::new),
         );
         let disagreements = match (&checkpoint, &architecture) {
-            (Some(checkpoint), Ok(architecture)) => compare::compare(checkpoint, architecture),
+            (Some(checkpoint), Ok(architecture)) => {
+                let stated = config.as_deref().unwrap_or(&Value::Null);
+                let mut all = compare::compare(checkpoint, architecture);
+                all.extend(storage::compare(checkpoint, architecture, stated));
+                all.sort_by_key(|one| one.severity);
+                all
+            }
             _ => Vec::new(),
         };
         Self {

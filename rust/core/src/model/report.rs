@@ -181,7 +181,8 @@ fn cache(mind: &Architecture) -> Value {
 }
 
 impl Architecture {
-    /// Heads of the first decoder layer that has them: `heads`, `kv_heads`, `head_dim`; null without any.
+    /// Heads of the first decoder layer that has them: `heads`, `kv_heads`, `head_dim`; null without any. Where layers
+    /// differ, `kinds` has those of each kind with the number of its layers.
     fn heads(&self) -> Value {
         let describe = |mixer: &Mixer| match *mixer {
             Mixer::Attention {
@@ -212,10 +213,27 @@ impl Architecture {
         if all.is_empty() {
             all = self.layers.iter().collect();
         }
-        all.iter()
-            .flat_map(|layer| &layer.mixers)
-            .find_map(describe)
-            .unwrap_or(Value::Null)
+        let mut kinds: Vec<(Value, u64)> = Vec::new();
+        for found in all
+            .iter()
+            .filter_map(|layer| layer.mixers.iter().find_map(describe))
+        {
+            match kinds.iter_mut().find(|(known, _)| *known == found) {
+                Some((_, count)) => *count += 1,
+                None => kinds.push((found, 1)),
+            }
+        }
+        let Some((mut first, _)) = kinds.first().cloned() else {
+            return Value::Null;
+        };
+        if kinds.len() > 1 {
+            let with_layers = |(mut kind, layers): (Value, u64)| {
+                kind["layers"] = json!(layers);
+                kind
+            };
+            first["kinds"] = kinds.into_iter().map(with_layers).collect();
+        }
+        first
     }
 
     /// Experts of the first layer that has them; null without any.

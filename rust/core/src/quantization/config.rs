@@ -165,6 +165,18 @@ pub fn files() -> impl Iterator<Item = &'static str> {
     PLACES.iter().map(|(file, _)| *file)
 }
 
+/// Whether a file beside a config states how the weights of a folder, or those of a file in it, are stored.
+#[must_use]
+pub fn states_beside(weights: &Path) -> bool {
+    let folder = if weights.is_dir() {
+        Some(weights)
+    } else {
+        weights.parent()
+    };
+    let beside = || files().filter(|file| *file != "config.json");
+    folder.is_some_and(|folder| beside().any(|file| folder.join(file).exists()))
+}
+
 /// The files that state a quantization, and where in them; no place means the whole file.
 const PLACES: &[(&str, &[&str])] = &[
     (

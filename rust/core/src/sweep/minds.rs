@@ -2,13 +2,12 @@
 
 use super::axis::{Axis, Value, What};
 use super::grid::Digit;
-use crate::architecture::Architecture;
+use crate::architecture::{Architecture, is_known, near};
 use crate::deployment::{FitError, Reason};
 use crate::memory::body;
 use crate::model::Model;
 use crate::quantization::scheme::Scheme;
 use crate::subject::Subject;
-use crate::wording::distance;
 use serde_json::Value as Json;
 use std::sync::Arc;
 
@@ -74,6 +73,7 @@ impl Target {
             return Ok(Arc::new(Subject {
                 stored: Arc::clone(&before.stored),
                 storage: before.storage.clone(),
+                label: before.label.clone(),
                 notes: before.notes.clone(),
                 warnings: before.warnings.clone(),
                 ..subject
@@ -100,36 +100,32 @@ pub(super) fn first_of(all: &[Axis]) -> Vec<(String, Json)> {
 /// # Errors
 /// If one has.
 pub(super) fn check_fields(targets: &[Target], fields: &[(String, Json)]) -> Result<(), FitError> {
-    let mut unknown: Vec<&String> = fields.iter().map(|(name, _)| name).collect();
-    let mut known = Vec::new();
+    let mut slips: Vec<Option<String>> = vec![None; fields.len()];
+    let mut settled = vec![false; fields.len()];
     for target in targets {
-        if unknown.is_empty() {
-            return Ok(());
-        }
         let before = &target.subject;
-        let changed = before
-            .architecture
-            .changed(&before.config, fields)
-            .and_then(|config| Architecture::from_config(config, target.assume.as_deref()));
+        let derive = |config| Architecture::from_config(config, target.assume.as_deref());
+        let changed = before.architecture.changed(&before.config, fields);
         // What cannot be derived is told point by point.
-        let Ok(after) = changed else {
+        let Ok(after) = changed.and_then(derive) else {
             return Ok(());
         };
-        let read = after.fields.into_iter().flat_map(|field| field.names);
-        let start = known.len();
-        known.extend(read);
-        let is_known = |name: &str| {
-            let last = name.rsplit('.').next().unwrap_or(name);
-            known[start..].iter().any(|known| known == last) || has_key(&before.config, last)
-        };
-        unknown.retain(|name| !is_known(name));
+        for (at, (name, _)) in fields.iter().enumerate() {
+            settled[at] |= is_known(name, &[&after], &before.config);
+            // A field that nothing reads is inert, as it is for a what-if; one that is nearly another is a slip.
+            if let Some(known) = near(name, &[&after], &before.config) {
+                slips[at].get_or_insert_with(|| known.to_owned());
+            }
+        }
     }
-    // A field that nothing reads is inert, as it is for a what-if; one that is nearly another is a slip.
-    let slip = unknown.into_iter().find_map(|name| {
-        let near = known.iter().find(|known| distance(known, name) <= 2)?;
-        Some((name, near))
-    });
-    match slip {
+    let found = fields
+        .iter()
+        .zip(slips)
+        .zip(settled)
+        .find_map(|(((name, _), slip), settled)| {
+            slip.filter(|_| !settled).map(|slip| (name, slip))
+        });
+    match found {
         None => Ok(()),
         Some((name, near)) => Err(FitError::new(
             Reason::Value,
@@ -138,20 +134,6 @@ pub(super) fn check_fields(targets: &[Target], fields: &[(String, Json)]) -> Res
             ),
         )),
     }
-}
-
-/// Whether a config has a field of this name, in whatever object.
-fn has_key(config: &Json, name: &str) -> bool {
-    let mut objects = vec![config];
-    while let Some(object) = objects.pop() {
-        if let Some(fields) = object.as_object() {
-            if fields.contains_key(name) {
-                return true;
-            }
-            objects.extend(fields.values());
-        }
-    }
-    false
 }
 
 /// Fields of a config that change together.

@@ -433,11 +433,11 @@ pub fn find(fields: &Fields<'_>, assume: Option<&str>) -> Result<&'static Family
     Err(match stated {
         Some(stated) => fields.error(
             "model_type",
-            format!("{stated:?} is not known, so nothing was derived; if it is built like a known one, assume that"),
+            format!("{stated:?} is not known, so nothing was derived; if it is built like a known one, assume that (--assume TYPE, or assume=\"TYPE\" in Python)"),
         ),
         None => fields.error(
             "model_type",
-            "is missing, so nothing was derived; if the model is built like a known one, assume that",
+            "is missing, so nothing was derived; if the model is built like a known one, assume that (--assume TYPE, or assume=\"TYPE\" in Python)",
         ),
     })
 }

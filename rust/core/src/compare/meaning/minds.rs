@@ -85,6 +85,11 @@ pub fn layers(pair: &Pair<'_>) -> Option<String> {
 pub fn keys(pair: &Pair<'_>) -> Option<String> {
     only_alone(pair).or_else(|| {
         let (one, other) = pair.minds()?;
+        // Told once: of widths alone where the heads are as many.
+        let heads = FACTS.iter().find(|fact| fact.key == "kv_heads")?;
+        if pair.row.key != heads.key && (heads.read)(one) != (heads.read)(other) {
+            return None;
+        }
         cache(one, other).map(|text| format!("in sum {text}"))
     })
 }
@@ -149,17 +154,6 @@ fn saved(mind: &Architecture, tokens: u64) -> Option<u64> {
     size(&open)?.checked_sub(size(mind)?)
 }
 
-/// Whether a mixer keeps what it looks at itself, and not by another layer.
-const fn keeps(mixer: &Mixer) -> bool {
-    !matches!(
-        mixer,
-        Mixer::Attention {
-            shared_with: Some(_),
-            ..
-        }
-    )
-}
-
 pub fn window(pair: &Pair<'_>) -> Option<String> {
     let (one, other) = pair.minds()?;
     let tokens = *lengths(&[one, other]).last()?;
@@ -170,7 +164,7 @@ pub fn window(pair: &Pair<'_>) -> Option<String> {
                 layer
                     .mixers
                     .iter()
-                    .filter(|mixer| keeps(mixer))
+                    .filter(|mixer| mind::keeps(mixer))
                     .find_map(mind::window)
             })
             .collect();
@@ -180,14 +174,16 @@ pub fn window(pair: &Pair<'_>) -> Option<String> {
             saves => format_bytes(saves),
         };
         Some(format!(
-            "the cache of {} stops growing at {}, which saves {saves} at {}",
+            "the cache of {} stops growing at {}, which saves {saves} at {} against no window",
             counted(windows.len() as u64, "layer"),
             counted(longest, "token"),
             length(tokens)
         ))
     };
     match (told(one), told(other)) {
-        (_, Some(text)) => Some(text),
+        // What a window saves tells little beside another one.
+        (Some(_), Some(text)) => only_alone(pair).or(Some(text)),
+        (None, Some(text)) => Some(text),
         (Some(text), None) => Some(format!("no window; in the first {text}")),
         (None, None) => None,
     }

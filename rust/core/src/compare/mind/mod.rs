@@ -2,12 +2,14 @@
 
 mod read;
 
-pub use read::window;
+pub use read::{keeps, window};
 
 use super::row::{Cell, Row, Unit};
 use super::seen::Seen;
 use crate::architecture::Architecture;
 use crate::architecture::layer::{FeedForward, Layer, Mixer, Reach, Stack};
+use crate::architecture::rope::Rope;
+use crate::wording::{counted, grouped};
 use read::{
     count, experts, head, head_dim, heads, kv_heads, latent, layers_with, looks, main, of_mixers,
     of_networks, of_rope, pattern, real, some, state, stated, value_dim,
@@ -162,6 +164,12 @@ pub const FACTS: &[Fact] = &[
         of_mixers(mind, window)
     }),
     following(
+        "shared_layers",
+        "layers that use another's cache",
+        "layers that use another's cache",
+        |mind| layers_with(mind, |mixer| !keeps(mixer)),
+    ),
+    following(
         "state_layers",
         "layers with a state",
         "layers with a state",
@@ -276,5 +284,40 @@ pub fn rows(seen: &[Seen<'_>]) -> Vec<Row> {
     if cells("layers") == cells("full_layers") {
         rows.retain(|row| row.key != "full_layers");
     }
+    fold_rope(seen, &mut rows);
     rows
+}
+
+/// Where a model does not state its rope, one row tells that, with all that the others have.
+fn fold_rope(seen: &[Seen<'_>], rows: &mut Vec<Row>) {
+    let is_silent = |one: &Seen<'_>| one.mind.as_ref().is_ok_and(|mind| mind.rope.is_none());
+    if !seen.iter().any(is_silent) {
+        return;
+    }
+    let cells = seen
+        .iter()
+        .map(|one| one.of_mind(|mind| of_rope(mind, |rope| Cell::Text(rope_words(rope)))));
+    let folded = Row::new("rope", "rope", Unit::Text, cells.collect());
+    rows.retain(|row| row.key == "rope" || !row.key.starts_with("rope_"));
+    if let Some(row) = rows.iter_mut().find(|row| row.key == "rope") {
+        *row = folded;
+    }
+}
+
+/// A rope in a few words: `llama3, base 500,000, stretched 8 times from 8,192 tokens`.
+fn rope_words(rope: &Rope) -> String {
+    let number = |cell: Cell| match cell {
+        Cell::Number(number) => Some(grouped(number.unsigned_abs())),
+        Cell::Text(text) => Some(text),
+        Cell::None | Cell::Missing(_) => None,
+    };
+    let factor = number(real(rope.factor)).map(|times| format!("stretched {times} times"));
+    let from = rope
+        .original_context
+        .map(|tokens| format!("from {}", counted(tokens, "token")));
+    let stretched: Vec<String> = factor.into_iter().chain(from).collect();
+    let base = number(real(rope.base)).map(|base| format!("base {base}"));
+    let words = std::iter::once(rope.kind.clone()).chain(base);
+    let stretched = Some(stretched.join(" ")).filter(|text| !text.is_empty());
+    words.chain(stretched).collect::<Vec<String>>().join(", ")
 }

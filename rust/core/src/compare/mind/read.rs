@@ -159,6 +159,18 @@ pub const fn looks(mixer: &Mixer) -> Option<Reach> {
     }
 }
 
+/// Whether a mixer has a cache of its own, where it looks at one, and not that of another layer.
+#[must_use]
+pub const fn keeps(mixer: &Mixer) -> bool {
+    !matches!(
+        mixer,
+        Mixer::Attention {
+            shared_with: Some(_),
+            ..
+        }
+    )
+}
+
 /// The window of an attention layer that has one.
 #[must_use]
 pub fn window(mixer: &Mixer) -> Option<u64> {

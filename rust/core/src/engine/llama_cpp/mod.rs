@@ -226,7 +226,7 @@ impl LlamaCpp {
         if deployment.weights.is_none() {
             notes.push(Assumption::new(
                 "weights",
-                subject.storage.clone(),
+                subject.label.clone(),
                 "llama.cpp loads GGUF only: the file is taken to be converted as the checkpoint is stored, with vectors, norms and routers in 32 bits (conversion/base.py)",
             ));
         }

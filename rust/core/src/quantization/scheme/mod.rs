@@ -23,6 +23,7 @@ mod tests;
 pub use account::{Line, account};
 pub use layout::{Layout, Term};
 pub use matrix::{Matrix, linear};
+pub use stated::is_stated;
 pub use table::{Row, SCHEMES, by_precision};
 
 use crate::architecture::Architecture;

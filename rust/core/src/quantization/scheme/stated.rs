@@ -83,6 +83,12 @@ fn plain(number: u64) -> Result<Scheme, String> {
     Scheme::named(if number >= 4 { "fp32" } else { "bf16" })
 }
 
+/// Whether a config states how its weights are stored, understood or not.
+#[must_use]
+pub fn is_stated(config: &Value) -> bool {
+    find(config).is_some()
+}
+
 /// The statement, with the place and the key it stands under.
 fn find(config: &Value) -> Option<(&'static str, &'static str, &Value)> {
     for place in PLACES {
