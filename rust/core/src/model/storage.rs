@@ -8,7 +8,7 @@
 
 use super::disagreement::{Disagreement, Kind, Severity};
 use crate::architecture::Architecture;
-use crate::checkpoint::{Checkpoint, Group, Kind as CheckpointKind};
+use crate::checkpoint::{Checkpoint, Group, Kind as CheckpointKind, Role};
 use crate::dtype::Dtype;
 use crate::quantization::config::states_beside;
 use crate::quantization::scheme::{SCHEMES, Scheme, Weight, is_stated};
@@ -128,7 +128,12 @@ pub fn compare(body: &Checkpoint, mind: &Architecture, config: &Value) -> Option
 /// A disagreement about all weights of a kind, named by the first of them.
 fn found(body: &Checkpoint, is_of: impl Fn(&Group) -> bool, cause: String) -> Option<Disagreement> {
     let matrices = || {
-        let is_matrix = |group: &&Group| group.form.shape.len() > 1 && group.parameters > 0;
+        // Tables and heads are mostly left as they are.
+        let is_matrix = |group: &&Group| {
+            group.form.shape.len() > 1
+                && group.parameters > 0
+                && !matches!(group.role, Role::Embedding | Role::Head)
+        };
         body.groups
             .iter()
             .filter(is_matrix)
