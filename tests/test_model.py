@@ -263,3 +263,10 @@ def test_another_mind_is_held_against_the_weights(make, tmp_path, run):
     code, out, _ = run("show", tmp_path, "--set", "vocab_size=2000", "--json")
     assert code == 1
     assert {one["kind"] for one in json.loads(out)["disagreements"]} == {"shape"}
+
+
+def test_a_quantization_that_no_tensor_has(make):
+    quantized = {**CONFIG, "quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 4}}
+    (one,) = make(weights(CONFIG), quantized).disagreements
+    assert (one.severity, one.kind) == ("warning", "storage")
+    assert "without scales or packed weights" in one.cause

@@ -712,7 +712,7 @@ class Disagreement:
         """`error`, `warning` or `info`."""
     @property
     def kind(self) -> str:
-        """`missing`, `unexpected`, `shape` or `name`."""
+        """`missing`, `unexpected`, `shape`, `name` or `storage`."""
     @property
     def pattern(self) -> str:
         """The names, with `*` for numbers."""

@@ -490,7 +490,7 @@ impl Disagreement {
         self.0.severity.name()
     }
 
-    /// `missing`, `unexpected`, `shape` or `name`.
+    /// `missing`, `unexpected`, `shape`, `name` or `storage`.
     #[getter]
     const fn kind(&self) -> &'static str {
         self.0.kind.name()

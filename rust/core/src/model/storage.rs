@@ -8,7 +8,8 @@
 
 use super::disagreement::{Disagreement, Kind, Severity};
 use crate::architecture::Architecture;
-use crate::checkpoint::{Checkpoint, Group, Kind as CheckpointKind};
+use crate::architecture::template::Template;
+use crate::checkpoint::{Checkpoint, Group, Kind as CheckpointKind, Role};
 use crate::dtype::Dtype;
 use crate::quantization::config::states_beside;
 use crate::quantization::scheme::{SCHEMES, Scheme, Weight, is_stated};
@@ -86,49 +87,48 @@ pub fn compare(body: &Checkpoint, mind: &Architecture, config: &Value) -> Option
     if body.kind == CheckpointKind::Adapter {
         return None;
     }
-    match plain(body) {
-        Some(numbers) => {
-            let scheme = Scheme::of_config(config, mind, &mut Vec::new()).ok()?;
-            let touches = mind.templates.iter().any(|template| {
-                let weight = Weight {
-                    template,
-                    layer: None,
-                    architecture: mind,
-                };
-                scheme.store(&weight).touched
-            });
-            let name = &scheme.name;
-            touches.then(|| {
-                found(body, is_plain, format!(
-                    "the config says that weights are stored as {name}, and all of them are {numbers}, without scales or \
-                     packed weights: it is the config of a quantized copy, or the weights were expanded and it was kept"
-                ))
-            })?
-        }
-        None => {
-            let is_packed = |group: &Group| {
-                group.parameters > 0 && group.form.elements() != Some(group.parameters)
+    if let Some(numbers) = plain(body) {
+        let scheme = Scheme::of_config(config, mind, &mut Vec::new()).ok()?;
+        let touches = |template: &Template| {
+            let weight = Weight {
+                template,
+                layer: None,
+                architecture: mind,
             };
-            if is_stated(config) || states_beside(&body.path) {
-                return None;
-            }
-            let name = of_body(body, None);
-            found(
-                body,
-                is_packed,
-                format!(
-                    "weights are packed ({name}), and the config states no quantization: engines that go by the config cannot \
-                 load them; it is the config of the model before it was quantized"
-                ),
-            )
+            scheme.store(&weight).touched
+        };
+        if !mind.templates.iter().any(touches) {
+            return None;
         }
+        let name = &scheme.name;
+        let cause = format!(
+            "the config says that weights are stored as {name}, and all of them are {numbers}, without scales or packed \
+             weights: it is the config of a quantized copy, or the weights were expanded and it was kept"
+        );
+        return found(body, is_plain, cause);
     }
+    if is_stated(config) || states_beside(&body.path) {
+        return None;
+    }
+    let is_packed =
+        |group: &Group| group.parameters > 0 && group.form.elements() != Some(group.parameters);
+    let cause = format!(
+        "weights are packed ({}), and the config states no quantization: engines that go by the config cannot load them; \
+         it is the config of the model before it was quantized",
+        of_body(body, None)
+    );
+    found(body, is_packed, cause)
 }
 
 /// A disagreement about all weights of a kind, named by the first of them.
 fn found(body: &Checkpoint, is_of: impl Fn(&Group) -> bool, cause: String) -> Option<Disagreement> {
     let matrices = || {
-        let is_matrix = |group: &&Group| group.form.shape.len() > 1 && group.parameters > 0;
+        // Tables and heads are mostly left as they are.
+        let is_matrix = |group: &&Group| {
+            group.form.shape.len() > 1
+                && group.parameters > 0
+                && !matches!(group.role, Role::Embedding | Role::Head)
+        };
         body.groups
             .iter()
             .filter(is_matrix)
