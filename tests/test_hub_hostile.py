@@ -1,5 +1,6 @@
 """A Hub, a storage or a target that means ill: no secret gets out, and neither time nor room is without bounds."""
 
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import pondera
+import writer
 from pondera._hub import lane, listing, wire
 from pondera._hub.identity import Hub
 from pondera._hub.target import hub_target
@@ -114,6 +116,16 @@ def test_a_revision_that_would_lead_elsewhere(hub, revision):
 def test_a_folder_that_is_no_text(folder):
     with pytest.raises(pondera.HubError, match="it is no text"):
         hub_target(f"org/tiny:{folder}")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a backslash is between two folders there")
+def test_a_name_with_a_backslash_is_a_name(hub):
+    folder = put(hub, "org/tiny")
+    (folder / "a\\b.json").write_text("{}")
+    writer.write(folder / "b\\c.safetensors", {"model.norm.weight": ("F32", [3])})
+    hub.set(page=1000)
+    here, there = pondera.scan_tree(folder), pondera.scan_tree("org/tiny")
+    assert [one.parameters for one in there] == [one.parameters for one in here] == [2640, 3]
 
 
 def test_a_list_that_is_too_long(hub, monkeypatch):
