@@ -99,7 +99,7 @@ def missing(repo: str, endpoint: str) -> HubError:
     """The error for a repo that is not there, or that one may not know of."""
     return HubError(
         f"{repo}: no such repo at {endpoint}, or a private one that your token does not open; "
-        "see that the name is right, or log in with `hf auth login`"
+        "see that the name is right, or the path if that is what was meant, or log in with `hf auth login`"
     )
 
 
