@@ -9,10 +9,10 @@ import pytest
 
 import pondera
 import writer
-from pondera._hub import lane, listing, wire
+from pondera._hub import lane, listing, reading, wire
 from pondera._hub.identity import Hub
 from pondera._hub.target import hub_target
-from test_hub import put
+from test_hub import put, sharded
 
 FILE = "*/resolve/*/model.safetensors"
 
@@ -133,6 +133,17 @@ def test_a_list_that_is_too_long(hub, monkeypatch):
     hub.set(page=1)
     monkeypatch.setattr(listing, "LONGEST", 200)
     assert refused() == "org/tiny: the list of its files has more than 200 bytes, which that of no model has"
+
+
+def test_headers_that_are_too_long_together(hub, monkeypatch):
+    folder = sharded(hub.repo("org/sharded"), shards=3)
+    sizes = [file.header_bytes for file in pondera.scan(folder).files]
+    small = sum(path.stat().st_size for path in folder.glob("*.json"))
+    hub.clear()
+    monkeypatch.setattr(reading, "MOST_BYTES", sum(sizes) + small)
+    assert pondera.scan("org/sharded").shards == 3
+    monkeypatch.setattr(reading, "MOST_BYTES", sum(sizes) + small - 1)
+    assert refused("org/sharded").endswith("name a folder or a file of it")
 
 
 class Endless(BaseHTTPRequestHandler):
