@@ -30,7 +30,7 @@ def listed(folder: Path) -> list[tuple[str, int]] | None:
 
 def _is_plain(name: str) -> bool:
     try:
-        return "\\" not in name and name.encode() is not None
+        return ("\\" not in name or os.name != "nt") and name.encode() is not None
     except UnicodeEncodeError:
         return False
 

@@ -124,6 +124,6 @@ def test_without_the_library_one_line_says_what_to_install(tmp_path, monkeypatch
     code, _, talk = run("show", "org/tiny")
     assert code == 2
     assert talk == (
-        "pondera: error: reading from the Hub needs huggingface_hub, which is not there; "
-        "pip install 'pondera[hub]'\n"
+        "pondera: error: what is no path here is a repo of the Hub, and to read one needs huggingface_hub, "
+        "which is not there; pip install 'pondera[hub]'\n"
     )

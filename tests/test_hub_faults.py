@@ -146,7 +146,9 @@ def test_redirects_without_an_end(hub):
 def test_a_redirect_to_what_is_no_web_address(hub):
     put(hub, "org/tiny")
     hub.fault(FILE, "redirect", location="file:///etc/passwd", times=99)
-    assert "cannot ask" in refused()
+    assert (
+        refused() == "org/tiny: model.safetensors: 127.0.0.1 leads to what is no web address; try again later"
+    )
 
 
 def test_a_redirect_within_the_hub_is_followed_with_the_token(hub, monkeypatch):
@@ -164,7 +166,7 @@ def test_no_such_repo(hub, monkeypatch):
     put(hub, "org/tiny")
     expected = (
         f"org/none: no such repo at {hub.endpoint}, or a private one that your token does not open; "
-        "see that the name is right, or log in with `hf auth login`"
+        "see that the name is right, or the path if that is what was meant, or log in with `hf auth login`"
     )
     assert refused("org/none") == expected
     log_in(monkeypatch, "hf_right")
@@ -212,6 +214,10 @@ def test_a_refusal_ends_the_scan_before_everything_was_asked_for(hub):
     hub.set(repos={"org/sharded": {"gated": True, "token": "hf_right"}}, latency=0.005)
     hub.clear()
     assert refused("org/sharded").startswith("org/sharded: gated: ")
+    asked = -1
+    while asked != (asked := len(hub.log())):
+        # The last of them may not come when another test counts.
+        time.sleep(0.2)
     # Those that were under way when the first was refused, the commit and the list.
     assert len(hub.asked()) <= 2 * crew.HANDS + 2 < 300
 

@@ -299,7 +299,6 @@ def test_there_is_no_answer_before_all_is_given(tmp_path):
         ([("../x.safetensors", 1)], 'names "../x.safetensors", which is no path below its root'),
         ([("/etc/passwd", 1)], "which is no path below its root"),
         ([("a//b", 1)], "which is no path below its root"),
-        ([("a\\b", 1)], "which is no path below its root"),
         ([("", 1)], "which is no path below its root"),
         ([("a/" * 100_000 + "model.safetensors", 1)], f'names "{"a/" * 100}...", which is no path'),
         ([("a", 1), ("a", 2)], 'names "a" twice, with different lengths'),

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 LONGEST_ANSWER = 1 << 20
 """A page that explains an error is read if it is no longer than this."""
+_ABOUT_THE_BODY = ("content-encoding", "content-length", "transfer-encoding")
 
 
 class HubError(PonderaError):
@@ -47,9 +48,7 @@ def refusal(repo: str, revision: str | None, file: str | None, endpoint: str, re
 
     page = f"{endpoint}/{repo}"
     try:
-        if int(response.headers.get("content-length") or 0) <= LONGEST_ANSWER:
-            response.read()
-            hf_raise_for_status(response)
+        hf_raise_for_status(_read(response))
     except errors.GatedRepoError:
         return HubError(
             f"{repo}: gated: its owner lets in only readers who ask; open {page}, agree to the terms, "
@@ -84,11 +83,23 @@ def refusal(repo: str, revision: str | None, file: str | None, endpoint: str, re
     return HubError(f"{repo}: {_host(response)} answers {status}{_quoted(said)}; try again later")
 
 
+def _read(response: Any) -> Any:  # noqa: ANN401
+    """The answer with its body, or without one that is too long, whatever is said of its length."""
+    body = b""
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > LONGEST_ANSWER:
+            body = b""
+            break
+    headers = [one for one in response.headers.multi_items() if one[0].lower() not in _ABOUT_THE_BODY]
+    return type(response)(response.status_code, headers=headers, content=body, request=response.request)
+
+
 def missing(repo: str, endpoint: str) -> HubError:
     """The error for a repo that is not there, or that one may not know of."""
     return HubError(
         f"{repo}: no such repo at {endpoint}, or a private one that your token does not open; "
-        "see that the name is right, or log in with `hf auth login`"
+        "see that the name is right, or the path if that is what was meant, or log in with `hf auth login`"
     )
 
 

@@ -94,7 +94,8 @@ class Lane:
                     # The server may have closed it meanwhile; that says nothing of a new one.
                     connection.close()
             return self._ask(key, self._open(key, timeout), path, headers)
-        except http.client.HTTPException:
+        except (http.client.HTTPException, ValueError):
+            # Of a name of a host or a path that it cannot write, among others.
             return None
 
     def _ask(
@@ -150,7 +151,11 @@ def shared_lane(client: object) -> Lane | None:
         client: The client of `huggingface_hub`.
     """
     global _lane
-    from huggingface_hub.utils import _http
+    try:
+        from huggingface_hub.utils import _http
+    except ImportError:
+        # It is nobody's promise that this is there.
+        return None
 
     usual = getattr(_http, "default_client_factory", None)
     if usual is None or getattr(_http, "_GLOBAL_CLIENT_FACTORY", None) is not usual or getproxies():

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST_PAGES = 10_000
 """A list of files has no more pages than this, of a thousand each on the Hub."""
+LONGEST = 256 << 20
+"""Bytes of all pages at the most: what a million files take, each of which takes room here."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -75,6 +77,7 @@ def _files(wire: Wire, repo: str, revision: str | None, commit: str) -> list[Fil
     files: list[File] = []
     url: str | None = wire.hub.tree_url(repo, commit)
     seen: set[str] = set()
+    length = 0
     while url is not None:
         if url in seen or len(seen) == MOST_PAGES:
             raise HubError(f"{repo}: the list of its files has no end; try again later")
@@ -84,10 +87,12 @@ def _files(wire: Wire, repo: str, revision: str | None, commit: str) -> list[Fil
         if not isinstance(page, list):
             raise HubError(f"{repo}: {wire.hub.endpoint} does not list the files; see that it is a Hub")
         files += [_file(entry, repo) for entry in page if not _is_folder(entry)]
-        # A mirror may name the Hub that it mirrors.
-        from huggingface_hub.utils import fix_hf_endpoint_in_url
-
-        url = answer.next and fix_hf_endpoint_in_url(answer.next, wire.hub.endpoint)
+        length += len(answer.body)
+        if length > LONGEST:
+            raise HubError(
+                f"{repo}: the list of its files has more than {LONGEST:,} bytes, which that of no model has"
+            )
+        url = answer.next and wire.hub.mirrored_url(answer.next)
     return files
 
 

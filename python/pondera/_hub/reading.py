@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LOOK_UP_SECONDS = 0.1
+MOST_BYTES = 4 << 30
+"""Bytes of headers and small files of one scan at the most: all are held at one time, and a header may have a
+hundred megabytes. Those of the largest models have some tens of megabytes."""
 
 
 class Reading:
@@ -56,6 +59,7 @@ class Reading:
         self._library = library_cache(target.repo)
         self._has_library = self._library.is_dir()
         self._failed = False
+        self._bytes = 0
         self.listing: Listing = listing.find(wire, self._store, target)
         files = [(file.name, file.size) for file in self.listing.files.values()]
         try:
@@ -107,6 +111,13 @@ class Reading:
 
     def _give(self, want: tuple[str, int, int, str], content: bytes) -> None:
         name, start, _, why = want
+        end = header_end(content) if why == "header" else None
+        self._bytes += min(len(content), end or len(content))
+        if self._bytes > MOST_BYTES:
+            raise HubError(
+                f"{self._target}: its headers and small files have more than {MOST_BYTES:,} bytes; "
+                "name a folder or a file of it"
+            )
         self.scan.give(name, start, content)
         if why == "header-rest":
             whole = self.scan.held(name)

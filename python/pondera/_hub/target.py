@@ -134,6 +134,8 @@ def _parse_long(target: str) -> HubTarget:
 
 def _folder(text: str | None, target: str) -> str:
     folder = (text or "").strip("/")
+    if "\0" in folder or folder != folder.encode(errors="replace").decode():
+        raise HubError(f"{target}: not a folder of a repo: it is no text; write it as sub/folder")
     if any(part in ("", ".", "..") for part in folder.split("/")) and folder:
         raise HubError(f"{target}: not a folder of a repo: {folder!r}; write it as sub/folder")
     return folder
@@ -142,4 +144,8 @@ def _folder(text: str | None, target: str) -> str:
 def _with(target: HubTarget, revision: str | None, text: str) -> HubTarget:
     if revision and target.revision and revision != target.revision:
         raise HubError(f"{text}: names a revision, and {revision!r} was given too; leave one of them out")
-    return HubTarget(target.repo, revision or target.revision, target.folder)
+    revision = revision or target.revision
+    if revision and (not revision.isprintable() or ".." in revision or revision.strip("./") == ""):
+        # In an address these would lead to another revision, or elsewhere.
+        raise HubError(f"{text}: no revision can be called {revision!r}; name a branch, a tag or a commit")
+    return HubTarget(target.repo, revision, target.folder)

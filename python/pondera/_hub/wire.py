@@ -36,7 +36,7 @@ LONGEST_PAGE = 1 << 16
 """What stands in a redirect is read over if it is no longer, so that its connection stays open."""
 _BUSY = (408, 429, 500, 502, 503, 504)
 _KEPT_ELSEWHERE = ("range", "accept-encoding", "user-agent")
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,20})-(\d{1,20})/(\d{1,20}|\*)")
 _QUOTA = re.compile(r"r\s*=\s*0\s*;\s*t\s*=\s*(\d+)")
 
 
@@ -155,9 +155,12 @@ class Wire:
         if asked.part is not None:
             begin, end = asked.part
             headers |= {"Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"}
-        url, etag = asked.url, None
+        url, etag, host = asked.url, None, self.hub.origin[1]
         for _ in range(MOST_REDIRECTS + 1):
-            origin = origin_of(url)
+            try:
+                origin = origin_of(url)
+            except ValueError as error:
+                raise _no_address(asked, host) from error
             if origin != self.hub.origin:
                 # Neither the token nor anything else that is meant for the Hub goes elsewhere or comes back.
                 headers = {name: value for name, value in headers.items() if name.lower() in _KEPT_ELSEWHERE}
@@ -169,14 +172,13 @@ class Wire:
                     body = self._body(asked, host, response)
                     # Only lists go on elsewhere; to look costs as much as all else here.
                     rest = response.links.get("next", {}).get("url") if asked.part is None else None
-                    return Answer(body, etag, rest)
+                    return Answer(body, etag, rest and urljoin(url, rest))
                 self._take(response.iter_raw(), LONGEST_PAGE)
                 url = urljoin(url, response.headers["location"])
             except _network_errors() as error:
                 raise _broken(error, host) from error
             except ValueError as error:
-                reason = f"{host} redirects to what is no web address; try again later"
-                raise HubError(f"{asked}: {reason}") from error
+                raise _no_address(asked, host) from error
             finally:
                 response.close()
         raise HubError(
@@ -194,13 +196,17 @@ class Wire:
                 if reply.has_redirect_location or reply.status_code in (200, 206, 416, *_BUSY):
                     return reply
                 reply.close()
-        return self._ask_client(url, host, headers)
+        return self._ask_client(asked, url, host, headers)
 
-    def _ask_client(self, url: str, host: str, headers: dict[str, str]) -> Any:  # noqa: ANN401
+    def _ask_client(self, asked: Asked, url: str, host: str, headers: dict[str, str]) -> Any:  # noqa: ANN401
         from huggingface_hub.errors import OfflineModeIsEnabled
 
         try:
             request = self._client.build_request("GET", url, headers=headers, timeout=self.hub.timeout)
+        except Exception as error:
+            # Each library has an error of its own for this, which is no kind of another.
+            raise _no_address(asked, host) from error
+        try:
             return self._client.send(request, stream=True, follow_redirects=False)
         except OfflineModeIsEnabled as error:
             raise HubError("HF_HUB_OFFLINE is set, and the Hub may not be asked; unset it") from error
@@ -208,7 +214,7 @@ class Wire:
             raise _broken(error, host) from error
         except (ValueError, RuntimeError, TypeError) as error:
             # A client that was closed meanwhile, among others.
-            raise HubError(f"cannot ask {host or url!r}: {error}") from error
+            raise HubError(f"cannot ask {host}: {error}") from error
 
     def _body(self, asked: Asked, host: str, response: Any) -> bytes:  # noqa: ANN401
         """What was asked for, checked against what the server says of it."""
@@ -230,7 +236,8 @@ class Wire:
         encoding = response.headers.get("content-encoding", "identity")
         if encoding != "identity":
             raise HubError(
-                f"{asked}: {host} sends a range encoded as {encoding!r}, though plain bytes were asked for"
+                f"{asked}: {host} sends a range encoded as {encoding[:100]!r}, though plain bytes were asked "
+                "for"
             )
         begin, end = asked.part
         if status == 200:
@@ -244,7 +251,8 @@ class Wire:
         told = response.headers.get("content-range", "").strip()
         match = _CONTENT_RANGE.fullmatch(told)
         if match is None or int(match[1]) != begin or not begin <= int(match[2]) < end:
-            raise UnsteadyError(f"{host} sends {told or 'no Content-Range'!r} for bytes {begin}-{end - 1}")
+            told = told[:100] or "no Content-Range"
+            raise UnsteadyError(f"{host} sends {told!r} for bytes {begin}-{end - 1}")
         if asked.length is not None and match[3] not in ("*", str(asked.length)):
             raise ChangedError(
                 f"{asked}: {host} has {match[3]} bytes of it where {asked.length} were listed; run again"
@@ -269,6 +277,11 @@ class Wire:
         return b"".join(taken)[:enough]
 
 
+def _no_address(asked: Asked, host: str) -> HubError:
+    # The address itself may hold a signature.
+    return HubError(f"{asked}: {host} leads to what is no web address; try again later")
+
+
 def _network_errors() -> tuple[type[Exception], ...]:
     """What the client raises where the network fails; its library is another one by version."""
     from huggingface_hub.errors import HfHubHTTPError
@@ -280,7 +293,7 @@ def _broken(error: Exception, host: str) -> Exception:
     kind = type(error).__name__
     reason = " ".join(str(error).split())[:300] or kind
     if kind in ("UnsupportedProtocol", "LocalProtocolError", "ProxyError"):
-        return HubError(f"cannot ask {host or 'an address without a host'}: {reason}")
+        return HubError(f"cannot ask {host}: {reason}")
     if "Timeout" in kind:
         return UnsteadyError(f"{host} does not answer in time")
     if kind in ("ConnectError", "ConnectionRefusedError", "gaierror"):

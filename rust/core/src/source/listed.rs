@@ -17,6 +17,13 @@ const WHOLE_LIMIT: u64 = 64 << 20;
 /// Longer names are refused: no system can hold such a file, and each folder in a name takes room.
 const LONGEST_NAME: usize = 4096;
 
+/// What no part of a name may have: elsewhere than on Windows a backslash is a letter like others.
+const NOT_IN_NAMES: &[char] = if cfg!(windows) {
+    &['\\', ':', '\0']
+} else {
+    &['\0']
+};
+
 /// Files that lie elsewhere.
 #[derive(Debug)]
 pub struct Listed {
@@ -248,7 +255,7 @@ impl Listed {
         let sound = name.len() <= LONGEST_NAME
             && name
                 .split('/')
-                .all(|part| !matches!(part, "" | "." | "..") && !part.contains(['\\', '\0']));
+                .all(|part| !matches!(part, "" | "." | "..") && !part.contains(NOT_IN_NAMES));
         if sound {
             Ok(self.root.join(name))
         } else {
