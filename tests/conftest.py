@@ -18,6 +18,9 @@ from pondera.cli import main
 from ui_page import open_ui, ui_address
 from ui_server import serve_ui
 
+# Nobody listens there: no test asks the real Hub, whatever it names.
+os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
+
 __all__ = ["chromium", "open_page", "open_ui", "serve_ui", "ui_address"]
 
 # A decoder of one layer. By hand:

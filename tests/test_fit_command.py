@@ -271,4 +271,4 @@ def test_a_bar_divides_the_width_as_the_bytes_divide_the_memory():
 def test_gpus_may_stand_between_commas(run, config):
     several = run("fit", str(config), "--gpu", "h100,l4", "--json")
     assert several == run("fit", str(config), "--gpu", "h100", "--gpu", "l4", "--json")
-    assert len(json.loads(several.out)["fits"]) == 2
+    assert len(json.loads(several[1])["fits"]) == 2

@@ -243,7 +243,7 @@ def test_a_config_without_layers_is_not_that_of_these_weights(make):
 
 def test_a_longer_name_leads_to_the_shorter():
     with pytest.raises(FileNotFoundError, match=r"did you mean llama-3\.1-8b"):
-        pondera.Model.open("meta-llama/Llama-3.1-8B-Instruct-Extra")
+        pondera.Model.open("Llama-3.1-8B-Instruct-Extra")
 
 
 def test_a_window_longer_than_the_context_is_never_full():
