@@ -128,6 +128,27 @@ def test_a_name_with_a_backslash_is_a_name(hub):
     assert [one.parameters for one in there] == [one.parameters for one in here] == [2640, 3]
 
 
+def test_a_list_with_a_name_that_is_no_text(hub):
+    put(hub, "org/tiny")
+    body = '[{"type": "file", "oid": "x", "path": "\\ud800.json", "size": 1}]'
+    hub.fault("*/tree/*", "status", status=200, body=body)
+    assert "has an entry that is none" in refused()
+
+
+@pytest.mark.parametrize(
+    "files",
+    ["[" * 50_000, '[["a",1e400,null]]', '[["a",-5,null]]', '[["a",1.5,null]]', '[["\\ud800",5,null]]'],
+)
+def test_a_kept_list_that_somebody_broke_is_fetched_again(hub, files):
+    put(hub, "org/tiny")
+    pondera.scan("org/tiny")
+    kept = next(Path("cache").glob("hub/*/org--tiny/commits/*.json"))
+    kept.write_text(f'{{"form":1,"files":{files}}}')
+    hub.clear()
+    assert pondera.scan("org/tiny").parameters == 2640
+    assert len(hub.log()) == 2
+
+
 def test_a_list_that_is_too_long(hub, monkeypatch):
     put(hub, "org/tiny")
     hub.set(page=1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pondera._hub.failure import HubError
 from pondera._hub.identity import library_cache
-from pondera._hub.store import File, Store
+from pondera._hub.store import File, Store, checked
 from pondera._hub.wire import Asked
 
 TYPE_CHECKING = False
@@ -104,11 +104,11 @@ def _file(entry: Any, repo: str) -> File:  # noqa: ANN401
     try:
         large = entry.get("lfs") or {}
         name, size, etag = entry["path"], large.get("size", entry["size"]), large.get("oid", entry.get("oid"))
-        if isinstance(name, str) and type(size) is int and 0 <= size < 1 << 63:
-            return File(name, size, etag if isinstance(etag, str) else None)
-    except (KeyError, TypeError, AttributeError):
-        pass
-    raise HubError(f"{repo}: its list of files has an entry that is none: {str(entry)[:100]!r}")
+        return checked(name, size, etag)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise HubError(
+            f"{repo}: its list of files has an entry that is none: {str(entry)[:100]!r}"
+        ) from error
 
 
 def _json(text: bytes, repo: str) -> Any:  # noqa: ANN401

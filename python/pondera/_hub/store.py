@@ -50,6 +50,19 @@ class File:
         self.etag = etag
 
 
+def checked(name: object, size: object, etag: object) -> File:
+    """A file as a list names it, which may say anything.
+
+    Raises:
+        ValueError: It can be none: the name is no text, or the size is no length.
+    """
+    if not isinstance(name, str) or type(size) is not int or not 0 <= size < 1 << 63:
+        raise ValueError(f"no file: {name!r}, {size!r}")
+    # JSON can hold halves of letters, which no name has.
+    name.encode()
+    return File(name, size, etag if isinstance(etag, str) else None)
+
+
 class Store:
     """What is kept of one repo."""
 
@@ -86,8 +99,8 @@ class Store:
             told = json.loads(text)
             if told["form"] != FORM:
                 return None
-            return [File(str(name), int(size), etag) for name, size, etag in told["files"]]
-        except (ValueError, KeyError, TypeError):
+            return [checked(name, size, etag) for name, size, etag in told["files"]]
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def keep_files(self, commit: str, files: list[File]) -> None:
