@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -207,6 +208,20 @@ def test_a_base_that_is_gone_is_told_and_the_adapter_shown(hub, run):
     assert code == 1
     assert len(json.loads(out)["checkpoints"]) == 1
     assert "org/gone: no such repo" in talk
+
+
+def test_an_adapter_of_the_hub_leads_to_no_path_of_this_machine(hub, run, tmp_path):
+    secret = tmp_path / "secret"
+    writer.write(secret / "model.safetensors", {"model.norm.weight": ("F32", [8])})
+    folder = hub.repo("org/lora")
+    writer.write(folder / "adapter_model.safetensors", {"a.lora_A.weight": ("F32", [4, 8])})
+    for named in (str(secret), os.path.relpath(secret), f"hf://{secret}"):
+        writer.write_json(folder / "adapter_config.json", {"base_model_name_or_path": named})
+        hub.clear()
+        code, out, talk = run("scan", "org/lora", "--with-base", "--json")
+        assert code == 1
+        assert len(json.loads(out)["checkpoints"]) == 1
+        assert talk.startswith("pondera: error: hf://")
 
 
 def test_adapters_that_name_each_other_come_to_an_end(hub, run):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pondera._cache_view import cache_problems, cache_view, write_cache_csv
 from pondera._hub.local_cache import scan_cache
-from pondera._native import PonderaError, Problem, Tree, distinct, no_checkpoint
+from pondera._hub.target import SCHEME
+from pondera._native import Checkpoint, PonderaError, Problem, Tree, distinct, no_checkpoint
 from pondera._numbers import plural
 from pondera._scan import CONCURRENCY, Scanned, scan_many, scan_tree
 from pondera._scan_data import BY, By, write_csv, write_json
@@ -177,11 +178,19 @@ def _scan_all(options: Namespace) -> tuple[list[Tree], dict[str, str]]:
             failures[path] = _reason(path, error)
             continue
         trees.append(tree)
-        bases = [checkpoint.base for checkpoint in tree if checkpoint.base] if options.with_base else []
+        asked.add(tree.path)
+        bases = [base for base in map(_base, tree) if base] if options.with_base else []
         # A base may be an adapter itself, and name the next.
         left += [base for base in dict.fromkeys(bases) if base not in asked]
         asked.update(bases)
     return trees, failures
+
+
+def _base(checkpoint: Checkpoint) -> str | None:
+    """The target that an adapter was trained for: for one of the Hub a repo, and no path of this machine."""
+    base = checkpoint.base
+    elsewhere = base and checkpoint.path.startswith(SCHEME) and not base.startswith(SCHEME)
+    return f"{SCHEME}{base}" if elsewhere else base
 
 
 def _reason(path: str, error: Exception) -> str:
