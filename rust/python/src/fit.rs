@@ -318,6 +318,10 @@ impl Fit {
 
     /// How the weights are stored, in a word.
     #[getter]
+    #[expect(
+        clippy::misnamed_getters,
+        reason = "the words are called `storage` in the JSON, too"
+    )]
     fn storage(&self) -> &str {
         &self.core.label
     }
