@@ -247,7 +247,10 @@ def test_what_if_says_of_a_field_that_nothing_reads_that_nothing_reads_it():
     llama = pondera.Architecture.from_config(LLAMA)
     (typo,) = llama.what_if(num_hidden_layer=3).changes
     assert typo["class"] == "inert"
-    assert "nothing" in typo["note"]
+    assert typo["note"] == "not read from this config; did you mean num_hidden_layers?"
+    (foreign,) = llama.what_if(colour_of_the_cover=3).changes
+    assert foreign["class"] == "inert"
+    assert "nothing" in foreign["note"]
     assert llama.what_if(num_hidden_layers=33).changes[0]["note"] is None
     with pytest.raises(pondera.PonderaError, match="no name of a field"):
         llama.what_if({"": 1})
