@@ -11,7 +11,7 @@ from pondera._compare import compare
 from pondera._talk import say, say_error, say_slips
 from pondera._text import Screen
 from pondera.commands.command import Command
-from pondera.commands.show import add_assume, change
+from pondera.commands.show import add_assume, add_changes
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -31,14 +31,9 @@ def configure(parser: ArgumentParser) -> None:
 
 def add_set(group: ArgumentParser | _ArgumentGroup) -> None:
     """Declare the argument that sets fields of the first target's config."""
-    group.add_argument(
-        "--set",
-        metavar="FIELD=VALUE",
-        dest="changes",
-        action="append",
-        type=change,
-        default=[],
-        help="the first target with a field of its config changed, as one more model; a field given again "
+    add_changes(
+        group,
+        "the first target with a field of its config changed, as one more model; a field given again "
         "begins another one",
     )
 

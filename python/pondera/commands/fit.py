@@ -14,7 +14,7 @@ from pondera._talk import say, say_slips
 from pondera._targets import with_mind
 from pondera._text import Screen
 from pondera.commands.command import Command, UsageError
-from pondera.commands.show import add_assume, change
+from pondera.commands.show import add_assume, add_changes
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -27,15 +27,7 @@ def configure(parser: ArgumentParser) -> None:
 def _output(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("files, changes and output")
     group.add_argument("--gpu-file", metavar="TOML", help="your own GPUs over the built-in ones")
-    group.add_argument(
-        "--set",
-        metavar="FIELD=VALUE",
-        dest="changes",
-        action="append",
-        type=change,
-        default=[],
-        help="with a field of the config changed; may be given several times",
-    )
+    add_changes(group, "with a field of the config changed; may be given several times")
     group.add_argument(
         "--prices",
         metavar="TOML",

@@ -8,7 +8,7 @@ from pondera._map import draw
 from pondera._talk import say_slips
 from pondera._text import Screen
 from pondera.commands.command import Command
-from pondera.commands.show import add_assume, change
+from pondera.commands.show import add_assume, add_changes
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -36,14 +36,9 @@ def configure(parser: ArgumentParser) -> None:
         default=[],
         help="a font file, or a folder of them, for a PNG; may be given several times",
     )
-    parser.add_argument(
-        "--set",
-        metavar="FIELD=VALUE",
-        dest="changes",
-        action="append",
-        type=change,
-        default=[],
-        help="face the model with itself with a field of its config changed; may be given several times",
+    add_changes(
+        parser,
+        "face the model with itself with a field of its config changed; may be given several times",
     )
     parser.add_argument("--alone", action="store_true", help="with --set, draw the changed model only")
     add_assume(parser)

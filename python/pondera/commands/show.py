@@ -2,7 +2,7 @@
 
 import json
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, _ArgumentGroup
 from math import isinf
 from typing import Any, NoReturn
 
@@ -17,15 +17,7 @@ def configure(parser: ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("target", metavar="TARGET", help="a model folder, a config.json or a built-in model")
     add_assume(parser)
-    parser.add_argument(
-        "--set",
-        metavar="FIELD=VALUE",
-        dest="changes",
-        action="append",
-        type=change,
-        default=[],
-        help="show the model with a field of its config changed; may be given several times",
-    )
+    add_changes(parser, "show the model with a field of its config changed; may be given several times")
     parser.add_argument("--json", action="store_true", help="print JSON, schema pondera.show/1")
 
 
@@ -33,6 +25,19 @@ def add_assume(parser: ArgumentParser) -> None:
     """Declare the argument that names a model type to take where the config's own is unknown."""
     parser.add_argument(
         "--assume", metavar="TYPE", help="take this model type where that of the config is not known"
+    )
+
+
+def add_changes(parser: ArgumentParser | _ArgumentGroup, help: str) -> None:
+    """Declare the argument that changes a field of the config, once for each field."""
+    parser.add_argument(
+        "--set",
+        metavar="FIELD=VALUE",
+        dest="changes",
+        action="append",
+        type=change,
+        default=[],
+        help=help,
     )
 
 
