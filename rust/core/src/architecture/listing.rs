@@ -5,6 +5,7 @@ use super::cache::Cache;
 use super::layer::{Reach, StateDtype};
 use crate::checkpoint::Role;
 use crate::table::{Column, Table, Texts};
+use serde_json::{Map, Value, json};
 
 impl Architecture {
     /// One row per tensor, in the order the family lists them. Columns: `name`, `role`, `shape` (as stored without
@@ -141,6 +142,23 @@ pub struct CacheFacts {
 }
 
 impl Cache {
+    /// Its kind and what it is made of, under the names that JSON has for them.
+    pub(crate) fn told(&self) -> Map<String, Value> {
+        let facts = self.facts();
+        [
+            ("kind", json!(self.name())),
+            ("window", json!(facts.window)),
+            ("per_token", json!(facts.per_token)),
+            ("ratio", json!(facts.ratio)),
+            ("state", json!(facts.state)),
+            ("float32", json!(facts.float32)),
+            ("shared_with", json!(facts.shared_with)),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+    }
+
     /// What it is made of.
     #[must_use]
     pub fn facts(&self) -> CacheFacts {

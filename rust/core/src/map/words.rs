@@ -14,18 +14,7 @@ pub fn kind(layers: &[&Layer], roles: &Roles, width: Option<u64>) -> Value {
     let caches: Vec<Value> = layers
         .iter()
         .flat_map(|layer| layer.caches())
-        .map(|cache| {
-            let facts = cache.facts();
-            json!({
-                "kind": cache.name(),
-                "window": facts.window,
-                "per_token": facts.per_token,
-                "ratio": facts.ratio,
-                "state": facts.state,
-                "float32": facts.float32,
-                "shared_with": facts.shared_with,
-            })
-        })
+        .map(|cache| Value::Object(cache.told()))
         .collect();
     let words: Vec<String> = layers.iter().map(|layer| layer.describe(true)).collect();
     let parts = Members(

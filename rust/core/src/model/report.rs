@@ -155,17 +155,9 @@ fn cache(mind: &Architecture) -> Value {
                 .map(move |cache| (layer.number, cache))
         })
         .map(|(number, cache)| {
-            let facts = cache.facts();
-            json!({
-                "layer": number,
-                "kind": cache.name(),
-                "window": facts.window,
-                "per_token": facts.per_token,
-                "ratio": facts.ratio,
-                "state": facts.state,
-                "float32": facts.float32,
-                "shared_with": facts.shared_with,
-            })
+            let mut told = cache.told();
+            told.insert("layer".to_owned(), json!(number));
+            Value::Object(told)
         })
         .collect();
     json!({
